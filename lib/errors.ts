@@ -1,0 +1,100 @@
+/**
+ * The catalogue of every error pgbun itself raises towards a client: one row per error.
+ *
+ * A row fixes the SQLSTATE, the severity, the message and the level it is logged with. Message texts are those of
+ * PgBouncer where it has the same error, because people grep for them; SQLSTATEs are the ones PostgreSQL would use,
+ * so that drivers and retry loops react rightly (PgBouncer says 08P01 for everything).
+ *
+ * `{name}` in a message is replaced by the caller's argument of that name. Nothing secret may be passed as one.
+ */
+
+/** ERROR leaves the client connected; FATAL is followed by the end of its connection. */
+export type Severity = 'ERROR' | 'FATAL' | 'PANIC' | 'WARNING' | 'NOTICE'
+
+/** The fields of an ErrorResponse or NoticeResponse pgbun sends (protocol chapter "Error and Notice Message Fields"). */
+export interface ErrorFields {
+  severity: Severity
+  sqlstate: string
+  message: string
+  detail?: string
+  hint?: string
+  /** Source routine: some drivers decide on it whether to prepare a statement anew. */
+  routine?: string
+}
+
+interface ErrorRow {
+  severity: Severity
+  sqlstate: string
+  message: string
+  level: 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** All errors by name. */
+export const ERRORS = {
+  admin_shutdown: row('FATAL', '57P01', 'terminating connection due to administrator command', 'info'),
+  auth_failed: row('FATAL', '28P01', 'password authentication failed for user "{user}"', 'warn'),
+  auth_required: row('FATAL', '28000', 'no authentication method is available for user "{user}"', 'warn'),
+  auth_unverified: row('FATAL', '28000', 'connection rejected: user "{user}" cannot be authenticated', 'warn'),
+  canceled: row('ERROR', '57014', 'canceling statement due to user request', 'debug'),
+  client_idle_timeout: row('FATAL', '57P05', 'client_idle_timeout', 'info'),
+  client_login_timeout: row('FATAL', '57014', 'client_login_timeout', 'info'),
+  client_stalled: row('FATAL', '57014', 'client_stall_timeout: the client stopped reading its results', 'warn'),
+  cleartext_refused: row('FATAL', '28000', 'a cleartext password is only accepted over TLS', 'warn'),
+  idle_transaction_timeout: row('FATAL', '25P03', 'idle transaction timeout', 'warn'),
+  internal_error: row('FATAL', 'XX000', 'internal error of the connection pooler', 'error'),
+  no_user: row('FATAL', '28000', 'no PostgreSQL user name specified in startup packet', 'warn'),
+  pool_closed: row('FATAL', '57P01', 'the connection pooler is shutting down', 'info'),
+  protocol_violation: row('FATAL', '08P01', '{what}', 'warn'),
+  query_timeout: row('FATAL', '57014', 'query_timeout', 'warn'),
+  query_wait_timeout: row('FATAL', '53300', 'query_wait_timeout', 'warn'),
+  replication_unsupported: row('FATAL', '0A000', 'replication connections are not supported by the pooler', 'warn'),
+  server_connect_failed: row('FATAL', '57P03', '{what}', 'warn'),
+  server_lost: row('FATAL', '08006', 'server closed the connection unexpectedly', 'warn'),
+  server_protocol: row('FATAL', '08006', 'lost synchronization with the server, connection closed', 'error'),
+  statement_mode_transaction: row(
+    'FATAL',
+    '0A000',
+    'transaction blocks not allowed in statement pooling mode',
+    'warn',
+  ),
+  tls_required: row('FATAL', '28000', 'SSL required', 'warn'),
+  too_many_clients: row('FATAL', '53300', 'no more connections allowed (max_client_conn)', 'warn'),
+  transaction_timeout: row('FATAL', '25P04', 'transaction timeout', 'warn'),
+  unsupported_protocol: row(
+    'FATAL',
+    '0A000',
+    'unsupported frontend protocol {version}: the pooler supports 3.0 and later minor versions of 3',
+    'warn',
+  ),
+} as const satisfies Record<string, ErrorRow>
+
+/** Name of a row of the catalogue. */
+export type ErrorName = keyof typeof ERRORS
+
+function row(severity: Severity, sqlstate: string, message: string, level: ErrorRow['level']): ErrorRow {
+  return { severity, sqlstate, message, level }
+}
+
+/** Arguments of a row's message, and what may be said beyond it. */
+export interface ErrorArgs {
+  args?: Record<string, string>
+  detail?: string
+  hint?: string
+}
+
+/** The wire fields of one error of the catalogue. */
+export function errorFields(name: ErrorName, { args = {}, detail, hint }: ErrorArgs = {}): ErrorFields {
+  const { severity, sqlstate, message } = ERRORS[name]
+  return {
+    severity,
+    sqlstate,
+    message: message.replace(/\{(\w+)\}/g, (_, key: string) => args[key] ?? ''),
+    detail,
+    hint,
+  }
+}
+
+/** The level an error of the catalogue is logged with. */
+export function errorLevel(name: ErrorName): ErrorRow['level'] {
+  return ERRORS[name].level
+}

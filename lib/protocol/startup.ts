@@ -1,0 +1,75 @@
+/**
+ * Startup packets (protocol chapters "Start-up", "Canceling Requests in Progress", "SSL Session Encryption"): read from
+ * a client, written to a server.
+ */
+
+import { ProtocolError, Reader } from './reader.ts'
+
+/** Request codes that stand where a startup packet has its protocol version. */
+export const CANCEL_REQUEST_CODE = 80877102
+export const SSL_REQUEST_CODE = 80877103
+export const GSSENC_REQUEST_CODE = 80877104
+
+/** Protocol versions as they stand in a startup packet. */
+export const PROTOCOL_3_0 = 0x30000
+export const PROTOCOL_3_2 = 0x30002
+
+/** Longest user and database name PostgreSQL itself keeps apart (NAMEDATALEN - 1). */
+export const NAME_LIMIT = 63
+
+/** A packet of the startup phase. */
+export type StartupPacket =
+  | { kind: 'startup'; version: number; parameters: Map<string, string> }
+  | { kind: 'cancel'; pid: number; secret: Buffer }
+  | { kind: 'ssl' }
+  | { kind: 'gssenc' }
+  | { kind: 'unsupported'; major: number; minor: number }
+
+/**
+ * Read a startup packet's body (without the length word).
+ * @throws ProtocolError where it is malformed
+ */
+export function readStartup(body: Buffer): StartupPacket {
+  const reader = new Reader(body)
+  const version = reader.int32()
+  if (version === SSL_REQUEST_CODE) return { kind: 'ssl' }
+  if (version === GSSENC_REQUEST_CODE) return { kind: 'gssenc' }
+  if (version === CANCEL_REQUEST_CODE) {
+    const pid = reader.int32()
+    // Protocol 3.2 allows secrets of up to 256 bytes; 4 is what 3.0 always has.
+    if (reader.left < 4 || reader.left > 256) throw new ProtocolError('invalid length of cancel key')
+    return { kind: 'cancel', pid, secret: Buffer.from(reader.rest()) }
+  }
+  const major = version >>> 16
+  const minor = version & 0xffff
+  if (major !== 3) return { kind: 'unsupported', major, minor }
+  const parameters = new Map<string, string>()
+  for (;;) {
+    const name = reader.cstring()
+    if (name === '') break
+    parameters.set(name, reader.cstring())
+  }
+  if (reader.left > 0) throw new ProtocolError('invalid startup packet layout: expected terminator as last byte')
+  return { kind: 'startup', version, parameters }
+}
+
+/** A StartupMessage with these parameters. */
+export function writeStartup(version: number, parameters: Iterable<readonly [string, string]>): Buffer {
+  const parts: Buffer[] = []
+  for (const [name, value] of parameters) parts.push(Buffer.from(`${name}\0${value}\0`))
+  const body = Buffer.concat([...parts, Buffer.from([0])])
+  const header = Buffer.allocUnsafe(8)
+  header.writeInt32BE(body.length + 8, 0)
+  header.writeInt32BE(version, 4)
+  return Buffer.concat([header, body])
+}
+
+/** A CancelRequest with a server's key, of whatever length the server chose. */
+export function writeCancelRequest(pid: number, secret: Buffer): Buffer {
+  const packet = Buffer.allocUnsafe(12 + secret.length)
+  packet.writeInt32BE(packet.length, 0)
+  packet.writeInt32BE(CANCEL_REQUEST_CODE, 4)
+  packet.writeInt32BE(pid, 8)
+  secret.copy(packet, 12)
+  return packet
+}

@@ -1,0 +1,29 @@
+/**
+ * The one clock and the one place that owns timers outside of net/ (R14). Everything with a deadline stores a
+ * timestamp of `now()` and is compared in the janitor's sweep; nothing has a timer of its own.
+ */
+
+/** Milliseconds of a monotonic clock, with fractions; never jumps with the wall clock. */
+export function now(): number {
+  return performance.now()
+}
+
+/** Wall-clock milliseconds since the epoch, for what people read. */
+export function wallClock(): number {
+  return Date.now()
+}
+
+/** Resolves after `ms` milliseconds. The timer does not keep the process alive unless `ref` is set. */
+export function delay(ms: number, { ref = false }: { ref?: boolean } = {}): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    if (!ref) timer.unref()
+  })
+}
+
+/** Calls `tick` every `ms` milliseconds until the returned function is called. Does not keep the process alive. */
+export function every(ms: number, tick: () => void): () => void {
+  const timer = setInterval(tick, ms)
+  timer.unref()
+  return () => clearInterval(timer)
+}
