@@ -1,0 +1,177 @@
+/**
+ * The log: one line per call, as text for people or as JSON for machines.
+ *
+ * In: a level, a message that is a constant text, and fields that carry what varies. Out: one line without its line
+ * end, handed to `write` (the standard error stream unless told otherwise).
+ *
+ * What must hold:
+ * - One call is one line. Fields come from the network (user, database, application_name), so line breaks, terminal
+ *   escapes and bidirectional controls are escaped, and long values are cut.
+ * - Nothing secret is printed: fields whose name says password, secret, token or key are masked.
+ * - A storm does not fill the disk: of the same level and message, the first 10 within a second are written, the rest
+ *   are counted and summed up in one line, at the next call after that second or at `flush()`. There is no timer.
+ * - It never throws and a disabled level costs one comparison; hot paths ask `enabled()` before building fields.
+ */
+
+/** From the most to the least talkative. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** What varies from line to line. Undefined fields are left out. */
+export type LogFields = Record<string, string | number | boolean | undefined>
+
+/** What everything that logs is given. */
+export interface Logger {
+  /** Whether a line of this level would be written at all. */
+  enabled(level: LogLevel): boolean
+  debug(msg: string, fields?: LogFields): void
+  info(msg: string, fields?: LogFields): void
+  warn(msg: string, fields?: LogFields): void
+  error(msg: string, fields?: LogFields): void
+}
+
+/** What the owner of the log can do beyond writing to it. */
+export interface LogControl extends Logger {
+  /** Change the level at run time. */
+  setLevel(level: LogLevel): void
+  /** Write what the rate limit holds back. Call before the process ends. */
+  flush(): void
+}
+
+export interface LoggerOptions {
+  /** Lines below this level are dropped. Default info. */
+  level?: LogLevel
+  /** Default text. */
+  format?: 'text' | 'json'
+  /** Colour the level of text lines. Default false: only the command line knows whether a person is looking. */
+  color?: boolean
+  /** Receives each line, without a line end. Default: the standard error stream. What it throws is ignored. */
+  write?: (line: string) => void
+  /** Wall clock in milliseconds. */
+  now?: () => number
+}
+
+/** Lines of the same level and message that are written within one window. */
+const BURST = 10
+const WINDOW_MS = 1000
+/** Distinct messages tracked per window; messages are constant texts, so only a misuse gets here. */
+const MAX_TRACKED = 1000
+/** UTF-16 units of one value that are kept: an application_name may be a megabyte. */
+const MAX_VALUE = 2000
+
+const SECRET_NAME = /(^|[_-])(password|passwd|secret|token|key)$|[a-z](Password|Secret|Token|Key)$/
+/** C0 and C1 controls, line and paragraph separator, bidirectional controls, zero-width characters. */
+const UNPRINTABLE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+const NEEDS_QUOTES = /[\s"'=\\]|^$/
+const COLORS: Record<LogLevel, string> = { debug: '\x1b[90m', info: '\x1b[32m', warn: '\x1b[33m', error: '\x1b[31m' }
+
+/** A log that writes to `write`. See LoggerOptions for the defaults. */
+export function createLogger({
+  level = 'info',
+  format = 'text',
+  color = false,
+  write = writeToStderr,
+  now = Date.now,
+}: LoggerOptions = {}): LogControl {
+  let threshold = LOG_LEVELS.indexOf(level)
+  let windowStart = 0
+  const counts = new Map<string, { level: LogLevel; msg: string; seen: number }>()
+  const render = format === 'json' ? renderJson : renderText
+
+  function emit(time: number, at: LogLevel, msg: string, fields: LogFields | undefined): void {
+    try {
+      write(render(new Date(time).toISOString(), at, msg, fields, color))
+    } catch {
+      // A log that cannot be written must not take the program down with it.
+    }
+  }
+
+  function sumUp(time: number): void {
+    for (const { level: at, msg, seen } of counts.values()) {
+      if (seen > BURST) emit(time, at, msg, { repeated: seen - BURST, note: 'similar lines left out within a second' })
+    }
+    counts.clear()
+  }
+
+  function log(at: LogLevel, msg: string, fields: LogFields | undefined): void {
+    if (LOG_LEVELS.indexOf(at) < threshold) return
+    const time = now()
+    // A clock set back must not hold the limit in place for the difference.
+    if (time - windowStart >= WINDOW_MS || time < windowStart) {
+      if (counts.size > 0) sumUp(time)
+      windowStart = time
+    }
+    const key = `${at} ${msg}`
+    const count = counts.get(key)
+    if (count) {
+      if (++count.seen > BURST) return
+    } else if (counts.size < MAX_TRACKED) {
+      counts.set(key, { level: at, msg, seen: 1 })
+    }
+    emit(time, at, msg, fields)
+  }
+
+  return {
+    enabled: (at) => LOG_LEVELS.indexOf(at) >= threshold,
+    debug: (msg, fields) => log('debug', msg, fields),
+    info: (msg, fields) => log('info', msg, fields),
+    warn: (msg, fields) => log('warn', msg, fields),
+    error: (msg, fields) => log('error', msg, fields),
+    setLevel(next) {
+      threshold = LOG_LEVELS.indexOf(next)
+    },
+    flush() {
+      sumUp(now())
+    },
+  }
+}
+
+function renderText(time: string, level: LogLevel, msg: string, fields: LogFields | undefined, color: boolean): string {
+  const name = level.toUpperCase().padEnd(5)
+  let line = `${time} ${color ? `${COLORS[level]}${name}\x1b[0m` : name} ${escapeUnprintable(cut(msg))}`
+  for (const [key, value] of visibleFields(fields)) line += ` ${escapeUnprintable(key)}=${textValue(value)}`
+  return line
+}
+
+function renderJson(time: string, level: LogLevel, msg: string, fields: LogFields | undefined): string {
+  const record: Record<string, unknown> = { time, level, msg: cut(msg) }
+  for (const [key, value] of visibleFields(fields)) {
+    // A field must not pass itself off as the time, level or message of the line.
+    record[key in record ? `${key}_` : key] = typeof value === 'string' ? cut(value) : value
+  }
+  return escapeUnprintable(JSON.stringify(record))
+}
+
+function* visibleFields(fields: LogFields | undefined): Generator<[string, string | number | boolean]> {
+  if (!fields) return
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined) yield [key, SECRET_NAME.test(key) ? '***' : value]
+  }
+}
+
+function textValue(value: string | number | boolean): string {
+  const text = cut(String(value))
+  return escapeUnprintable(NEEDS_QUOTES.test(text) ? JSON.stringify(text) : text)
+}
+
+function cut(text: string): string {
+  return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}... (${text.length} characters)` : text
+}
+
+/** Escapes what would break the line or fool the eye, in a form that is also valid inside a JSON string. */
+function escapeUnprintable(text: string): string {
+  return text.replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+let stderrGuarded = false
+
+/** A closed pipe or a full disk at the other end of standard error reaches us as an 'error' event: ignored. */
+function writeToStderr(line: string): void {
+  if (!stderrGuarded) {
+    stderrGuarded = true
+    process.stderr.on('error', () => {})
+  }
+  process.stderr.write(`${line}\n`)
+}

@@ -1,0 +1,114 @@
+/** What a person or a log collector sees: lines, escapes, masks, and how a storm of equal lines is summed up. */
+import t from 'tap'
+import { createLogger } from '../../../lib/util/logger.ts'
+
+const TIME = Date.UTC(2026, 10, 23, 11, 14, 43, 123)
+
+function capture(options: Parameters<typeof createLogger>[0] = {}) {
+  const lines: string[] = []
+  const clock = { now: TIME }
+  const log = createLogger({ write: (line) => lines.push(line), now: () => clock.now, ...options })
+  return { log, lines, clock }
+}
+
+t.test('a text line is time, level, message and fields', async (t) => {
+  const { log, lines } = capture()
+  log.info('client connected', { user: 'app', port: 5, tls: false, absent: undefined })
+  log.error('it ended', { reason: 'no such thing', empty: '', query: 'a="b"' })
+  t.strictSame(lines, [
+    '2026-11-23T11:14:43.123Z INFO  client connected user=app port=5 tls=false',
+    '2026-11-23T11:14:43.123Z ERROR it ended reason="no such thing" empty="" query="a=\\"b\\""',
+  ])
+})
+
+t.test('a JSON line is one object', async (t) => {
+  const { log, lines } = capture({ format: 'json' })
+  log.warn('slow', { ms: 12, user: 'a\nb', level: 'fake', time: 'fake' })
+  t.equal(lines.length, 1)
+  t.strictSame(JSON.parse(lines[0]!), {
+    time: '2026-11-23T11:14:43.123Z',
+    level: 'warn',
+    msg: 'slow',
+    ms: 12,
+    user: 'a\nb',
+    level_: 'fake',
+    time_: 'fake',
+  })
+})
+
+t.test('the level decides what is written and can be changed', async (t) => {
+  const { log, lines } = capture({ level: 'warn' })
+  log.info('no')
+  t.equal(log.enabled('info'), false)
+  log.setLevel('debug')
+  t.equal(log.enabled('debug'), true)
+  log.debug('yes')
+  log.setLevel('error')
+  log.warn('no')
+  t.strictSame(
+    lines.map((line) => line.slice(25)),
+    ['DEBUG yes'],
+  )
+})
+
+t.test('values cannot forge lines or terminal escapes', async (t) => {
+  const hostile = 'x\r\n2026 ERROR forged\x1b[31m\u2028\u202eabc\u009b'
+  for (const format of ['text', 'json'] as const) {
+    const { log, lines } = capture({ format })
+    log.info(`message\nforged ${hostile}`, { user: hostile, bare: 'a\x1bb', 'k\n': 1 })
+    t.equal(lines.length, 1)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: their absence is the assertion
+    t.notMatch(lines[0]!, /[\u0000-\u001f\u007f-\u009f\u2028\u202e]/)
+    t.match(lines[0]!, 'ERROR forged')
+  }
+})
+
+t.test('secrets are masked, long values are cut', async (t) => {
+  for (const format of ['text', 'json'] as const) {
+    const { log, lines } = capture({ format })
+    log.info('login', { password: 'hunter2', client_secret: 'hunter2', clientKey: 'hunter2', token: 'hunter2' })
+    log.info('name', { application_name: 'n'.repeat(100_000) })
+    t.notMatch(lines[0]!, 'hunter2')
+    t.match(lines[0]!, '***')
+    t.ok(lines[1]!.length < 3000)
+    t.match(lines[1]!, '100000 characters')
+  }
+})
+
+t.test('equal lines within a second are summed up', async (t) => {
+  const { log, lines, clock } = capture()
+  for (let i = 0; i < 500; i++) log.warn('login failed', { attempt: i })
+  log.info('something else')
+  t.equal(lines.length, 11, 'ten and the other message')
+  clock.now += 1000
+  log.info('later')
+  t.equal(lines.length, 13)
+  t.match(lines[11]!, /WARN {2}login failed repeated=490 /)
+  t.match(lines[12]!, /INFO {2}later$/)
+  for (let i = 0; i < 12; i++) log.warn('login failed')
+  log.flush()
+  t.match(lines.at(-1)!, /WARN {2}login failed repeated=2 /)
+})
+
+t.test('a clock that is set back does not silence the log', async (t) => {
+  const { log, lines, clock } = capture()
+  for (let i = 0; i < 11; i++) log.info('tick')
+  clock.now -= 3_600_000
+  log.info('tick')
+  t.equal(lines.length, 12, 'ten, the sum, and the new one')
+})
+
+t.test('a writer that throws is ignored', async (t) => {
+  const log = createLogger({
+    write: () => {
+      throw new Error('disk full')
+    },
+  })
+  t.doesNotThrow(() => log.error('anything'))
+})
+
+t.test('colour marks the level only', async (t) => {
+  const { log, lines } = capture({ color: true })
+  log.error('red', { a: 1 })
+  t.equal(lines[0], '2026-11-23T11:14:43.123Z \x1b[31mERROR\x1b[0m red a=1')
+})
