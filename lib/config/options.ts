@@ -1,0 +1,316 @@
+/**
+ * THE option table (R12). TOML files, environment variables, command line flags, `pgbun config`, CONFIG.md and CLI.md
+ * all follow from it; tests fail where the documents differ.
+ *
+ * The name is the TOML key; the environment variable is PGBUN_<NAME>, the flag is --kebab-case, the key of `Config`
+ * and of the library's options is camelCase. Names and defaults are PgBouncer's where it has the setting, except that
+ * plain numbers are milliseconds.
+ */
+import {
+  bool,
+  bytes,
+  type Camel,
+  choice,
+  duration,
+  file,
+  type InputOf,
+  int,
+  list,
+  type OptionRow,
+  type Row,
+  type Section,
+  text,
+  type ValueOf,
+} from './types.ts'
+
+const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+const TLS_PROTOCOLS = { pattern: /^(secure|all|tlsv1\.[0-3](\s*,\s*tlsv1\.[0-3])*)$/i } as const
+const EXPECTS_PROTOCOLS = 'secure, all, or a list such as "tlsv1.2,tlsv1.3"'
+
+const server = section('server', {
+  listen_port: int(6432, 'TCP port clients connect to, and the suffix of the unix socket name.', {
+    min: 1,
+    max: 65535,
+    zeroMeansAny: true,
+    scope: 'listener',
+    reload: false,
+    pgbouncer: '=',
+    short: 'p',
+  }),
+  listen_host: list(['0.0.0.0'], 'Addresses to listen on, separated by commas; * is all of them, empty is no TCP.', {
+    scope: 'listener',
+    reload: false,
+    pgbouncer: 'listen_addr',
+  }),
+  listen_backlog: int(1024, 'Connections the kernel keeps waiting until they are accepted.', {
+    min: 1,
+    max: 65535,
+    scope: 'listener',
+    reload: false,
+    pgbouncer: '=',
+  }),
+  unix_socket_dir: text('', 'Directory for the socket .s.PGSQL.<port>; @name is an abstract socket; empty is none.', {
+    scope: 'listener',
+    reload: false,
+    pgbouncer: '=',
+  }),
+  unix_socket_mode: text('0777', 'Permissions of the unix socket, in octal.', {
+    pattern: /^0?[0-7]{3}$/,
+    expects: 'three octal digits such as "0777"',
+    scope: 'listener',
+    reload: false,
+    pgbouncer: '=',
+  }),
+  server_host: text('localhost', 'Host of PostgreSQL; a value that begins with / or @ is a unix socket directory.', {
+    pattern: /^([/@].*|[^\s,]+)$/,
+    expects: 'one host name, address or socket directory',
+    scope: 'server',
+    reload: false,
+    pgbouncer: 'host=',
+  }),
+  server_port: int(5432, 'Port of PostgreSQL.', {
+    min: 1,
+    max: 65535,
+    scope: 'server',
+    reload: false,
+    pgbouncer: 'port=',
+  }),
+  tcp_keepalive: bool(true, 'Let the kernel probe silent TCP connections, towards clients and servers.', {
+    scope: 'listener',
+    pgbouncer: '=',
+  }),
+  tcp_keepidle: duration(60_000, 'Silence before the first keepalive probe.', { scope: 'listener', pgbouncer: '=' }),
+  max_packet_size: bytes(2 ** 30 - 1, 'Largest protocol message that is passed on, either way.', {
+    min: 1024,
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+})
+
+const pool = section('pool', {
+  pool_mode: choice(
+    ['session', 'transaction', 'statement'],
+    'session',
+    'When a server connection goes back into the pool: at the end of the session, transaction or statement.',
+    { scope: 'pool', pgbouncer: '=' },
+  ),
+  max_client_conn: int(100, 'Client connections in all; further ones are refused.', {
+    min: 1,
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  pool_size: int(25, 'Server connections per database and user.', {
+    min: 1,
+    scope: 'pool',
+    pgbouncer: 'default_pool_size',
+    aliases: ['default_pool_size'],
+  }),
+  min_pool_size: int(0, 'Server connections a pool in use keeps open at least.', { scope: 'pool', pgbouncer: '=' }),
+  reserve_pool_size: int(0, 'Further server connections a pool may open when clients wait too long.', {
+    scope: 'pool',
+    pgbouncer: '=',
+  }),
+  reserve_pool_timeout: duration(5000, 'How long a client waits before the reserve is used; 0 never uses it.', {
+    scope: 'pool',
+    pgbouncer: '=',
+  }),
+  server_reset_query: text('DISCARD ALL', 'Sent to a server connection between two sessions; empty is none.', {
+    scope: 'pool',
+    pgbouncer: '=',
+  }),
+  server_check_query: text(
+    '',
+    'Sent to a server connection that was unused for server_check_delay before it is used again; ' +
+      'empty sends an empty query, "none" skips the check.',
+    { scope: 'pool', pgbouncer: '=' },
+  ),
+  server_round_robin: bool(false, 'Use server connections in turn; off prefers the one used last.', {
+    scope: 'pool',
+    pgbouncer: '=',
+  }),
+})
+
+const logging = section('logging', {
+  log_connections: bool(true, 'Log each login.', { pgbouncer: '=' }),
+  log_disconnections: bool(true, 'Log each disconnection and its reason.', { pgbouncer: '=' }),
+  log_pooler_errors: bool(true, 'Log the errors pgbun itself sends to clients.', { pgbouncer: '=' }),
+  log_level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least important lines that are logged.', {
+    pgbouncer: 'verbose',
+  }),
+  log_format: choice(['auto', 'text', 'json'], 'auto', 'Form of the log lines; auto is text.', { reload: false }),
+  stats_period: duration(60_000, 'How often a line of statistics is logged; 0 is never.', { pgbouncer: '=' }),
+})
+
+const timeouts = section('timeouts', {
+  server_connect_timeout: duration(15_000, 'Time to connect and log in to PostgreSQL.', {
+    min: 1000,
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  client_login_timeout: duration(60_000, 'Time a client has to log in.', { scope: 'client', pgbouncer: '=' }),
+  server_idle_timeout: duration(600_000, 'Unused server connections are closed after this.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  server_lifetime: duration(3_600_000, 'Server connections older than this are closed once they are unused.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  server_login_retry: duration(15_000, 'Longest pause between two attempts to reach a server that fails.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  server_check_delay: duration(30_000, 'Server connections unused for longer are checked before use; 0 is always.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  client_idle_timeout: duration(0, 'Clients that send nothing for this long are disconnected.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  query_wait_timeout: duration(120_000, 'Longest wait of a client for a server connection.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  query_timeout: duration(0, 'Queries running for longer are ended and their client disconnected.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  idle_transaction_timeout: duration(0, 'Clients idle in a transaction for longer are disconnected.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  transaction_timeout: duration(0, 'Clients whose transaction takes longer are disconnected.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  cancel_wait_timeout: duration(10_000, 'Longest wait of a cancel request until it reaches the server.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  client_stall_timeout: duration(300_000, 'A client that stops reading its results is disconnected after this.', {
+    scope: 'client',
+  }),
+  shutdown_timeout: duration(30_000, 'Grace for running work when pgbun is told to end (SIGTERM, SIGINT).'),
+})
+
+const auth = section('auth', {
+  auth_type: choice(
+    ['passthrough', 'trust', 'plain', 'md5', 'scram-sha-256'],
+    'passthrough',
+    'How clients prove who they are; without auth_file passthrough is the default, with it scram-sha-256.',
+    { scope: 'client', pgbouncer: '=' },
+  ),
+  auth_file: file("File of users and their secrets, in PgBouncer's format.", { scope: 'client', pgbouncer: '=' }),
+  passthrough_ttl: duration(60_000, 'How long a password PostgreSQL has accepted counts before it is tried again.', {
+    scope: 'client',
+  }),
+  allow_cleartext_password: bool(false, 'Ask for cleartext passwords over unencrypted TCP from other hosts too.', {
+    scope: 'client',
+  }),
+  scram_iterations: int(4096, 'Iterations of the SCRAM secret made from a plain password.', {
+    min: 1000,
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+})
+
+const tls = section('tls', {
+  client_tls_mode: choice(TLS_MODES, 'disable', 'TLS towards clients.', {
+    scope: 'client',
+    pgbouncer: 'client_tls_sslmode',
+  }),
+  client_tls_key_file: file('Private key shown to clients (PEM).', { scope: 'client', pgbouncer: '=' }),
+  client_tls_cert_file: file('Certificate chain shown to clients (PEM).', { scope: 'client', pgbouncer: '=' }),
+  client_tls_ca_file: file('Authorities that may sign client certificates (PEM).', { scope: 'client', pgbouncer: '=' }),
+  client_tls_protocols: text('secure', 'TLS versions towards clients; secure is 1.2 and 1.3.', {
+    ...TLS_PROTOCOLS,
+    expects: EXPECTS_PROTOCOLS,
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  client_tls_ciphers: text('default', 'Cipher suites towards clients, in OpenSSL notation.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  server_tls_mode: choice(TLS_MODES, 'prefer', 'TLS towards PostgreSQL.', {
+    scope: 'server',
+    pgbouncer: 'server_tls_sslmode',
+  }),
+  server_tls_key_file: file('Private key shown to PostgreSQL (PEM).', { scope: 'server', pgbouncer: '=' }),
+  server_tls_cert_file: file('Certificate shown to PostgreSQL (PEM).', { scope: 'server', pgbouncer: '=' }),
+  server_tls_ca_file: file("Authorities that may sign PostgreSQL's certificate (PEM).", {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  server_tls_negotiation: choice(
+    ['postgres', 'direct'],
+    'postgres',
+    'Ask PostgreSQL before TLS begins, or begin at once (PostgreSQL 17 and later).',
+    { scope: 'server' },
+  ),
+  server_tls_protocols: text('secure', 'TLS versions towards PostgreSQL; secure is 1.2 and 1.3.', {
+    ...TLS_PROTOCOLS,
+    expects: EXPECTS_PROTOCOLS,
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  server_tls_ciphers: text('default', 'Cipher suites towards PostgreSQL, in OpenSSL notation.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+})
+
+const processOptions = section('process', {
+  pid_file: text('', 'File that holds the process id while pgbun runs; empty is none.', {
+    reload: false,
+    pgbouncer: 'pidfile',
+  }),
+})
+
+/** Every option by name, in the order it is shown. */
+export const OPTIONS = Object.freeze({
+  ...server,
+  ...pool,
+  ...logging,
+  ...timeouts,
+  ...auth,
+  ...tls,
+  ...processOptions,
+})
+
+type Options = typeof OPTIONS
+
+/** The snake_case name of an option. */
+export type OptionName = keyof Options
+
+/** All names in the order of the table. */
+export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[]
+
+/** The effective configuration: frozen, camelCase, durations in milliseconds, sizes in bytes, unset texts ''. */
+export type Config = { readonly [K in OptionName as Camel<K>]: ValueOf<Options[K]> }
+
+/** What the library accepts: any part of the configuration; durations and sizes also as text ('15s', '64kB'). */
+export type PoolerOptions = { [K in OptionName as Camel<K>]?: InputOf<Options[K]> }
+
+/** The row of an option. */
+export function optionRow(name: OptionName): OptionRow {
+  return OPTIONS[name]
+}
+
+/** The option a name or alias stands for, if there is one. */
+export function findOption(name: string): OptionName | undefined {
+  return BY_ANY_NAME.get(name)
+}
+
+const BY_ANY_NAME = new Map<string, OptionName>(
+  OPTION_NAMES.flatMap((name) => [name, ...(optionRow(name).aliases ?? [])].map((any) => [any, name] as const)),
+)
+
+function section<S extends Section, R extends Record<string, Row>>(
+  name: S,
+  rows: R,
+): { [K in keyof R]: R[K] & { section: S } } {
+  const entries = Object.entries(rows).map(([key, row]) => [key, Object.freeze({ ...row, section: name })])
+  return Object.fromEntries(entries)
+}
