@@ -1,0 +1,102 @@
+/**
+ * auth_type passthrough: the memory of passwords that PostgreSQL itself has accepted.
+ *
+ * The first login of a user is proven by logging in to PostgreSQL with its password; later ones with the same password
+ * are checked against this memory, and proven again when `ttlMs` has passed. A different password is never judged
+ * here: it is tried with PostgreSQL, so that a changed or revoked one takes effect. Passwords are kept in memory only,
+ * because more server connections are opened with them. `key` stands for database, user and target. Called by the
+ * client's login; no I/O, the time comes from outside.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { BoundedMap } from './bounded-map.ts'
+import { encodePassword } from './password-text.ts'
+
+/** Verdict on a password: see PassthroughMemory.check. */
+export type PassthroughVerdict = 'fresh' | 'stale' | 'different' | 'unknown'
+
+/** What a PassthroughMemory is made of. */
+export interface PassthroughOptions {
+  /** How long a proof counts, in milliseconds; 0 = every login is proven with PostgreSQL. */
+  ttlMs: number
+  /** Milliseconds of a clock that does not jump. */
+  now: () => number
+  /** Keys remembered; the one unused for longest goes first. Default 10000. */
+  maxUsers?: number
+}
+
+interface Proof {
+  password: string
+  digest: Buffer
+  provenAt: number
+}
+
+export class PassthroughMemory {
+  readonly #options: PassthroughOptions
+  readonly #digestKey = randomBytes(32)
+  readonly #proofs: BoundedMap<Proof>
+  /** When a server let us in under a key without asking for a password. */
+  readonly #open: BoundedMap<{ seenAt: number }>
+
+  constructor(options: PassthroughOptions) {
+    this.#options = options
+    this.#proofs = new BoundedMap(options.maxUsers ?? 10000)
+    this.#open = new BoundedMap(options.maxUsers ?? 10000)
+  }
+
+  /** PostgreSQL asked for a password and accepted this one, just now. */
+  remember(key: string, password: string): void {
+    this.#open.delete(key)
+    this.#proofs.set(key, { password, digest: this.#digest(password), provenAt: this.#options.now() })
+  }
+
+  /**
+   * 'fresh': the remembered password, proven within the ttl. 'stale': the remembered one, to be proven again.
+   * 'different': another one is remembered. 'unknown': none is. Only 'fresh' lets a client in.
+   */
+  check(key: string, password: string): PassthroughVerdict {
+    const proof = this.#proofs.get(key)
+    if (!proof) return 'unknown'
+    if (!timingSafeEqual(proof.digest, this.#digest(password))) return 'different'
+    return this.#isFresh(proof.provenAt) ? 'fresh' : 'stale'
+  }
+
+  /** The remembered password, for opening further server connections of clients that are already in. */
+  passwordFor(key: string): string | undefined {
+    return this.#proofs.get(key)?.password
+  }
+
+  /** PostgreSQL refused the remembered password, or the key's target is gone. */
+  forget(key: string): void {
+    this.#proofs.delete(key)
+    this.#open.delete(key)
+  }
+
+  /** PostgreSQL let us in without asking for a password, so no login under this key proves anything. */
+  markNoPassword(key: string): void {
+    this.#proofs.delete(key)
+    this.#open.set(key, { seenAt: this.#options.now() })
+  }
+
+  /** Whether the server asks for a password under this key, as seen within the ttl; undefined if not seen. */
+  asksPassword(key: string): boolean | undefined {
+    const proof = this.#proofs.get(key)
+    if (proof && this.#isFresh(proof.provenAt)) return true
+    const open = this.#open.get(key)
+    if (open && this.#isFresh(open.seenAt)) return false
+    return undefined
+  }
+
+  /** Keys with a remembered password. */
+  get size(): number {
+    return this.#proofs.size
+  }
+
+  #isFresh(since: number): boolean {
+    const age = this.#options.now() - since
+    return age >= 0 && age < this.#options.ttlMs
+  }
+
+  #digest(password: string): Buffer {
+    return createHmac('sha256', this.#digestKey).update(encodePassword(password)).digest()
+  }
+}
