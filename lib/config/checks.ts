@@ -1,0 +1,109 @@
+/**
+ * What is wrong with values that are fine one by one: combinations that cannot work, and files that are not there.
+ * Called by load.ts with a configuration whose values are converted. Looks at the file system, changes nothing.
+ */
+import { accessSync, constants, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Config, OPTION_NAMES, type OptionName, optionRow } from './options.ts'
+import type { Problem, Source } from './raw-value.ts'
+import { camelCase } from './types.ts'
+
+/** What was found: problems stop the start, warnings are logged. */
+export interface CheckResult {
+  problems: Problem[]
+  warnings: Problem[]
+}
+
+/** Check `config` as a whole. `sources` only serves to say where a value is. */
+export function checkConfig(config: Config, sources: Readonly<Record<OptionName, Source>>): CheckResult {
+  const problems: Problem[] = []
+  const warnings: Problem[] = []
+  const problem = (name: OptionName, message: string) => problems.push({ where: sources[name].where, message })
+  const warning = (name: OptionName, message: string) => warnings.push({ where: sources[name].where, message })
+
+  for (const name of OPTION_NAMES) {
+    if (optionRow(name).kind !== 'file') continue
+    const path = config[camelCase(name) as 'authFile']
+    const fault = path === '' ? undefined : fileFault(path)
+    if (fault) problem(name, `${name} ${fault}`)
+  }
+
+  const clientTls = config.clientTlsMode !== 'disable'
+  if (clientTls && (config.clientTlsKeyFile === '' || config.clientTlsCertFile === '')) {
+    problem(
+      'client_tls_mode',
+      'TLS mode is enabled, but key/cert files are not configured. ' +
+        'Set client_tls_key_file and client_tls_cert_file, or client_tls_mode to disable',
+    )
+  }
+  if (config.clientTlsMode.startsWith('verify-') && config.clientTlsCaFile === '') {
+    problem('client_tls_mode', `client_tls_mode ${config.clientTlsMode} needs client_tls_ca_file to check clients with`)
+  }
+  if (!clientTls && (config.clientTlsKeyFile !== '' || config.clientTlsCertFile !== '')) {
+    const name = config.clientTlsKeyFile !== '' ? 'client_tls_key_file' : 'client_tls_cert_file'
+    warning(name, `${name} is not used while client_tls_mode is disable`)
+  }
+  if ((config.serverTlsKeyFile === '') !== (config.serverTlsCertFile === '')) {
+    const [given, missing] =
+      config.serverTlsKeyFile === ''
+        ? (['server_tls_cert_file', 'server_tls_key_file'] as const)
+        : (['server_tls_key_file', 'server_tls_cert_file'] as const)
+    problem(given, `${given} is set, but ${missing} is not. A client certificate needs both`)
+  }
+  if (
+    config.serverTlsNegotiation === 'direct' &&
+    !['require', 'verify-ca', 'verify-full'].includes(config.serverTlsMode)
+  ) {
+    problem(
+      'server_tls_negotiation',
+      `server_tls_negotiation direct cannot fall back to plain connections. Set server_tls_mode to require, verify-ca or verify-full, not ${config.serverTlsMode}`,
+    )
+  }
+
+  if (config.authFile === '' && ['plain', 'md5', 'scram-sha-256'].includes(config.authType)) {
+    problem('auth_type', `auth_type ${config.authType} needs auth_file, the file of users and secrets`)
+  }
+  if (config.authFile !== '' && config.authType === 'passthrough') {
+    warning('auth_file', 'auth_file is not used with auth_type passthrough')
+  }
+
+  if (config.listenHost.length === 0 && config.unixSocketDir === '') {
+    problem('listen_host', 'Nothing to listen on: listen_host and unix_socket_dir are both empty. Set one of them')
+  }
+  if (forwardsToItself(config)) {
+    problem(
+      sources.listen_port.kind === 'default' ? 'server_port' : 'listen_port',
+      `pgbun would forward to itself: server_host ${config.serverHost}, server_port ${config.serverPort} is where it listens. Change listen_port or server_port`,
+    )
+  }
+  if (config.minPoolSize > config.poolSize) {
+    problem('min_pool_size', `min_pool_size ${config.minPoolSize} is larger than pool_size ${config.poolSize}`)
+  }
+  return { problems, warnings }
+}
+
+const LOCAL = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::', '*']
+
+function forwardsToItself(config: Config): boolean {
+  if (config.listenPort !== config.serverPort) return false
+  if (/^[/@]/.test(config.serverHost)) return config.serverHost === config.unixSocketDir
+  const { serverHost, listenHost } = config
+  return (
+    listenHost.includes(serverHost) || (LOCAL.includes(serverHost) && listenHost.some((host) => LOCAL.includes(host)))
+  )
+}
+
+/** What keeps a file from being read, as the end of a sentence that begins with the option's name. */
+function fileFault(path: string): string | undefined {
+  const shown = path === resolve(path) ? path : `${path} (${resolve(path)})`
+  try {
+    if (statSync(path).isDirectory()) return `is a directory, not a file: ${shown}`
+    accessSync(path, constants.R_OK)
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' || code === 'ENOTDIR'
+      ? `names a file that does not exist: ${shown}`
+      : `names a file that cannot be read: ${shown} (${code})`
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * What every way of configuring pgbun delivers: values as they were written, each with the place it was written at.
+ * toml.ts, env.ts, server-url.ts and the command line produce them, resolve.ts converts and merges them.
+ */
+import type { OptionName } from './options.ts'
+
+/** Where a value comes from. `where` is what a person would search for: a path with its line, a variable, a flag. */
+export interface Source {
+  kind: 'default' | 'file' | 'environment' | 'command line' | 'library'
+  where: string
+}
+
+/** One value as written. */
+export interface RawValue {
+  name: OptionName
+  value: unknown
+  source: Source
+}
+
+/** What is wrong with the configuration: where, and what with its remedy. */
+export interface Problem {
+  where: string
+  message: string
+}
+
+/** The outcome of reading one source. */
+export interface RawValues {
+  values: RawValue[]
+  problems: Problem[]
+  warnings: Problem[]
+}
+
+/** One line for people. */
+export function formatProblem({ where, message }: Problem): string {
+  return where === '' ? message : `${where}: ${message}`
+}
+
+/** Thrown where the configuration cannot be used; carries every problem found, not only the first. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly Problem[]
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(formatProblem).join('\n'))
+    this.problems = problems
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The server argument of the command line -> option values: `postgres://host:port?sslmode=…`, `host`, `host:port`,
+ * `[::1]:5433`, `/socket/dir`, `@abstract`. The parameters are libpq's.
+ *
+ * A user, password or database in it is an error: pgbun forwards those of each client, and taking them from here would
+ * suggest otherwise. The argument is never repeated in a message, because it may contain a password.
+ */
+import type { OptionName } from './options.ts'
+import { ConfigError, type RawValue } from './raw-value.ts'
+
+const WHERE = 'the server argument'
+const FORWARDS =
+  "pgbun forwards each client's own user, password and database, so give only the host and port: postgres://host:5432"
+
+/** libpq's names for what can be said in a URL's query. */
+const PARAMETERS: Readonly<Record<string, OptionName>> = {
+  host: 'server_host',
+  port: 'server_port',
+  sslmode: 'server_tls_mode',
+  sslrootcert: 'server_tls_ca_file',
+  sslcert: 'server_tls_cert_file',
+  sslkey: 'server_tls_key_file',
+  sslnegotiation: 'server_tls_negotiation',
+}
+
+/** The values in the server argument. Throws ConfigError where it is none; values are converted later. */
+export function parseServerArgument(text: string): RawValue[] {
+  const found = new Map<OptionName, string>()
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)
+  if (scheme) {
+    if (!/^postgres(ql)?$/i.test(scheme[1]!)) fail('Must be a URL that begins with postgres:// or postgresql://')
+    const [address, query] = splitOnce(text.slice(scheme[0].length), '?')
+    readAddress(address, found, decode)
+    readQuery(query, found)
+  } else {
+    readAddress(text, found, (host) => host)
+  }
+  if (found.size === 0) fail('Names no server. Give a host, host:port, a postgres:// URL or a socket directory')
+  return [...found].map(([name, value]) => ({ name, value, source: { kind: 'command line', where: WHERE } }))
+}
+
+function readAddress(text: string, found: Map<OptionName, string>, decodeHost: (host: string) => string): void {
+  // A socket directory is taken whole; the path of the socket itself names its port too.
+  if (/^[/@]/.test(text) && text.length > 1) {
+    const socket = /^(.+)\/\.s\.PGSQL\.(\d+)$/.exec(text)
+    found.set('server_host', socket ? socket[1]! : text)
+    if (socket) found.set('server_port', socket[2]!)
+    return
+  }
+  if (text.includes('@')) fail(`Contains a user name or password. ${FORWARDS}`)
+  const [hostPort, database] = splitOnce(text, '/')
+  if (database !== '') fail(`Contains a database name. ${FORWARDS}`)
+  if (hostPort.includes(',')) fail('Names several servers. Give one; pgbun forwards to a single server')
+  // [::1]:5433, or host:5433, or a bare ::1.
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(hostPort)
+  const bare = /^[0-9a-f:.]+(%\w+)?$/i.test(hostPort) && /::|(:.*){7}/.test(hostPort)
+  if (!match && !bare) fail('Is not host, host:port, [IPv6 address]:port or a postgres:// URL')
+  const host = match ? (match[1] ?? match[2] ?? '') : hostPort
+  if (host !== '') found.set('server_host', decodeHost(host))
+  if (match?.[3]) found.set('server_port', match[3])
+}
+
+function readQuery(query: string, found: Map<OptionName, string>): void {
+  for (const pair of query.split('&').filter((part) => part !== '')) {
+    const [key, value] = splitOnce(pair, '=').map(decode) as [string, string]
+    if (['user', 'password', 'dbname'].includes(key)) fail(`Contains ${key}. ${FORWARDS}`)
+    const name = Object.hasOwn(PARAMETERS, key) ? PARAMETERS[key] : undefined
+    if (!name) {
+      fail(`Contains an unknown parameter${/^\w{1,32}$/.test(key) ? ` ${key}` : ''}. Known: ${known()}`)
+    } else {
+      found.set(name, value)
+    }
+  }
+}
+
+function known(): string {
+  return Object.keys(PARAMETERS).join(', ')
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator)
+  return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return fail('Contains a % that is not followed by two hexadecimal digits')
+  }
+}
+
+function fail(message: string): never {
+  throw new ConfigError([{ where: WHERE, message }])
+}

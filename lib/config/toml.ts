@@ -1,0 +1,109 @@
+/**
+ * The text of a TOML file -> the values in it, each with its line.
+ *
+ * Unknown sections and keys, keys in the wrong section and keys without one are problems that say what was probably
+ * meant. Values are not converted here. Pure: load.ts reads the file.
+ */
+import TOML from '@iarna/toml'
+import { nearestName } from './nearest-name.ts'
+import { findOption, type OptionName, optionRow } from './options.ts'
+import type { RawValues } from './raw-value.ts'
+import { suggestOption } from './suggest-option.ts'
+import { SECTIONS } from './types.ts'
+
+/** The values of a TOML text. `path` is only used to say where they are. Never throws. */
+export function readToml(text: string, path: string): RawValues {
+  const found: RawValues = { values: [], problems: [], warnings: [] }
+  let tables: Record<string, unknown>
+  try {
+    tables = TOML.parse(text.replace(/^\uFEFF/, ''))
+  } catch (error) {
+    found.problems.push(syntaxProblem(error, path))
+    return found
+  }
+  const lines = indexLines(text)
+  const at = (section: string, key?: string) => {
+    const line = lines.get(key === undefined ? `[${section}]` : `${section}.${key}`)
+    return line === undefined ? path : `${path}:${line}`
+  }
+  const seen = new Map<OptionName, string>()
+  for (const [section, table] of Object.entries(tables)) {
+    if (!isTable(table)) {
+      found.problems.push({ where: at('', section), message: strayKey(section) })
+      continue
+    }
+    if (!(SECTIONS as readonly string[]).includes(section)) {
+      found.problems.push({ where: at(section), message: unknownSection(section) })
+      continue
+    }
+    for (const [key, value] of Object.entries(table)) {
+      const where = at(section, key)
+      const name = findOption(key)
+      if (name === undefined) {
+        found.problems.push({ where, message: `Unknown key ${quote(key)} in [${section}]. ${suggestOption(key)}` })
+      } else if (optionRow(name).section !== section) {
+        const right = optionRow(name).section
+        found.problems.push({ where, message: `${key} belongs in section [${right}], not in [${section}]` })
+      } else if (seen.has(name)) {
+        found.problems.push({ where, message: `${key} and ${seen.get(name)} are the same option. Keep one of them` })
+      } else {
+        seen.set(name, key)
+        found.values.push({ name, value, source: { kind: 'file', where } })
+      }
+    }
+  }
+  return found
+}
+
+function strayKey(key: string): string {
+  const name = findOption(key)
+  return name
+    ? `${key} must be in section [${optionRow(name).section}]`
+    : `Unknown key ${quote(key)} outside of a section. ${suggestOption(key)}`
+}
+
+function unknownSection(section: string): string {
+  const near = nearestName(section, SECTIONS)
+  const known = SECTIONS.map((name) => `[${name}]`).join(', ')
+  return `Unknown section [${printable(section)}]. ${near ? `Did you mean [${near}]?` : `Must be one of: ${known}`}`
+}
+
+function syntaxProblem(error: unknown, path: string): { where: string; message: string } {
+  const { line, message } = error as { line?: number; message?: string }
+  const reason = String(message)
+    .split('\n')[0]!
+    .replace(/ at row \d+, col \d+, pos \d+:?$/, '')
+  return {
+    where: typeof line === 'number' ? `${path}:${line + 1}` : path,
+    message: `Not valid TOML: ${printable(reason)}. Texts need quotes: name = "text"`,
+  }
+}
+
+/** Line numbers of `section.key` and `[section]` in the usual spelling; others simply go without a line. */
+function indexLines(text: string): Map<string, number> {
+  const lines = new Map<string, number>()
+  let section = ''
+  for (const [index, line] of text.split('\n').entries()) {
+    const header = /^\s*\[\s*["']?([\w-]+)["']?\s*\]/.exec(line)
+    if (header) {
+      section = header[1]!
+      lines.set(`[${section}]`, index + 1)
+      continue
+    }
+    const key = /^\s*["']?([\w-]+)["']?\s*=/.exec(line)
+    if (key) lines.set(`${section}.${key[1]}`, index + 1)
+  }
+  return lines
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
+}
+
+function quote(key: string): string {
+  return `'${printable(key)}'`
+}
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80)
+}
