@@ -1,0 +1,91 @@
+/**
+ * The ladder: lib/ is layered, and a file imports only from its own folder and from folders above it in this list.
+ * Where an earlier folder needs what a later one owns, it declares an interface and daemon/ passes the implementation.
+ */
+import path from 'node:path'
+import t from 'tap'
+import { importsOf, readSources } from './source-files.ts'
+
+const ladder = [
+  'errors.ts',
+  'util',
+  'protocol',
+  'config',
+  'session',
+  'auth',
+  'net',
+  'server',
+  'pool',
+  'routing',
+  'client',
+  'observe',
+  'admin',
+  'daemon',
+  'cluster',
+  'cli',
+]
+
+/** Folders that the library's entry may use. */
+const entryImports = ['config', 'daemon']
+
+/** What is wrong with one import, or undefined. */
+export function breach(from: string, specifier: string): string | undefined {
+  if (!specifier.startsWith('.')) return undefined
+  const target = path.posix.join(path.posix.dirname(from), specifier)
+  if (!target.startsWith('lib/'))
+    return target === 'package.json' ? undefined : `${from} imports ${target} outside lib/`
+  if (target === 'lib/index.ts') return `${from} imports the library's entry`
+  const [, fromRung = ''] = from.split('/')
+  const [, toRung = ''] = target.split('/')
+  if (from === 'lib/index.ts') {
+    return entryImports.includes(toRung)
+      ? undefined
+      : `${from} imports ${target}; it may use ${entryImports.join(', ')}`
+  }
+  const fromStep = ladder.indexOf(fromRung)
+  const toStep = ladder.indexOf(toRung)
+  if (fromStep === -1) return `${from} is in a folder that the ladder does not know`
+  if (toStep === -1) return `${from} imports ${target}, a folder that the ladder does not know`
+  return toStep <= fromStep ? undefined : `${from} imports ${target}, which is below it on the ladder`
+}
+
+t.test('every import goes up the ladder', async (t) => {
+  const files = readSources('lib')
+  t.ok(files.length > 5, 'there are files to look at')
+  t.same(
+    files.flatMap((file) => file.imports.map(({ specifier }) => breach(file.path, specifier)).filter(Boolean)),
+    [],
+  )
+})
+
+t.test('every relative import names its file with the extension', async (t) => {
+  const wrong = [...readSources('lib'), ...readSources('test')].flatMap((file) =>
+    file.imports
+      .filter(({ specifier }) => specifier.startsWith('.') && !/\.(ts|js|json)$/.test(specifier))
+      .map(({ specifier }) => `${file.path}: ${specifier}`),
+  )
+  t.same(wrong, [])
+})
+
+t.test('no file grows past 400 lines', async (t) => {
+  const long = [...readSources('lib'), ...readSources('test'), ...readSources('bin')]
+    .map((file) => ({ path: file.path, lines: file.text.split('\n').length - 1 }))
+    .filter(({ lines }) => lines > 400)
+  t.same(long, [])
+})
+
+t.test('the test itself notices a breach', async (t) => {
+  t.match(breach('lib/pool/pool.ts', '../client/session.ts'), /below it/)
+  t.match(breach('lib/daemon/daemon.ts', '../index.ts'), /entry/)
+  t.match(breach('lib/new/thing.ts', '../util/clock.ts'), /does not know/)
+  t.match(breach('lib/errors.ts', './util/clock.ts'), /below it/)
+  t.match(breach('lib/index.ts', './net/dial.ts'), /may use/)
+  t.match(breach('lib/cli/main.ts', '../../test/x.ts'), /outside lib/)
+  t.equal(breach('lib/client/session.ts', '../pool/pool.ts'), undefined)
+  t.equal(breach('lib/client/session.ts', './login.ts'), undefined)
+  const text = `import a, {\n  b,\n} from './one.ts'\nimport type { C } from './two.ts'\nimport './three.ts'\nexport { d } from './four.ts'\nconst e = await import('./five.ts')\n// import('./six.ts')\n`
+  t.same(
+    importsOf(text).map(({ specifier, typeOnly }) => (typeOnly ? `type ${specifier}` : specifier)),
+    ['./one.ts', 'type ./two.ts', './three.ts', './four.ts', './five.ts'],
+  )
+})
