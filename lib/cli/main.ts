@@ -1,0 +1,84 @@
+/**
+ * The program `pgbun`: arguments -> a command -> an exit code. Loaded by bin/pgbun.js, and the entry of the compiled
+ * program.
+ *
+ * Exit codes: 0, 1 for a configuration that cannot be used and for failures at run time, 2 for a mistake on the
+ * command line. What is asked for goes to standard output, everything else to standard error.
+ */
+import { type ConfigInput, resolveConfig } from '../config/load.ts'
+import { ConfigError, formatProblem } from '../config/raw-value.ts'
+import { VERSION } from '../config/version.ts'
+import { type DaemonReport, lostLogHint, spawnDaemon, takeDaemonPipe } from './daemonize.ts'
+import { type CliRequest, helpText, parseArgs, UsageError } from './parse-args.ts'
+import { configJson, configToml, environmentText, summaryText } from './show-config.ts'
+import { runStart } from './start.ts'
+
+async function main(argv: readonly string[]): Promise<void> {
+  // `pgbun --help | head -1` closes the pipe: what is left is not wanted.
+  process.stdout.on('error', () => process.exit(0))
+  const report = takeDaemonPipe()
+  try {
+    const request = parseArgs(argv)
+    await run(request, argv, report)
+  } catch (error) {
+    process.exit(fail(error, report))
+  }
+}
+
+async function run(
+  request: CliRequest,
+  argv: readonly string[],
+  report: ((report: DaemonReport) => void) | undefined,
+): Promise<void> {
+  const input: ConfigInput = { cli: request.values, env: process.env, file: request.configFile }
+  if (request.command === 'help') return print(await helpText(process.stdout.columns))
+  if (request.command === 'version') return print(`pgbun ${VERSION}\n`)
+  if (request.command === 'config' || request.env || request.dryRun) {
+    const resolved = resolveConfig(input)
+    for (const warning of resolved.warnings) complain(`warning: ${warning}`)
+    if (request.env) return print(environmentText(resolved))
+    if (request.dryRun) return print(summaryText(resolved, request.configFile))
+    return print(request.json ? configJson(resolved, VERSION) : configToml(resolved))
+  }
+  if (request.daemon && !report) return startInBackground(argv)
+  return runStart(request, input, report)
+}
+
+async function startInBackground(argv: readonly string[]): Promise<void> {
+  const { ok, text, pid } = await spawnDaemon(argv)
+  if (!ok) {
+    for (const line of text.split('\n')) complain(line)
+    process.exit(1)
+  }
+  print(`${text}\nrunning in the background, process ${pid}\n`)
+  const hint = lostLogHint()
+  if (hint) complain(hint)
+  process.exit(0)
+}
+
+/** Tells the person, and the process waiting for a background start; returns the exit code. */
+function fail(error: unknown, report: ((report: DaemonReport) => void) | undefined): number {
+  const lines = linesOf(error)
+  for (const line of lines) complain(line)
+  if (error instanceof UsageError) process.stderr.write('Try "pgbun --help".\n')
+  report?.({ ok: false, text: lines.join('\n') })
+  return error instanceof UsageError ? 2 : 1
+}
+
+function linesOf(error: unknown): string[] {
+  if (error instanceof ConfigError) return error.problems.map(formatProblem)
+  if (!(error instanceof Error)) return [String(error)]
+  const expected =
+    error instanceof UsageError || 'code' in error || !/^(Type|Reference|Range|Syntax)Error$/.test(error.name)
+  return expected ? error.message.split('\n') : (error.stack ?? error.message).split('\n')
+}
+
+function complain(line: string): void {
+  process.stderr.write(`pgbun: ${line}\n`)
+}
+
+function print(text: string): void {
+  process.stdout.write(text)
+}
+
+await main(process.argv.slice(2))

@@ -1,0 +1,80 @@
+/**
+ * What `pgbun config`, `pgbun --env` and `pgbun --dry-run` print: the effective configuration in four forms. The TOML
+ * and the environment form can be read back. Pure; secret values are masked in all of them.
+ */
+import { formatValue } from '../config/convert.ts'
+import { environmentName } from '../config/env.ts'
+import type { ResolvedConfig } from '../config/load.ts'
+import { OPTION_NAMES, type OptionName, optionRow } from '../config/options.ts'
+import type { Source } from '../config/raw-value.ts'
+import { camelCase, type OptionValue, SECTIONS } from '../config/types.ts'
+import { describeAuthentication, describeServer } from './ready-line.ts'
+
+/** The configuration as a TOML file, each value with a comment that says where it comes from. */
+export function configToml({ config, sources }: ResolvedConfig): string {
+  const lines: string[] = []
+  for (const section of SECTIONS) {
+    lines.push(`[${section}]`)
+    const names = OPTION_NAMES.filter((name) => optionRow(name).section === section)
+    const settings = names.map((name) => `${name} = ${formatValue(optionRow(name), settingOf(config, name))}`)
+    const width = Math.max(...settings.map((setting) => setting.length))
+    for (const [index, setting] of settings.entries()) {
+      lines.push(`${setting.padEnd(width)}  # ${sourceText(sources[names[index]!])}`)
+    }
+    lines.push('')
+  }
+  return lines.join('\n')
+}
+
+/** The configuration as JSON: durations in milliseconds, sizes in bytes, the source of each value beside it. */
+export function configJson({ config, sources }: ResolvedConfig, version: string): string {
+  const options = Object.fromEntries(
+    OPTION_NAMES.map((name) => {
+      const value = settingOf(config, name)
+      const { kind, where } = sources[name]
+      const shown = optionRow(name).secret && value !== '' ? '***' : value
+      return [name, { value: shown, source: kind, ...(where === '' ? {} : { where }) }]
+    }),
+  )
+  return `${JSON.stringify({ version, options }, null, 2)}\n`
+}
+
+/** The environment variables with their effective values, readable by a shell. */
+export function environmentText({ config, sources }: ResolvedConfig): string {
+  const lines = ['# The environment variables of pgbun, with the values in force and where these come from.']
+  for (const section of SECTIONS) {
+    lines.push('', `# [${section}]`)
+    for (const name of OPTION_NAMES.filter((option) => optionRow(option).section === section)) {
+      const text = formatValue(optionRow(name), settingOf(config, name)).replace(/^"(.*)"$/, '$1')
+      const plain = /^[\w.,:/@*-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+      lines.push(`# ${optionRow(name).doc} (${sourceText(sources[name])})`, `${environmentName(name)}=${plain}`)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** What a start with this configuration would do, for --dry-run. */
+export function summaryText({ config }: ResolvedConfig, configFile: string | undefined): string {
+  const tcp = config.listenHost.map((host) => `${host.includes(':') ? `[${host}]` : host}:${config.listenPort}`)
+  const socket = config.unixSocketDir === '' ? [] : [`${config.unixSocketDir}/.s.PGSQL.${config.listenPort}`]
+  const rows = [
+    ['configuration file', configFile ?? 'none'],
+    ['listens on', [...tcp, ...socket].join(', ')],
+    ['forwards to', describeServer(config)],
+    ['pool mode', config.poolMode],
+    ['authentication', describeAuthentication(config)],
+    ['clients', `at most ${config.maxClientConn}`],
+    ['server connections', `at most ${config.poolSize} per database and user`],
+    ['TLS', `clients ${config.clientTlsMode}, server ${config.serverTlsMode}`],
+  ]
+  return ['The configuration is valid.', ...rows.map(([name, text]) => `  ${name!.padEnd(20)}${text}`), ''].join('\n')
+}
+
+function settingOf(config: ResolvedConfig['config'], name: OptionName): OptionValue {
+  return config[camelCase(name) as keyof typeof config]
+}
+
+function sourceText({ kind, where }: Source): string {
+  if (kind === 'default') return 'default'
+  return kind === 'file' || kind === 'library' ? where : `${kind} ${where}`
+}
