@@ -10,14 +10,18 @@ import type { Scanner } from './scanner.ts'
 /** Cuts a stream of bytes into batches of message segments. */
 export class Framer extends Transform {
   readonly scanner: Scanner
+  /** Bytes that came in since the connection began. */
+  bytes = 0
 
   constructor(scanner: Scanner) {
-    // One batch at a time: backpressure is the wire's business (it pauses the socket), not this buffer's.
-    super({ readableObjectMode: true, readableHighWaterMark: 1 })
+    // Every chunk is consumed before write() returns, so these buffers stay empty. The writable side's mark lies above
+    // any chunk of a socket: pipe() would pause the socket for a turn after each chunk that reaches it.
+    super({ readableObjectMode: true, readableHighWaterMark: 16, writableHighWaterMark: 1024 * 1024 })
     this.scanner = scanner
   }
 
   override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.bytes += chunk.length
     const batch = Batch.take(chunk)
     this.scanner.scan(chunk, batch)
     if (batch.count > 0 || batch.violation !== undefined) this.push(batch)

@@ -27,3 +27,9 @@ export function every(ms: number, tick: () => void): () => void {
   timer.unref()
   return () => clearInterval(timer)
 }
+
+/** Calls `action` once, after `ms` milliseconds, unless the returned function is called before. */
+export function after(ms: number, action: () => void): () => void {
+  const timer = setTimeout(action, ms)
+  return () => clearTimeout(timer)
+}

@@ -5,7 +5,7 @@
 
 /** What a member of a list must carry. Only List writes these fields. */
 export interface ListNode<T> {
-  list: List<T & ListNode<T>> | null
+  list: { readonly name: string } | null
   prev: T | null
   next: T | null
 }
@@ -56,7 +56,7 @@ export class List<T extends ListNode<T>> {
 
   /** Take `node` out. Throws where it is not on this list. */
   remove(node: T): void {
-    if (node.list !== (this as unknown)) throw new Error(`not a member of list ${this.name}`)
+    if (node.list !== this) throw new Error(`not a member of list ${this.name}`)
     if (node.prev) node.prev.next = node.next
     else this.#head = node.next
     if (node.next) node.next.prev = node.prev
@@ -85,8 +85,8 @@ export class List<T extends ListNode<T>> {
   }
 
   #adopt(node: T): void {
-    if (node.list) throw new Error(`already a member of list ${(node.list as List<T>).name}`)
-    node.list = this as never
+    if (node.list) throw new Error(`already a member of list ${node.list.name}`)
+    node.list = this
     this.#size++
   }
 }

@@ -1,0 +1,92 @@
+/**
+ * Every way a client's session can end (R10), and for each, decided in one place: what the client is told, what is
+ * logged, and what becomes of the server it held.
+ */
+
+import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorLevel } from '../errors.ts'
+import type { ServerEnd } from '../server/ports.ts'
+
+/** Why a session ends. */
+export type EndReason =
+  /** The client sent Terminate. */
+  | { kind: 'terminated' }
+  /** The client's connection was closed or failed. */
+  | { kind: 'disconnected'; error: Error | undefined }
+  /** The connection carried a cancel request. */
+  | { kind: 'cancel-request' }
+  /** pgbun ends it with an error of its catalogue. `remedy` is for the log alone. */
+  | { kind: 'error'; name: ErrorName; args?: ErrorArgs; reason?: string; remedy?: string }
+  /** PostgreSQL refused the login, or the client's settings, in its own words. */
+  | { kind: 'refused'; fields: ErrorFields; remedy?: string }
+  /** The server it depended on is gone. */
+  | { kind: 'server-lost'; end: ServerEnd }
+  /** A defect of pgbun. */
+  | { kind: 'fault'; error: unknown }
+
+/** What follows from a reason. */
+export interface Ending {
+  /** Sent to the client before its connection is closed. */
+  fields: ErrorFields | undefined
+  level: 'debug' | 'info' | 'warn' | 'error'
+  /** For the log. */
+  text: string
+  /** pgbun raised it (`log_pooler_errors`), rather than the client or the server. */
+  poolerError: boolean
+  /** What to do about it; for the log. */
+  remedy?: string
+}
+
+/** What follows from `reason`. */
+export function endingOf(reason: EndReason): Ending {
+  switch (reason.kind) {
+    case 'terminated':
+      return { fields: undefined, level: 'info', text: 'client terminated the session', poolerError: false }
+    case 'disconnected':
+      return {
+        fields: undefined,
+        level: 'info',
+        text: reason.error ? `connection lost: ${reason.error.message}` : 'client closed the connection',
+        poolerError: false,
+      }
+    case 'cancel-request':
+      return { fields: undefined, level: 'debug', text: 'cancel request', poolerError: false }
+    case 'error': {
+      const fields = errorFields(reason.name, reason.args)
+      return {
+        fields,
+        level: errorLevel(reason.name),
+        text: reason.reason ? `${fields.message}: ${reason.reason}` : fields.message,
+        poolerError: true,
+        remedy: reason.remedy,
+      }
+    }
+    case 'refused':
+      return {
+        fields: { ...reason.fields, severity: 'FATAL' },
+        level: 'warn',
+        text: reason.fields.message,
+        poolerError: true,
+        remedy: reason.remedy,
+      }
+    case 'server-lost':
+      return {
+        fields: reason.end.relayed || reason.end.midMessage ? undefined : reason.end.fields,
+        level: 'warn',
+        text: reason.end.relayed ? 'the server ended the session' : reason.end.fields.message,
+        poolerError: !reason.end.relayed,
+      }
+    case 'fault':
+      return {
+        fields: errorFields('internal_error'),
+        level: 'error',
+        text: reason.error instanceof Error ? (reason.error.stack ?? reason.error.message) : String(reason.error),
+        poolerError: true,
+      }
+    default:
+      return unreachable(reason)
+  }
+}
+
+function unreachable(reason: never): never {
+  throw new Error(`unknown end reason ${JSON.stringify(reason)}`)
+}

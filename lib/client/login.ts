@@ -1,0 +1,223 @@
+/**
+ * A client's way in (protocol chapter "Start-up"): startup packet, protocol version, limits, authentication, and the
+ * greeting that looks like PostgreSQL's own. Promises are fine here; everything is checked anew after each wait,
+ * because the client may have left.
+ *
+ * Comes in: the segments of the session's inbox until it is logged in. Goes out: a session in state idle, or its end.
+ * What a client sends ahead of its time (a query behind the password) stays in the inbox.
+ */
+
+import { type Batch, STARTUP } from '../protocol/batch.ts'
+import {
+  AUTHENTICATION_OK,
+  backendKeyData,
+  negotiateProtocolVersion,
+  parameterStatus,
+  READY_IDLE,
+} from '../protocol/build.ts'
+import { ProtocolError } from '../protocol/reader.ts'
+import { PROTOCOL_3_2, readStartup, type StartupPacket } from '../protocol/startup.ts'
+import { FRONTEND, frontendName } from '../protocol/types.ts'
+import { LoginError } from '../server/login.ts'
+import { parseOptions } from '../session/parameters.ts'
+import { AuthRefused, authenticate } from './authenticate.ts'
+import type { ClientSession } from './session.ts'
+
+/** Cancel secret: PostgreSQL 18 uses 32 bytes from protocol 3.2 on; before that there is room for 4. */
+const LONG_SECRET = 32
+const SHORT_SECRET = 4
+
+/** The client left while its login waited for something. */
+class Gone extends Error {}
+
+/** The login of one client. */
+export class Login {
+  readonly #session: ClientSession
+  #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
+
+  constructor(session: ClientSession) {
+    this.#session = session
+  }
+
+  /** Take the segment at the batch's cursor; false where it must wait for its time. */
+  onSegment(batch: Batch): boolean {
+    const i = batch.cursor
+    const type = batch.type(i)
+    if (type === STARTUP) {
+      batch.cursor++
+      this.#start(batch.bodyOf(i))
+      return true
+    }
+    if (type === FRONTEND.Terminate) {
+      batch.cursor = batch.count
+      this.#session.end({ kind: 'terminated' })
+      return true
+    }
+    if (this.#password === undefined) return false
+    batch.cursor++
+    if (type !== FRONTEND.Password) {
+      this.#session.endWith('protocol_violation', {
+        args: { what: `expected password response, got ${frontendName(type)}` },
+      })
+      return true
+    }
+    const { resolve } = this.#password
+    this.#password = undefined
+    resolve(Buffer.from(batch.bodyOf(i)))
+    return true
+  }
+
+  /** The session ended: whatever the login waits for will not come. */
+  abandon(): void {
+    this.#password?.reject(new Gone())
+    this.#password = undefined
+  }
+
+  /** The body of the client's next password message. */
+  nextPassword(): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      if (this.#session.state === 'closed') {
+        reject(new Gone())
+        return
+      }
+      this.#password = { resolve, reject }
+      // It may have come before we asked.
+      queueMicrotask(() => this.#session.pump())
+    })
+  }
+
+  #start(body: Buffer): void {
+    let packet: StartupPacket
+    try {
+      packet = readStartup(body)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#session.endWith('protocol_violation', { args: { what: error.message } })
+      return
+    }
+    switch (packet.kind) {
+      case 'startup':
+        this.#session.setState('login')
+        this.#run(packet).catch((error) => this.#failed(error))
+        return
+      case 'cancel':
+        this.#cancel(packet.pid, packet.secret)
+        return
+      case 'unsupported':
+        this.#session.endWith('unsupported_protocol', { args: { version: `${packet.major}.${packet.minor}` } })
+        return
+      case 'ssl':
+      case 'gssenc':
+        // They come before the framer, in net/client-encryption; here one is out of its place.
+        this.#session.endWith('protocol_violation', { args: { what: 'encryption requested twice' } })
+    }
+  }
+
+  /** The canceller is answered by the end of its connection, once PostgreSQL has been asked. */
+  #cancel(pid: number, secret: Buffer): void {
+    const session = this.#session
+    session.setState('login')
+    session.ports.registry.cancel(pid, secret).finally(() => session.end({ kind: 'cancel-request' }))
+  }
+
+  async #run(packet: Extract<StartupPacket, { kind: 'startup' }>): Promise<void> {
+    const session = this.#session
+    const { ports } = session
+    if (!this.#readParameters(packet)) return
+    const refused = ports.registry.admit(session)
+    if (refused) {
+      session.endWith(refused)
+      return
+    }
+    const mode = ports.config.clientTlsMode
+    const tlsNeeded = mode === 'require' || mode === 'verify-ca' || mode === 'verify-full'
+    if (tlsNeeded && !session.origin.unix && session.origin.tls === '') {
+      session.endWith('tls_required')
+      return
+    }
+    const pool = ports.pool(session.database, session.user)
+    session.join(pool)
+    const result = await authenticate(session, this)
+    this.#stillHere()
+    pool.credentials = result.credentials
+    const welcome = await pool.getWelcome()
+    this.#stillHere()
+    this.#greet(packet.version, welcome, result.final)
+  }
+
+  /** Take over the startup parameters; false where the session ended over them. */
+  #readParameters({ version, parameters }: Extract<StartupPacket, { kind: 'startup' }>): boolean {
+    const session = this.#session
+    const user = parameters.get('user')
+    if (!user) {
+      session.endWith('no_user')
+      return false
+    }
+    session.user = user
+    session.database = parameters.get('database') || user
+    const unknown: string[] = []
+    try {
+      for (const [name, value] of parameters) {
+        if (name === 'user' || name === 'database') continue
+        if (name === 'replication') {
+          if (/^(false|off|no|0)$/i.test(value)) continue
+          session.endWith('replication_unsupported')
+          return false
+        }
+        if (name.startsWith('_pq_.')) unknown.push(name)
+        else if (name === 'options') for (const option of parseOptions(value)) this.#want(option.name, option.value!)
+        else this.#want(name, value)
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      session.endWith('protocol_violation', { args: { what: error.message } })
+      return false
+    }
+    // Answered exactly once, before anything else (protocol chapter "Start-up").
+    if (version > PROTOCOL_3_2 || unknown.length > 0) {
+      session.wire.write(negotiateProtocolVersion(Math.min(version, PROTOCOL_3_2), unknown))
+    }
+    return true
+  }
+
+  #want(name: string, value: string): void {
+    this.#session.parameters.set(name, value)
+    if (name.toLowerCase() === 'application_name') this.#session.applicationName = value
+  }
+
+  /** What PostgreSQL says behind a successful login. */
+  #greet(version: number, welcome: ReadonlyMap<string, string>, final: Buffer | undefined): void {
+    const session = this.#session
+    const { registry, config, log } = session.ports
+    const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
+    session.pid = key.pid
+    session.secret = key.secret
+    const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
+    for (const [name, value] of welcome) parts.push(parameterStatus(name, session.parameters.get(name) ?? value))
+    parts.push(backendKeyData(key.pid, key.secret), READY_IDLE)
+    session.wire.write(Buffer.concat(parts))
+    session.pool!.counters.logins++
+    session.loggedIn()
+    if (config.logConnections) {
+      log.info('client connected', {
+        ...session.about(),
+        application: session.applicationName || undefined,
+        tls: session.origin.tls || undefined,
+      })
+    }
+    session.pump()
+  }
+
+  #stillHere(): void {
+    if (this.#session.state === 'closed') throw new Gone()
+  }
+
+  #failed(error: unknown): void {
+    const session = this.#session
+    if (session.state === 'closed' || error instanceof Gone) return
+    if (error instanceof AuthRefused) session.end(error.reason)
+    else if (error instanceof LoginError) {
+      session.end({ kind: 'refused', fields: session.pool!.failureFields(error), remedy: error.remedy })
+    } else session.end({ kind: 'fault', error })
+  }
+}

@@ -1,0 +1,54 @@
+/** What a client's session needs from the process it lives in. */
+
+import type { PassthroughMemory } from '../auth/passthrough.ts'
+import type { ScramKeyCache } from '../auth/scram-keys.ts'
+import type { Config } from '../config/options.ts'
+import type { Secret } from '../config/userlist.ts'
+import type { ErrorName } from '../errors.ts'
+import type { Pool } from '../pool/pool.ts'
+import type { Prover } from '../routing/prover.ts'
+import type { ServerConnection } from '../server/connection.ts'
+import type { Logger } from '../util/logger.ts'
+import type { ClientSession } from './session.ts'
+
+/** Where a client comes from, and how. */
+export interface ClientOrigin {
+  /** Readable: `127.0.0.1:53210`, or `unix`. */
+  address: string
+  /** It cannot have come over a network: loopback or unix socket. */
+  local: boolean
+  unix: boolean
+  /** TLS version and cipher, or '' for a plain connection. */
+  tls: string
+  /** Hash of our certificate (RFC 5929) where the connection is TLS. */
+  tlsEndPointHash?: Buffer
+}
+
+/** Knows all clients of the process. */
+export interface Registry {
+  /** Count a client that wants to log in. Returns the reason where it may not. */
+  admit(session: ClientSession): ErrorName | undefined
+  /** A cancel key nobody else has; `secretLength` is 4 in protocol 3.0. */
+  createKey(session: ClientSession, secretLength: number): { pid: number; secret: Buffer }
+  /** Deliver a cancel request; resolves when it is done. One with a key that is not ours goes nowhere. */
+  cancel(pid: number, secret: Buffer): Promise<void>
+  /** The session is over. */
+  remove(session: ClientSession): void
+}
+
+/** Everything a session uses. */
+export interface ClientPorts {
+  /** The configuration in force; replaced by a reload. */
+  readonly config: Config
+  readonly log: Logger
+  readonly registry: Registry
+  /** Secrets of `auth_file`; undefined without one. */
+  readonly secrets: ReadonlyMap<string, Secret> | undefined
+  readonly keyCache: ScramKeyCache
+  readonly passthrough: PassthroughMemory
+  readonly prover: Prover
+  /** The pool of a database and user; made on first need. */
+  pool(database: string, user: string): Pool
+  /** Ask PostgreSQL to cancel what runs on `server`; resolves when it has, or could not be asked. */
+  cancelServer(server: ServerConnection): Promise<void>
+}

@@ -1,0 +1,519 @@
+/**
+ * One client: its state, its waiting input, the server it holds. The one place that knows both sides.
+ *
+ * Comes in: batches of the client's wire, replies of the leased server. Goes out: requests to the server by
+ * upstream.ts, bytes to the client. What must hold: input is handled in order and never before its time (a query sent
+ * ahead of the login, or while the client waits for a server, stays in the inbox, which is bounded by pausing the
+ * socket); a lease ends in one of two places only, `#maybeRelease` and `end`.
+ *
+ *   startup → login → idle ⇄ waiting → linking → active → closed
+ */
+
+import { type ErrorFields, errorFields } from '../errors.ts'
+import type { Wire, WireHandler } from '../net/wire.ts'
+import type { Lease } from '../pool/lease.ts'
+import type { Pool } from '../pool/pool.ts'
+import type { PoolMode } from '../pool/settings.ts'
+import type { Waiter } from '../pool/waiter.ts'
+import { type Batch, LAST, STARTUP } from '../protocol/batch.ts'
+import { errorResponse, READY_IDLE } from '../protocol/build.ts'
+import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
+import type { ServerConnection } from '../server/connection.ts'
+import type { ServerEnd } from '../server/ports.ts'
+import { Task, type TaskResult } from '../server/task.ts'
+import { ClientParameters, settingsSql, UNKNOWN } from '../session/parameters.ts'
+import { now } from '../util/clock.ts'
+import { type EndReason, endingOf } from './ending.ts'
+import { Login } from './login.ts'
+import type { ClientOrigin, ClientPorts } from './ports.ts'
+import { timeoutOf } from './timeouts.ts'
+import { Upstream } from './upstream.ts'
+
+/** States of a client. */
+export type ClientState = 'startup' | 'login' | 'idle' | 'waiting' | 'linking' | 'active' | 'closed'
+
+const EDGES: Record<ClientState, readonly ClientState[]> = {
+  startup: ['login', 'closed'],
+  login: ['idle', 'closed'],
+  idle: ['waiting', 'linking', 'active', 'closed'],
+  waiting: ['idle', 'linking', 'active', 'closed'],
+  linking: ['active', 'idle', 'closed'],
+  active: ['idle', 'closed'],
+  closed: [],
+}
+
+/** So much input may wait in memory before the socket is paused. */
+const INBOX_LIMIT = 64 * 1024
+/** So much output the kernel did not take yet may wait before the other side's socket is paused. */
+export const BACKLOG_LIMIT = 256 * 1024
+
+let nextId = 1
+
+/** The session of one client. */
+export class ClientSession implements WireHandler, Waiter {
+  // Place in a pool's queue.
+  list: { readonly name: string } | null = null
+  prev: Waiter | null = null
+  next: Waiter | null = null
+  waitingSince = 0
+  lastServer = 0
+
+  readonly id = nextId++
+  readonly origin: ClientOrigin
+  readonly ports: ClientPorts
+  readonly wire: Wire
+  readonly parameters = new ClientParameters()
+  readonly connectedAt = now()
+  user = ''
+  database = ''
+  applicationName = ''
+  pool: Pool | undefined
+  /** The pool's mode when it logged in: a reload does not change the rules under a session. */
+  mode: PoolMode = 'session'
+  lease: Lease | undefined
+  /** Own cancel key. */
+  pid = 0
+  secret: Buffer | undefined
+  /** When it began what it does now (ms of the clock): waiting for input, running a request. */
+  since = this.connectedAt
+  /** When its transaction began; 0 outside of one. */
+  transactionSince = 0
+  /** A request is running: something was sent that has not been answered. */
+  running = false
+  /** When it stopped reading its results; 0 while it reads. */
+  stalledSince = 0
+  /** Why it keeps its server between transactions; '' where it does not. */
+  pinned = ''
+  /** Shut down: end at the next moment no transaction is open. */
+  closing = false
+  #state: ClientState = 'startup'
+  readonly #login: Login
+  readonly #upstream: Upstream
+  readonly #inbox: Batch[] = []
+  #inboxBytes = 0
+  /** The last message that ends what is thrown away after a refused request; 0 for nothing. */
+  #discardTo = 0
+  #pumping = false
+
+  /** @param makeWire gives the wire with this session as its handler */
+  constructor(makeWire: (handler: WireHandler) => Wire, origin: ClientOrigin, ports: ClientPorts) {
+    this.origin = origin
+    this.ports = ports
+    this.#login = new Login(this)
+    this.#upstream = new Upstream(this)
+    this.wire = makeWire(this)
+  }
+
+  get state(): ClientState {
+    return this.#state
+  }
+
+  /** Change the state (R1). Throws on an edge that does not exist. */
+  setState(next: ClientState): void {
+    if (next === this.#state) return
+    if (!EDGES[this.#state].includes(next)) throw new Error(`client ${this.id}: ${this.#state} -> ${next}`)
+    this.#state = next
+  }
+
+
+  /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */
+  join(pool: Pool): void {
+    this.pool = pool
+    this.mode = pool.settings.mode
+    pool.clients++
+  }
+
+  /** The login is complete. */
+  loggedIn(): void {
+    this.setState('idle')
+    this.since = now()
+  }
+
+  // ---- input ----
+
+  onBatch(batch: Batch): void {
+    if (this.#state === 'closed') {
+      batch.release()
+      return
+    }
+    this.#inbox.push(batch)
+    this.#inboxBytes += batch.bytes
+    this.pump()
+    this.#regulate()
+  }
+
+  /** Handle what is in the inbox as far as the state allows. */
+  pump(): void {
+    // Lending and answering call back into here; the outermost call does the work.
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (this.#inbox.length > 0 && this.#handle(this.#inbox[0]!)) this.#drop()
+    } finally {
+      this.#pumping = false
+    }
+    if (this.#inboxBytes < INBOX_LIMIT) this.#regulate()
+  }
+
+  /** Take the rest of the first batch; false where it must wait. */
+  #handle(batch: Batch): boolean {
+    while (batch.cursor < batch.count) {
+      if (this.#discardTo !== 0) {
+        this.#discard(batch)
+        continue
+      }
+      switch (this.#state) {
+        case 'startup':
+        case 'login':
+          if (!this.#login.onSegment(batch)) return false
+          break
+        case 'idle':
+          if (!this.#handleIdle(batch)) return false
+          break
+        case 'active':
+          this.#upstream.forward(batch)
+          break
+        case 'closed':
+          return true
+        case 'waiting':
+        case 'linking':
+          return false
+      }
+    }
+    if (batch.violation !== undefined && this.#state !== 'closed') {
+      this.endWith('protocol_violation', { args: { what: batch.violation } })
+    }
+    return true
+  }
+
+  #drop(): void {
+    const batch = this.#inbox.shift()
+    if (batch === undefined) return
+    this.#inboxBytes -= batch.bytes
+    batch.release()
+  }
+
+  /** A segment while no server is held; false where one must be waited for. */
+  #handleIdle(batch: Batch): boolean {
+    const i = batch.cursor
+    switch (batch.type(i)) {
+      case FRONTEND.Terminate:
+        batch.cursor = batch.count
+        this.end({ kind: 'terminated' })
+        return true
+      case FRONTEND.Sync:
+        // Nothing is outstanding and no transaction open: PostgreSQL would say just this.
+        this.wire.write(READY_IDLE)
+        batch.cursor++
+        return true
+      case FRONTEND.Flush:
+      // What a client still sends of a COPY that failed: the server would ignore it, too ("COPY Operations").
+      case FRONTEND.CopyDone:
+      case FRONTEND.CopyFail:
+      case 0:
+        batch.cursor++
+        return true
+      case FRONTEND.Password:
+      case STARTUP:
+        batch.cursor = batch.count
+        this.endWith('protocol_violation', { args: { what: `unexpected ${frontendName(batch.type(i))}` } })
+        return true
+    }
+    return this.#acquire()
+  }
+
+  /** Throw away the refused request: to its end, and of an extended one to its Sync. */
+  #discard(batch: Batch): void {
+    const i = batch.cursor++
+    const type = batch.type(i)
+    if (type === FRONTEND.Terminate) {
+      this.#discardTo = 0
+      batch.cursor = batch.count
+      this.end({ kind: 'terminated' })
+    } else if (type === this.#discardTo && (batch.flags(i) & LAST) !== 0) {
+      this.#discardTo = 0
+      this.wire.write(READY_IDLE)
+    }
+  }
+
+  /** Pause or resume the client's socket. */
+  #regulate(): void {
+    if (this.#state === 'closed') return
+    const serverFull = this.lease !== undefined && this.lease.server.wire.backlog > BACKLOG_LIMIT
+    if (serverFull || this.#inboxBytes > INBOX_LIMIT) this.wire.pause()
+    else this.wire.resume()
+  }
+
+  // ---- server side ----
+
+  #acquire(): boolean {
+    const lease = this.pool!.acquire(this)
+    if (lease !== undefined) {
+      this.#link(lease)
+      return this.#state === 'active'
+    }
+    // Refused at once: the request is being thrown away.
+    if (this.#state === 'closed' || this.#discardTo !== 0) return true
+    this.setState('waiting')
+    this.since = now()
+    return false
+  }
+
+  onLease(lease: Lease): void {
+    this.#link(lease)
+    this.pump()
+  }
+
+  /** Give the server this client's settings, where they differ. */
+  #link(lease: Lease): void {
+    this.lease = lease
+    const { server } = lease
+    this.lastServer = server.id
+    const settings = this.parameters.difference(server)
+    if (settings.length === 0) {
+      this.#activate()
+      return
+    }
+    this.setState('linking')
+    for (const { name } of settings) server.applied.set(name, UNKNOWN)
+    Task.run(server, settingsSql(settings), (result) => {
+      if (result.kind === 'done') {
+        for (const { name, value } of settings) {
+          if (value === undefined || hasReported(server, name)) server.applied.delete(name)
+          else server.applied.set(name, value)
+        }
+      }
+      this.#linked(result)
+    })
+  }
+
+  #linked(result: TaskResult): void {
+    if (this.#state !== 'linking') return
+    const { server } = this.lease!
+    switch (result.kind) {
+      case 'done':
+        server.parametersChanged = false
+        // The server's spelling of the values: the next comparison finds them equal.
+        this.parameters.absorb(server)
+        server.lend(this, 'active')
+        this.#activate()
+        this.pump()
+        break
+      case 'error': {
+        server.dirty = true
+        const { sqlstate, message, detail } = result.error
+        this.end({ kind: 'refused', fields: { severity: 'FATAL', sqlstate, message, detail } })
+        break
+      }
+      case 'closed':
+        this.onServerClosed(result.end)
+        break
+    }
+  }
+
+  #activate(): void {
+    this.setState('active')
+    this.since = now()
+  }
+
+  onLeaseRefused(fields: ErrorFields): void {
+    if (this.#state === 'waiting') this.setState('idle')
+    this.failRequest(fields)
+    this.pump()
+  }
+
+  /** Answer the request at the head of the inbox with an error; the client stays connected. */
+  failRequest(fields: ErrorFields): void {
+    const batch = this.#inbox[0]
+    if (batch === undefined) return
+    const type = batch.type(batch.cursor)
+    const simple = type === FRONTEND.Query || type === FRONTEND.FunctionCall
+    this.#discardTo = simple ? type : FRONTEND.Sync
+    this.wire.write(errorResponse({ ...fields, severity: 'ERROR' }))
+    this.since = now()
+    if (this.ports.config.logPoolerErrors) {
+      this.ports.log.warn('request refused', { ...this.about(), reason: fields.message, sqlstate: fields.sqlstate })
+    }
+  }
+
+  onServerBytes(bytes: Buffer): void {
+    const { wire, pool, lease } = this
+    pool!.counters.sent += bytes.length
+    wire.write(bytes)
+    if (wire.backlog > BACKLOG_LIMIT && lease !== undefined && !lease.server.wire.paused) {
+      lease.server.wire.pause()
+      this.stalledSince = now()
+    }
+  }
+
+  onServerError(): void {}
+
+  onServerReady(status: number): void {
+    const { pool, lease } = this
+    const { server } = lease!
+    pool!.counters.queries++
+    if (status === TX_IDLE) {
+      pool!.counters.transactions++
+      this.transactionSince = 0
+      if (server.parametersChanged) {
+        server.parametersChanged = false
+        this.parameters.absorb(server)
+      }
+    } else if (this.mode === 'statement') {
+      this.endWith('statement_mode_transaction')
+      return
+    }
+    if (!server.plan.settled) return
+    this.running = false
+    this.since = now()
+    if (status === TX_IDLE) this.#maybeRelease(lease!)
+  }
+
+  /** The moment a lease may end: nothing outstanding, no transaction, no half message on its way. */
+  #maybeRelease(lease: Lease): void {
+    if (this.closing) {
+      this.endWith('admin_shutdown')
+      return
+    }
+    if (this.mode === 'session' || this.pinned !== '' || this.#upstream.midMessage) return
+    this.lease = undefined
+    this.setState('idle')
+    lease.release('done')
+    this.#regulate()
+    this.pump()
+  }
+
+  onServerDrain(): void {
+    this.#regulate()
+  }
+
+  onServerClosed(end: ServerEnd): void {
+    this.lease?.forfeit()
+    this.lease = undefined
+    this.end({ kind: 'server-lost', end })
+  }
+
+  // ---- the client's wire ----
+
+  onDrain(): void {
+    this.stalledSince = 0
+    this.lease?.server.wire.resume()
+  }
+
+  onEnd(error: Error | undefined): void {
+    this.end({ kind: 'disconnected', error })
+  }
+
+  onFault(error: unknown): void {
+    this.end({ kind: 'fault', error })
+  }
+
+  // ---- from outside ----
+
+  /** Keep the server between transactions from now on, because of `reason`. */
+  pin(reason: string): void {
+    if (this.pinned !== '') return
+    this.pinned = reason
+    // Whatever it leaves behind is cleared before another client gets the server.
+    this.lease!.server.dirty = true
+    this.ports.log.info('client keeps its server connection', { ...this.about(), reason })
+  }
+
+  /** Somebody presented this client's cancel key; resolves when PostgreSQL has been told. */
+  async cancel(): Promise<void> {
+    if (this.#state === 'waiting') {
+      this.pool!.leave(this)
+      this.setState('idle')
+      this.failRequest(errorFields('canceled'))
+      this.pump()
+    } else if (this.#state === 'active' && this.running) {
+      await this.ports.cancelServer(this.lease!.server)
+    }
+  }
+
+  /** The process shuts down: end now if nothing runs, otherwise when the transaction ends. */
+  shutDown(): void {
+    if (this.#state === 'closed') return
+    this.closing = true
+    const busy = this.#state === 'linking' || (this.#state === 'active' && this.#inTransaction())
+    if (!busy) this.endWith('admin_shutdown')
+  }
+
+  #inTransaction(): boolean {
+    const server = this.lease?.server
+    return server !== undefined && !server.settled
+  }
+
+  /** Compare deadlines; called by the janitor. */
+  sweep(at: number): void {
+    const timeout = timeoutOf(this, at)
+    if (timeout !== undefined) this.endWith(timeout)
+  }
+
+  /** What a log line says of it. */
+  about(): Record<string, string | number> {
+    return { client: this.id, user: this.user, database: this.database, address: this.origin.address }
+  }
+
+  // ---- end ----
+
+  /** End with an error of the catalogue. */
+  endWith(name: Extract<EndReason, { kind: 'error' }>['name'], args?: Extract<EndReason, { kind: 'error' }>['args']): void {
+    this.end({ kind: 'error', name, args })
+  }
+
+  /** The end of the session, whatever the reason. */
+  end(reason: EndReason): void {
+    if (this.#state === 'closed') return
+    const ending = endingOf(reason)
+    const phase = this.#state
+    this.setState('closed')
+    this.pool?.leave(this)
+    const { lease } = this
+    this.lease = undefined
+    const midReply = this.#giveBack(lease)
+    if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
+    else this.wire.close(ending.fields && errorResponse(ending.fields))
+    // The batch being handled right now is still looked at: it is left to the garbage collector.
+    if (!this.#pumping) for (const batch of this.#inbox) batch.release()
+    this.#inbox.length = 0
+    this.#inboxBytes = 0
+    this.#login.abandon()
+    this.ports.registry.remove(this)
+    if (this.pool) this.pool.clients--
+    this.#logEnd(reason, ending, phase)
+  }
+
+  /** Give the server back; true where the client has got half a reply, so that no error can be said any more. */
+  #giveBack(lease: Lease | undefined): boolean {
+    if (lease === undefined) return false
+    const { server } = lease
+    const midReply = server.midReply
+    // A server that was paused for a slow reader has nobody to wait for any more.
+    server.wire.resume()
+    if (this.#upstream.midMessage) lease.release('broken', 'its client left in the middle of a message')
+    else lease.release(server.settled ? 'done' : 'abandoned')
+    return midReply
+  }
+
+  #logEnd(reason: EndReason, ending: ReturnType<typeof endingOf>, phase: ClientState): void {
+    const { config, log } = this.ports
+    // A connection that never said anything is a health probe, not news.
+    const probe = phase === 'startup' && (reason.kind === 'disconnected' || reason.kind === 'terminated')
+    const wanted = ending.poolerError ? config.logPoolerErrors : config.logDisconnections
+    if (!wanted && ending.level !== 'error') return
+    const level = probe ? 'debug' : ending.level
+    log[level](ending.poolerError ? 'client connection ended by an error' : 'client disconnected', {
+      ...this.about(),
+      reason: ending.text,
+      sqlstate: ending.fields?.sqlstate,
+      remedy: ending.remedy,
+      age: `${((now() - this.connectedAt) / 1000).toFixed(1)}s`,
+    })
+  }
+}
+
+function hasReported(server: ServerConnection, name: string): boolean {
+  for (const key of server.parameters.keys()) if (key.toLowerCase() === name) return true
+  return false
+}

@@ -1,0 +1,37 @@
+/**
+ * The deadlines of a client (R14): timestamps compared in the janitor's sweep, never timers. A timeout of 0 is off.
+ * Returns the error that ends the session, or undefined.
+ */
+
+import type { ErrorName } from '../errors.ts'
+import { TX_IDLE } from '../protocol/types.ts'
+import type { ClientSession } from './session.ts'
+
+/** The deadline `session` has passed at `at`, if any. */
+export function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
+  const { config } = session.ports
+  const over = (since: number, limit: number): boolean => limit > 0 && since > 0 && at - since > limit
+  switch (session.state) {
+    case 'startup':
+    case 'login':
+      return over(session.connectedAt, config.clientLoginTimeout) ? 'client_login_timeout' : undefined
+    case 'idle':
+      return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+    case 'active':
+      if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'
+      if (over(transactionStart(session), config.transactionTimeout)) return 'transaction_timeout'
+      if (session.running) return over(session.since, config.queryTimeout) ? 'query_timeout' : undefined
+      if (session.lease?.server.txStatus !== TX_IDLE) {
+        return over(session.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
+      }
+      return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+    case 'waiting':
+    case 'linking':
+    case 'closed':
+      return undefined
+  }
+}
+
+function transactionStart(session: ClientSession): number {
+  return session.running || session.lease?.server.txStatus !== TX_IDLE ? session.transactionSince : 0
+}

@@ -1,0 +1,158 @@
+/**
+ * The composition root of one process: everything is made and connected here, nothing is decided. The command line and
+ * the library start it with a configuration that has been checked.
+ */
+
+import { readFileSync } from 'node:fs'
+import { PassthroughMemory } from '../auth/passthrough.ts'
+import { ScramKeyCache } from '../auth/scram-keys.ts'
+import type { ClientPorts } from '../client/ports.ts'
+import type { Config } from '../config/options.ts'
+import { parseUserlist, type Secret } from '../config/userlist.ts'
+import { type ListenAddress, type Listener, listen } from '../net/listener.ts'
+import { TlsStore } from '../net/tls-context.ts'
+import type { Snapshot } from '../observe/snapshot.ts'
+import { poolSettings } from '../pool/settings.ts'
+import { Prover } from '../routing/prover.ts'
+import { Router } from '../routing/router.ts'
+import { delay, now } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import { acceptClient } from './accept.ts'
+import { startJanitor } from './janitor.ts'
+import { Registry } from './registry.ts'
+import { ServerAccess } from './server-access.ts'
+import { takeSnapshot } from './take-snapshot.ts'
+import { clientTlsSettings, serverTlsSettings } from './tls-settings.ts'
+
+/** What a daemon is given. */
+export interface DaemonDeps {
+  logger: Logger
+  version: string
+}
+
+/** A running pgbun. */
+export interface Daemon {
+  readonly addresses: readonly ListenAddress[]
+  /** Its state as plain data. */
+  snapshot(): Snapshot
+  /** Use `next` from now on, as far as its options can change while running. Rejects, changing nothing, on a bad file. */
+  reload(next: Config): Promise<void>
+  /**
+   * Stop: no new clients, running transactions may end, then everything is closed with 57P01.
+   * @param options.timeoutMs how long running transactions get (default `shutdown_timeout`)
+   */
+  close(options?: { timeoutMs?: number }): Promise<void>
+}
+
+/** How long canceled queries get to end before their connections are cut. */
+const DRAIN_MS = 2000
+
+/**
+ * Start pooling.
+ * @throws ListenError, TlsConfigError, UserlistError, or the error of a file that cannot be read
+ */
+export async function startDaemon(initial: Config, { logger: log, version }: DaemonDeps): Promise<Daemon> {
+  let config = initial
+  let secrets = readSecrets(initial)
+  const startedAt = now()
+  const clientTls = new TlsStore('client', clientTlsSettings(config))
+  const serverTls = new TlsStore('server', serverTlsSettings(config))
+  const keyCache = new ScramKeyCache()
+  const passthrough = new PassthroughMemory({
+    now,
+    get ttlMs() {
+      return config.passthroughTtl
+    },
+  })
+  const access = new ServerAccess({ config: () => config, tls: serverTls, keyCache, passthrough, log })
+  const registry = new Registry(() => config.maxClientConn)
+  const router = new Router(poolSettings(config), {
+    open: (pool) => access.open(pool),
+    cancel: (server) => access.cancel(server),
+    log,
+  })
+  const ports: ClientPorts = {
+    get config() {
+      return config
+    },
+    get secrets() {
+      return secrets
+    },
+    log,
+    registry,
+    keyCache,
+    passthrough,
+    prover: new Prover((pool, credentials) => access.openWith(pool, credentials), passthrough, log),
+    pool: (database, user) => router.pool(database, user),
+    cancelServer: (server) => access.cancel(server),
+  }
+  warmVerifiers(config, secrets, keyCache)
+
+  const listener: Listener = await listen({
+    hosts: config.listenHost,
+    port: config.listenPort,
+    unixSocketDir: config.unixSocketDir,
+    unixSocketMode: config.unixSocketMode,
+    backlog: config.listenBacklog,
+    keepAlive: config.tcpKeepalive,
+    keepIdleMs: config.tcpKeepidle,
+    onConnection: (socket, info) => void acceptClient(socket, info, { ports, registry, tls: clientTls }),
+    onError: (error) => log.error('cannot accept connections', { reason: error.message }),
+  })
+
+  const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router.pools())
+  const stopJanitor = startJanitor({ registry, router, statsPeriodMs: () => config.statsPeriod, snapshot, log })
+  let closing: Promise<void> | undefined
+
+  async function shutDown(timeoutMs: number): Promise<void> {
+    log.info('shutting down', { clients: registry.admitted, timeout: timeoutMs })
+    listener.stopAccepting()
+    registry.close()
+    for (const session of registry.sessions) session.shutDown()
+    await until(() => registry.admitted === 0, timeoutMs)
+    for (const session of registry.sessions) session.endWith('admin_shutdown')
+    for (const pool of router.pools()) pool.close('shutting down')
+    await until(() => [...router.pools()].every((pool) => pool.connected === 0), Math.min(timeoutMs, DRAIN_MS))
+    for (const pool of router.pools()) pool.destroy('shutting down')
+    stopJanitor()
+    await listener.close()
+    log.info('stopped')
+  }
+
+  return {
+    addresses: listener.addresses,
+    snapshot,
+    async reload(next) {
+      // All that can fail comes first: a reload happens as a whole or not at all.
+      const nextSecrets = readSecrets(next)
+      clientTls.reload(clientTlsSettings(next))
+      serverTls.reload(serverTlsSettings(next))
+      config = next
+      secrets = nextSecrets
+      router.configure(poolSettings(next))
+      warmVerifiers(next, secrets, keyCache)
+    },
+    close({ timeoutMs = config.shutdownTimeout } = {}) {
+      closing ??= shutDown(timeoutMs)
+      return closing
+    },
+  }
+}
+
+function readSecrets({ authFile }: Config): ReadonlyMap<string, Secret> | undefined {
+  return authFile === '' ? undefined : parseUserlist(readFileSync(authFile, 'utf8'), authFile)
+}
+
+/** Derive the verifiers of plain secrets ahead: a first login must not take longer than that of an unknown user. */
+function warmVerifiers(config: Config, secrets: ReadonlyMap<string, Secret> | undefined, cache: ScramKeyCache): void {
+  if (config.authType !== 'scram-sha-256' || secrets === undefined) return
+  for (const [user, secret] of secrets) {
+    if (secret.kind === 'plain') cache.verifier(user, secret.password, config.scramIterations)
+  }
+}
+
+/** Resolves when `condition` holds, or after `timeoutMs`. */
+async function until(condition: () => boolean, timeoutMs: number): Promise<void> {
+  const deadline = now() + timeoutMs
+  while (!condition() && now() < deadline) await delay(10, { ref: true })
+}

@@ -1,0 +1,64 @@
+/** All clients of the process: how many may come in, and whose cancel key is whose. */
+
+import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import type { Registry as RegistryPort } from '../client/ports.ts'
+import type { ClientSession } from '../client/session.ts'
+import type { ErrorName } from '../errors.ts'
+
+/** The clients of one process. */
+export class Registry implements RegistryPort {
+  /** Every connection, from its first packet on. */
+  readonly sessions = new Set<ClientSession>()
+  /** Those counted against max_client_conn: not cancel requests, which must get through when it is full. */
+  readonly #admitted = new Set<ClientSession>()
+  readonly #byPid = new Map<number, ClientSession>()
+  readonly #limit: () => number
+  #closing = false
+
+  /** @param limit `max_client_conn` */
+  constructor(limit: () => number) {
+    this.#limit = limit
+  }
+
+  /** Clients logged in or logging in. */
+  get admitted(): number {
+    return this.#admitted.size
+  }
+
+  /** Refuse all newcomers. */
+  close(): void {
+    this.#closing = true
+  }
+
+  add(session: ClientSession): void {
+    this.sessions.add(session)
+  }
+
+  admit(session: ClientSession): ErrorName | undefined {
+    if (this.#closing) return 'pool_closed'
+    if (this.#admitted.size >= this.#limit()) return 'too_many_clients'
+    this.#admitted.add(session)
+    return undefined
+  }
+
+  createKey(session: ClientSession, secretLength: number): { pid: number; secret: Buffer } {
+    let pid: number
+    do pid = randomInt(1, 2 ** 31 - 1)
+    while (this.#byPid.has(pid))
+    this.#byPid.set(pid, session)
+    return { pid, secret: randomBytes(secretLength) }
+  }
+
+  async cancel(pid: number, secret: Buffer): Promise<void> {
+    const session = this.#byPid.get(pid)
+    const own = session?.secret
+    if (own === undefined || own.length !== secret.length || !timingSafeEqual(own, secret)) return
+    await session!.cancel()
+  }
+
+  remove(session: ClientSession): void {
+    this.sessions.delete(session)
+    this.#admitted.delete(session)
+    if (this.#byPid.get(session.pid) === session) this.#byPid.delete(session.pid)
+  }
+}

@@ -1,0 +1,110 @@
+/** How this process reaches PostgreSQL: opens connections for pools, and delivers cancel requests. */
+
+import type { Credentials } from '../auth/credentials.ts'
+import type { PassthroughMemory } from '../auth/passthrough.ts'
+import type { ScramKeyCache } from '../auth/scram-keys.ts'
+import type { Config } from '../config/options.ts'
+import { type DialOptions, sendAndWaitClose } from '../net/dial.ts'
+import type { DialTarget } from '../net/dial-error.ts'
+import type { TlsStore } from '../net/tls-context.ts'
+import type { Pool } from '../pool/pool.ts'
+import { writeCancelRequest } from '../protocol/startup.ts'
+import { passthroughKey } from '../routing/prover.ts'
+import { ServerConnection } from '../server/connection.ts'
+import { LoginError } from '../server/login.ts'
+import { type OpenedServer, openServer } from '../server/open.ts'
+import type { Logger } from '../util/logger.ts'
+
+/** What it works with. */
+export interface ServerAccessParts {
+  config: () => Config
+  tls: TlsStore
+  keyCache: ScramKeyCache
+  passthrough: PassthroughMemory
+  log: Logger
+}
+
+/** The way to PostgreSQL. */
+export class ServerAccess {
+  readonly #parts: ServerAccessParts
+  /** Cancel requests under way: more of them for the same query say nothing new. */
+  readonly #cancels = new Map<ServerConnection, Promise<void>>()
+
+  constructor(parts: ServerAccessParts) {
+    this.#parts = parts
+  }
+
+  /** One more connection of `pool`, with its credentials. Rejects with a LoginError. */
+  async open(pool: Pool): Promise<ServerConnection> {
+    const { config, passthrough, log } = this.#parts
+    const { credentials } = pool
+    const key = passthroughKey(pool)
+    const passing = config().authType === 'passthrough'
+    try {
+      const opened = await this.openWith(pool, credentials)
+      if (passing && !opened.askedForPassword) passthrough.markNoPassword(key)
+      return new ServerConnection(opened.wire, opened.identity, pool, log)
+    } catch (error) {
+      // The password we had is no longer the right one: whoever comes next has to prove another.
+      if (passing && error instanceof LoginError && error.sqlstate.startsWith('28')) passthrough.forget(key)
+      throw error
+    }
+  }
+
+  /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */
+  openWith(pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+    const config = this.#parts.config()
+    return openServer({
+      target: this.#target(),
+      dial: this.#dialOptions(config.serverConnectTimeout),
+      user: pool.user,
+      database: pool.database,
+      credentials,
+      keyCache: this.#parts.keyCache,
+      allowCleartext: config.allowCleartextPassword,
+      maxPacketSize: config.maxPacketSize,
+    })
+  }
+
+  /** Ask PostgreSQL to cancel what runs on `server`. Never rejects; the server is not reused before it is over. */
+  cancel(server: ServerConnection): Promise<void> {
+    let running = this.#cancels.get(server)
+    if (running === undefined) {
+      running = this.#sendCancel(server).finally(() => this.#cancels.delete(server))
+      this.#cancels.set(server, running)
+    }
+    return running
+  }
+
+  async #sendCancel(server: ServerConnection): Promise<void> {
+    const { pid, secret, target } = server.identity
+    if (pid === 0) return
+    server.cancelBegan()
+    try {
+      const packet = writeCancelRequest(pid, secret)
+      await sendAndWaitClose(target, this.#dialOptions(this.#parts.config().cancelWaitTimeout || 10_000), packet)
+    } catch (error) {
+      // Whether it arrived is not known: it may still hit whatever runs there later.
+      server.closeReason ??= 'a cancel request was not acknowledged'
+      this.#parts.log.warn('cancel request failed', { server: server.id, pid, reason: (error as Error).message })
+    } finally {
+      server.cancelEnded()
+    }
+  }
+
+  #target(): DialTarget {
+    const { serverHost, serverPort } = this.#parts.config()
+    return { host: serverHost, port: serverPort }
+  }
+
+  #dialOptions(timeoutMs: number): DialOptions {
+    const { tcpKeepalive, tcpKeepidle, serverTlsNegotiation } = this.#parts.config()
+    const context = this.#parts.tls.current
+    return {
+      timeoutMs,
+      keepAlive: tcpKeepalive,
+      keepIdleMs: tcpKeepidle,
+      tls: context && { context, negotiation: serverTlsNegotiation },
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/** Reads the live objects into a Snapshot. */
+
+import type { Pool } from '../pool/pool.ts'
+import type { PoolSnapshot, ServerSnapshot, Snapshot } from '../observe/snapshot.ts'
+import { now } from '../util/clock.ts'
+import type { Registry } from './registry.ts'
+
+/** The state of the process as plain data. */
+export function takeSnapshot(
+  version: string,
+  startedAt: number,
+  registry: Registry,
+  pools: Iterable<Pool>,
+): Snapshot {
+  const at = now()
+  const snapshot: Snapshot = {
+    version,
+    uptime: at - startedAt,
+    clientCount: registry.admitted,
+    pools: [],
+    clients: [],
+    servers: [],
+  }
+  for (const pool of pools) {
+    snapshot.pools.push(poolSnapshot(pool, at))
+    for (const server of serversOf(pool, at)) snapshot.servers.push(server)
+  }
+  for (const session of registry.sessions) {
+    snapshot.clients.push({
+      id: session.id,
+      user: session.user,
+      database: session.database,
+      state: session.state,
+      address: session.origin.address,
+      tls: session.origin.tls,
+      applicationName: session.applicationName,
+      age: at - session.connectedAt,
+      server: session.lease?.server.id ?? 0,
+      pinned: session.pinned,
+    })
+  }
+  return snapshot
+}
+
+function poolSnapshot(pool: Pool, at: number): PoolSnapshot {
+  const first = pool.waiters.first
+  return {
+    database: pool.database,
+    user: pool.user,
+    mode: pool.settings.mode,
+    size: pool.settings.size,
+    clients: pool.clients,
+    waiting: pool.waiters.size,
+    maxWait: first ? at - first.waitingSince : 0,
+    servers: {
+      idle: pool.count('idle'),
+      active: pool.count('active'),
+      busy: pool.count('busy'),
+      draining: pool.count('draining'),
+      held: pool.count('held'),
+    },
+    counters: { ...pool.counters },
+  }
+}
+
+function* serversOf(pool: Pool, at: number): Generator<ServerSnapshot> {
+  for (const server of pool.servers()) {
+    yield {
+      id: server.id,
+      user: pool.user,
+      database: pool.database,
+      state: server.state,
+      address: server.identity.address,
+      pid: server.identity.pid,
+      tls: server.identity.tls,
+      age: at - server.openedAt,
+      idle: at - server.usedAt,
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What is shown of a running pgbun (R13): plain data, so that several processes can be added up, and so that whatever
+ * is drawn from it is a pure function.
+ */
+
+import type { Counters } from '../session/counters.ts'
+
+/** One pool. */
+export interface PoolSnapshot {
+  database: string
+  user: string
+  mode: string
+  /** `pool_size`. */
+  size: number
+  clients: number
+  /** Clients waiting for a server, and for how long the first of them has (ms). */
+  waiting: number
+  maxWait: number
+  /** Server connections by state. */
+  servers: { idle: number; active: number; busy: number; draining: number; held: number }
+  counters: Counters
+}
+
+/** One client. Ages in milliseconds. */
+export interface ClientSnapshot {
+  id: number
+  user: string
+  database: string
+  state: string
+  address: string
+  tls: string
+  applicationName: string
+  age: number
+  /** Id of the server it holds, 0 for none. */
+  server: number
+  /** Why it keeps its server between transactions; '' where it does not. */
+  pinned: string
+}
+
+/** One server connection. Ages in milliseconds. */
+export interface ServerSnapshot {
+  id: number
+  user: string
+  database: string
+  state: string
+  address: string
+  pid: number
+  tls: string
+  age: number
+  /** Since it was lent or given back. */
+  idle: number
+}
+
+/** A running pgbun. */
+export interface Snapshot {
+  version: string
+  /** Milliseconds since it started. */
+  uptime: number
+  /** Clients logged in or logging in. */
+  clientCount: number
+  pools: PoolSnapshot[]
+  clients: ClientSnapshot[]
+  servers: ServerSnapshot[]
+}
+
+/** The sums of all pools. */
+export function totals(snapshot: Snapshot): Counters {
+  const sum: Record<string, number> = {}
+  for (const { counters } of snapshot.pools) {
+    for (const [name, value] of Object.entries(counters)) sum[name] = (sum[name] ?? 0) + value
+  }
+  return sum as unknown as Counters
+}

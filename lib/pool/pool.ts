@@ -1,0 +1,450 @@
+/**
+ * The server connections of one (database, user) and the queue of clients that want one.
+ *
+ * Comes in: waiters. Goes out: leases, in the order in which they were asked for. Holds: a server is lent to one waiter
+ * at a time; it comes back only through its lease; before another client gets it, it is settled, in no transaction, no
+ * cancel request is under way towards it, and it carries no session state of the one before.
+ *
+ * One connection is opened at a time, then the need is looked at again: a burst of clients that one server can serve
+ * does not open twenty.
+ */
+
+import type { Credentials } from '../auth/credentials.ts'
+import { type ErrorFields, errorFields } from '../errors.ts'
+import { type Counters, createCounters } from '../session/counters.ts'
+import { UNKNOWN } from '../session/parameters.ts'
+import type { ServerConnection } from '../server/connection.ts'
+import { Drain } from '../server/drain.ts'
+import { LoginError } from '../server/login.ts'
+import type { ServerOwner, ServerState } from '../server/ports.ts'
+import { Task, type TaskResult } from '../server/task.ts'
+import { now } from '../util/clock.ts'
+import { List } from '../util/list.ts'
+import type { Logger } from '../util/logger.ts'
+import { Backoff } from './backoff.ts'
+import { Lease, type LeaseOutcome } from './lease.ts'
+import type { PoolMode, PoolSettings } from './settings.ts'
+import type { Waiter } from './waiter.ts'
+
+/** What a pool needs from outside. */
+export interface PoolPorts {
+  /** Open and log in one more connection of this pool. Rejects with a LoginError. */
+  open(pool: Pool): Promise<ServerConnection>
+  /** Ask PostgreSQL to cancel what runs on `server`. */
+  cancel(server: ServerConnection): Promise<void>
+  log: Logger
+}
+
+/** PostgreSQL is starting up or in recovery: it will be there in a moment. */
+const STARTING_UP = '57P03'
+const RESET_ALL = 'DISCARD ALL'
+
+/** Connections of one database and user. */
+export class Pool implements ServerOwner {
+  readonly database: string
+  readonly user: string
+  readonly counters: Counters = createCounters()
+  readonly waiters = new List<Waiter>('waiting')
+  settings: PoolSettings
+  /** Clients of it, those logging in included. */
+  clients = 0
+  /** What its connections log in to PostgreSQL with: of the client that logged in last. */
+  credentials: Credentials = { kind: 'none' }
+  /** The reported parameters of its newest server: what a client is told at login. Undefined before the first. */
+  welcome: ReadonlyMap<string, string> | undefined
+  readonly #ports: PoolPorts
+  readonly #lists: Record<Exclude<ServerState, 'closed'>, List<ServerConnection>> = {
+    idle: new List('idle'),
+    active: new List('active'),
+    busy: new List('busy'),
+    draining: new List('draining'),
+    held: new List('held'),
+  }
+  #opening = 0
+  readonly #backoff = new Backoff()
+  #failure: LoginError | undefined
+  #failedAt = 0
+  #closing = false
+  /** Logins that wait for the first server. */
+  #welcomeWaiters: { resolve(parameters: ReadonlyMap<string, string>): void; reject(error: LoginError): void }[] = []
+
+  constructor(database: string, user: string, settings: PoolSettings, ports: PoolPorts) {
+    this.database = database
+    this.user = user
+    this.settings = settings
+    this.#ports = ports
+  }
+
+  /** Connections that exist or are being opened. */
+  get size(): number {
+    return this.#opening + this.connected
+  }
+
+  /** Connections that exist. */
+  get connected(): number {
+    let size = 0
+    for (const list of Object.values(this.#lists)) size += list.size
+    return size
+  }
+
+  /** Nobody uses it and nothing is left of it. */
+  get empty(): boolean {
+    return this.clients === 0 && this.size === 0 && this.waiters.size === 0 && this.#welcomeWaiters.length === 0
+  }
+
+  /** Number of connections in `state`. */
+  count(state: Exclude<ServerState, 'closed'>): number {
+    return this.#lists[state].size
+  }
+
+  /** All connections, by state. */
+  *servers(): Generator<ServerConnection> {
+    for (const list of Object.values(this.#lists)) yield* list
+  }
+
+  /** The parameters a client is greeted with; opens the first connection where there is none. */
+  getWelcome(): Promise<ReadonlyMap<string, string>> {
+    if (this.welcome !== undefined) return Promise.resolve(this.welcome)
+    return new Promise((resolve, reject) => {
+      const refused = this.#refusal()
+      if (refused) return reject(refused)
+      this.#welcomeWaiters.push({ resolve, reject })
+      this.#grow()
+    })
+  }
+
+  /** A server for `waiter`: at once, as a lease, or later, by its onLease; undefined means that it waits. */
+  acquire(waiter: Waiter): Lease | undefined {
+    if (this.waiters.size === 0) {
+      const server = this.#pick(waiter)
+      if (server) return this.#lend(server, waiter, now())
+    }
+    waiter.waitingSince = now()
+    this.waiters.push(waiter)
+    const refused = this.#refusal()
+    if (refused) this.#refuse(waiter, refused)
+    else this.#grow()
+    return undefined
+  }
+
+  /** `waiter` does not want a server any more. */
+  leave(waiter: Waiter): void {
+    if (waiter.list === this.waiters) this.waiters.remove(waiter)
+  }
+
+  /** A lease is over. Only Lease calls this. */
+  takeBack({ server, since, mode }: Lease, outcome: LeaseOutcome, reason: string): void {
+    this.counters.transactionTime += now() - since
+    server.consumer = null
+    if (outcome === 'broken') {
+      server.close(reason || 'broken')
+      return
+    }
+    if (outcome === 'abandoned' && !(server.settled && server.cancels === 0)) {
+      server.dirty = true
+      new Drain(server, (target) => void this.#ports.cancel(target), this.settings.drainTimeoutMs, () => this.#finish(server, mode))
+      return
+    }
+    this.#finish(server, mode)
+  }
+
+  /** Add a connection opened outside of the queue (a login that was proven with it). */
+  adopt(server: ServerConnection): void {
+    this.#opened(server)
+  }
+
+  /** True while one more connection may be opened. */
+  get hasRoom(): boolean {
+    return this.size < this.settings.size
+  }
+
+  /** Compare deadlines; called by the janitor. */
+  sweep(at: number): void {
+    const { settings } = this
+    for (const waiter of this.waiters) {
+      if (settings.queryWaitTimeoutMs === 0 || at - waiter.waitingSince < settings.queryWaitTimeoutMs) break
+      this.waiters.remove(waiter)
+      waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: this.#why() }))
+    }
+    for (const server of this.#lists.draining) {
+      if (server.consumer instanceof Drain && at > server.consumer.deadline) {
+        server.closeReason = 'its client left, and what was running did not end in time'
+        server.close(server.closeReason)
+      }
+    }
+    for (const server of this.#lists.busy) {
+      if (at - server.usedAt > settings.connectTimeoutMs) server.close('a reset or check took too long')
+    }
+    this.#sweepIdle(at)
+    if (this.#needsWarming()) this.#open()
+    this.#grow()
+  }
+
+  /** Close what is idle and let the rest go as it comes back; nobody is served any more. */
+  close(reason: string): void {
+    this.#closing = true
+    for (const server of this.#lists.idle) server.close(reason)
+    for (const server of this.#lists.held) server.close(reason)
+  }
+
+  /** Close every connection now. */
+  destroy(reason: string): void {
+    this.#closing = true
+    for (const server of [...this.servers()]) server.close(reason)
+  }
+
+  // ---- ServerOwner ----
+
+  listOf(state: ServerState): List<ServerConnection> {
+    return this.#lists[state as Exclude<ServerState, 'closed'>]
+  }
+
+  onServerParameter(server: ServerConnection, name: string, value: string): void {
+    // A change nobody's session made: the server's configuration, or its role after a failover.
+    server.baseline.set(name, value)
+    this.welcome = server.baseline
+  }
+
+  onServerGone(): void {
+    this.#grow()
+  }
+
+  onServerFree(server: ServerConnection): void {
+    this.#offer(server)
+  }
+
+  // ---- lending ----
+
+  /** A server `waiter` can have now, or undefined; starts what makes one ready. */
+  #pick(waiter: Waiter): ServerConnection | undefined {
+    const { idle } = this.#lists
+    let choice: ServerConnection | null = null
+    // Last in, first out keeps a small pool hot; a client's own server needs no settings and no reset.
+    let looked = 0
+    let server = this.settings.roundRobin ? idle.first : idle.last
+    const best = server
+    while (server && looked++ < 8) {
+      if (server.id === waiter.lastServer || (!choice && !server.dirty)) choice = server
+      if (server.id === waiter.lastServer) break
+      server = this.settings.roundRobin ? server.next : server.prev
+    }
+    choice ??= best
+    if (!choice) return undefined
+    return this.#ready(choice, waiter) ? choice : undefined
+  }
+
+  /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
+  #ready(server: ServerConnection, waiter: Waiter): boolean {
+    if (server.dirty && server.lastUser !== waiter.id) {
+      this.#reset(server, RESET_ALL)
+      return false
+    }
+    const { checkQuery, checkDelayMs } = this.settings
+    if (checkQuery !== undefined && server.state === 'idle' && now() - server.usedAt >= checkDelayMs) {
+      Task.run(server, checkQuery, (result) => this.#checked(server, result))
+      return false
+    }
+    return true
+  }
+
+  #lend(server: ServerConnection, waiter: Waiter, at: number): Lease {
+    server.lend(waiter, 'active')
+    server.lastUser = waiter.id
+    server.parametersChanged = false
+    this.counters.leases++
+    return new Lease(this, server, waiter.mode, at)
+  }
+
+  /** The server is free of its lease or drain: reset it where the mode demands that, then offer it. */
+  #finish(server: ServerConnection, mode: PoolMode): void {
+    if (server.state === 'closed') return
+    if (server.closeReason !== undefined || this.#closing || this.#expired(server, now())) {
+      server.close(server.closeReason ?? (this.#closing ? 'shutting down' : 'server_lifetime'))
+      return
+    }
+    server.usedAt = now()
+    const { resetQuery } = this.settings
+    if (mode === 'session' && resetQuery !== '') this.#reset(server, resetQuery)
+    else if (mode === 'session') this.#offerClean(server)
+    else this.#offer(server)
+  }
+
+  #offerClean(server: ServerConnection): void {
+    server.dirty = false
+    this.#offer(server)
+  }
+
+  /** Give the server to the first who waits, or put it among the idle ones. */
+  #offer(server: ServerConnection): void {
+    server.consumer = null
+    if (server.cancels > 0) {
+      server.setState('held')
+      return
+    }
+    if (this.#closing || server.closeReason !== undefined) {
+      server.close(server.closeReason ?? 'shutting down')
+      return
+    }
+    const waiter = this.waiters.first
+    if (waiter === null) {
+      server.setState('idle')
+      return
+    }
+    if (!this.#ready(server, waiter)) return
+    this.waiters.remove(waiter)
+    const at = now()
+    this.counters.waitTime += at - waiter.waitingSince
+    waiter.onLease(this.#lend(server, waiter, at))
+  }
+
+  #reset(server: ServerConnection, sql: string): void {
+    Task.run(server, sql, (result) => {
+      if (result.kind === 'closed') return
+      if (result.kind === 'error' || !server.settled) {
+        server.close(`reset failed: ${result.kind === 'error' ? result.error.message : 'transaction left open'}`)
+        return
+      }
+      if (/^\s*DISCARD\s+ALL\s*;?\s*$/i.test(sql)) server.applied.clear()
+      else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
+      server.lastUser = 0
+      this.#offerClean(server)
+    })
+  }
+
+  #checked(server: ServerConnection, result: TaskResult): void {
+    if (result.kind === 'closed') {
+      this.#ports.log.info('idle server connection was dead', { server: server.id, address: server.identity.address })
+      return
+    }
+    if (result.kind === 'error') server.close(`server_check_query failed: ${result.error.message}`)
+    else this.#offer(server)
+  }
+
+  // ---- opening ----
+
+  /** Open a connection where somebody waits for one and the limits allow it. */
+  #grow(): void {
+    if (this.#opening > 0 || this.#closing) return
+    const waiting = this.waiters.size + this.#welcomeWaiters.length
+    if (waiting === 0) return
+    // What is being reset or checked will come free in a moment.
+    if (this.waiters.size > 0 && this.#lists.busy.size >= waiting) return
+    if (this.connected >= this.#limit()) return
+    if (this.#backoff.active(now())) return
+    this.#open()
+  }
+
+  /** `pool_size`, and the reserve once somebody has waited too long. */
+  #limit(): number {
+    const { size, reserveSize, reserveTimeoutMs } = this.settings
+    const first = this.waiters.first
+    if (reserveSize === 0 || first === null || now() - first.waitingSince < reserveTimeoutMs) return size
+    return size + reserveSize
+  }
+
+  #needsWarming(): boolean {
+    if (this.#opening > 0 || this.#closing || this.clients === 0) return false
+    return this.connected < Math.min(this.settings.minSize, this.settings.size) && !this.#backoff.active(now())
+  }
+
+  #open(): void {
+    this.#opening++
+    this.#ports.open(this).then(
+      (server) => {
+        this.#opening--
+        this.#opened(server)
+      },
+      (error: unknown) => {
+        this.#opening--
+        this.#openFailed(error)
+      },
+    )
+  }
+
+  #opened(server: ServerConnection): void {
+    this.#backoff.succeeded()
+    this.#failure = undefined
+    this.counters.opened++
+    // Jitter: connections opened together would otherwise all be renewed together.
+    server.lifetimeMs = this.settings.lifetimeMs * (0.8 + Math.random() * 0.2)
+    this.welcome = server.baseline
+    const greeted = this.#welcomeWaiters
+    this.#welcomeWaiters = []
+    for (const { resolve } of greeted) resolve(server.baseline)
+    this.#offer(server)
+    this.#grow()
+  }
+
+  #openFailed(reason: unknown): void {
+    const error =
+      reason instanceof LoginError ? reason : new LoginError(String(reason), { sqlstate: 'XX000', cause: reason })
+    this.counters.openFailures++
+    this.#backoff.failed(now(), error.sqlstate === STARTING_UP ? 1000 : this.settings.loginRetryMs)
+    this.#failure = error
+    this.#failedAt = now()
+    this.#ports.log.warn('server connection failed', {
+      database: this.database,
+      user: this.user,
+      reason: error.message,
+      sqlstate: error.sqlstate,
+      remedy: error.remedy,
+    })
+    // While PostgreSQL starts up, or other connections of this pool serve, waiting is worth it.
+    if (error.sqlstate === STARTING_UP && error.fromServer) return
+    const welcome = this.#welcomeWaiters
+    this.#welcomeWaiters = []
+    for (const { reject } of welcome) reject(error)
+    if (this.connected > 0) return
+    for (const waiter of this.waiters) this.#refuse(waiter, error)
+  }
+
+  /** The error a newcomer gets at once, because the server failed a moment ago and nothing else serves. */
+  #refusal(): LoginError | undefined {
+    if (this.#closing) return new LoginError('the connection pooler is shutting down', { sqlstate: '57P01' })
+    if (this.#failure === undefined || this.connected > 0 || this.#opening > 0) return undefined
+    if (this.#failure.sqlstate === STARTING_UP && this.#failure.fromServer) return undefined
+    return this.#backoff.active(now()) ? this.#failure : undefined
+  }
+
+  #refuse(waiter: Waiter, error: LoginError): void {
+    this.leave(waiter)
+    waiter.onLeaseRefused(this.failureFields(error))
+  }
+
+  /** A failed login at PostgreSQL in the words a client gets: the server's own where it said something. */
+  failureFields(error: LoginError): ErrorFields {
+    const age = Math.round((now() - this.#failedAt) / 1000)
+    const cached = error === this.#failure && age > 0 ? `First seen ${age} s ago. ` : ''
+    if (error.fromServer) {
+      return { severity: 'FATAL', sqlstate: error.sqlstate, message: error.message, detail: `${cached}${error.detail}` }
+    }
+    return errorFields('server_connect_failed', {
+      args: { what: `cannot connect to the server: ${error.message}` },
+      detail: cached,
+    })
+  }
+
+  // ---- housekeeping ----
+
+  #expired(server: ServerConnection, at: number): boolean {
+    return this.settings.lifetimeMs > 0 && at - server.openedAt > server.lifetimeMs
+  }
+
+  #sweepIdle(at: number): void {
+    const { idleTimeoutMs, minSize } = this.settings
+    for (const server of this.#lists.idle) {
+      if (this.#expired(server, at)) server.close('server_lifetime')
+      else if (idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs && this.connected > minSize) {
+        server.close('server_idle_timeout')
+      } else if (server.dirty) {
+        // Its client did not come back at once; the next one shall not have to wait for the reset.
+        this.#reset(server, RESET_ALL)
+      }
+    }
+  }
+
+  #why(): string {
+    const { size } = this.settings
+    return `All ${size} server connections of database "${this.database}", user "${this.user}" (pool_size) are in use.`
+  }
+}

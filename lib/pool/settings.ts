@@ -1,0 +1,49 @@
+/** The settings of one pool, from the configuration. Times in milliseconds. */
+
+import type { Config } from '../config/options.ts'
+
+/** When a server goes back into the pool: at the end of the session, the transaction or the statement. */
+export type PoolMode = 'session' | 'transaction' | 'statement'
+
+/** What a pool is held to. */
+export interface PoolSettings {
+  mode: PoolMode
+  size: number
+  minSize: number
+  reserveSize: number
+  reserveTimeoutMs: number
+  roundRobin: boolean
+  /** Run when a session ends; '' for nothing. */
+  resetQuery: string
+  /** Run before a server idle for `checkDelayMs` is lent; undefined for no check. */
+  checkQuery: string | undefined
+  checkDelayMs: number
+  connectTimeoutMs: number
+  idleTimeoutMs: number
+  lifetimeMs: number
+  loginRetryMs: number
+  queryWaitTimeoutMs: number
+  /** How long a server may take to get rid of what a vanished client left running. */
+  drainTimeoutMs: number
+}
+
+/** The pool settings in a configuration. */
+export function poolSettings(config: Config): PoolSettings {
+  return {
+    mode: config.poolMode,
+    size: config.poolSize,
+    minSize: config.minPoolSize,
+    reserveSize: config.reservePoolSize,
+    reserveTimeoutMs: config.reservePoolTimeout,
+    roundRobin: config.serverRoundRobin,
+    resetQuery: config.serverResetQuery,
+    checkQuery: config.serverCheckQuery === 'none' ? undefined : config.serverCheckQuery,
+    checkDelayMs: config.serverCheckDelay,
+    connectTimeoutMs: config.serverConnectTimeout,
+    idleTimeoutMs: config.serverIdleTimeout,
+    lifetimeMs: config.serverLifetime,
+    loginRetryMs: config.serverLoginRetry,
+    queryWaitTimeoutMs: config.queryWaitTimeout,
+    drainTimeoutMs: config.cancelWaitTimeout,
+  }
+}

@@ -1,0 +1,24 @@
+/** Whoever waits for a server of a pool: all that a pool knows of its clients. */
+
+import type { ErrorFields } from '../errors.ts'
+import type { Consumer, ServerEnd } from '../server/ports.ts'
+import type { ListNode } from '../util/list.ts'
+import type { Lease } from './lease.ts'
+import type { PoolMode } from './settings.ts'
+
+/** A place in a pool's queue, and the consumer of the server that is got there. */
+export interface Waiter extends ListNode<Waiter>, Consumer {
+  /** Number of the client. */
+  readonly id: number
+  /** In which mode it is served. */
+  readonly mode: PoolMode
+  /** When it began to wait (ms of the clock). The pool sets it. */
+  waitingSince: number
+  /** Id of the server it used last: that one has its settings and statements. */
+  readonly lastServer: number
+  /** Its turn came: the server is lent to it. */
+  onLease(lease: Lease): void
+  /** It will not get one: the queue was too long for too long, or there is no server to be had. */
+  onLeaseRefused(fields: ErrorFields): void
+  onServerClosed(end: ServerEnd): void
+}

@@ -1,0 +1,104 @@
+/**
+ * auth_type passthrough: proves a client's password by logging in to PostgreSQL with it. The connection that proved it
+ * goes into the pool where that has room, so a first login costs nothing extra.
+ *
+ * However many clients come with the same password at once, it is tried once; and only a few passwords of one pool are
+ * tried at a time, so that a guesser cannot keep PostgreSQL busy through us.
+ */
+
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Credentials } from '../auth/credentials.ts'
+import type { PassthroughMemory } from '../auth/passthrough.ts'
+import type { Pool } from '../pool/pool.ts'
+import { ServerConnection } from '../server/connection.ts'
+import { LoginError } from '../server/login.ts'
+import type { OpenedServer } from '../server/open.ts'
+import type { Logger } from '../util/logger.ts'
+
+/** Passwords of one pool tried at the same time. */
+const CONCURRENCY = 4
+
+/** Opens a connection for `pool` with these credentials. Rejects with a LoginError. */
+export type OpenWith = (pool: Pool, credentials: Credentials) => Promise<OpenedServer>
+
+/** What PostgreSQL said to a password: it accepted it, or it would have let anybody in. */
+export type Proof = 'accepted' | 'not-asked'
+
+/** Tries passwords with PostgreSQL. */
+export class Prover {
+  readonly #open: OpenWith
+  readonly #memory: PassthroughMemory
+  readonly #log: Logger
+  readonly #key = randomBytes(32)
+  readonly #running = new Map<string, Promise<Proof>>()
+  readonly #busy = new Map<Pool, { count: number; queue: (() => void)[] }>()
+
+  constructor(open: OpenWith, memory: PassthroughMemory, log: Logger) {
+    this.#open = open
+    this.#memory = memory
+    this.#log = log
+  }
+
+  /**
+   * Log in to PostgreSQL with `password`, or, without one, find out whether it asks for any.
+   * @throws LoginError with PostgreSQL's refusal; its `askedForPassword` tells whether there is a password to be had
+   */
+  prove(pool: Pool, password: string | undefined): Promise<Proof> {
+    const key = passthroughKey(pool)
+    const digest = createHmac('sha256', this.#key)
+      .update(`${key}\0${password === undefined ? '' : `=${password}`}`)
+      .digest('base64')
+    let running = this.#running.get(digest)
+    if (running === undefined) {
+      running = this.#attempt(pool, key, password).finally(() => this.#running.delete(digest))
+      this.#running.set(digest, running)
+    }
+    return running
+  }
+
+  async #attempt(pool: Pool, key: string, password: string | undefined): Promise<Proof> {
+    await this.#enter(pool)
+    try {
+      const opened = await this.#open(pool, password === undefined ? { kind: 'none' } : { kind: 'password', password })
+      if (opened.askedForPassword && password !== undefined) this.#memory.remember(key, password)
+      else this.#memory.markNoPassword(key)
+      this.#keep(pool, opened)
+      return opened.askedForPassword ? 'accepted' : 'not-asked'
+    } catch (error) {
+      // Refused now, and it is the one we had: whoever is in stays in, but nobody gets in with it any more.
+      const refused = error instanceof LoginError && error.fromServer && error.sqlstate.startsWith('28')
+      if (refused && password !== undefined && this.#memory.passwordFor(key) === password) this.#memory.forget(key)
+      throw error
+    } finally {
+      this.#leave(pool)
+    }
+  }
+
+  #keep(pool: Pool, opened: OpenedServer): void {
+    const server = new ServerConnection(opened.wire, opened.identity, pool, this.#log)
+    if (pool.hasRoom) pool.adopt(server)
+    else server.close('proved a password; the pool is full')
+  }
+
+  async #enter(pool: Pool): Promise<void> {
+    let busy = this.#busy.get(pool)
+    if (busy === undefined) {
+      busy = { count: 0, queue: [] }
+      this.#busy.set(pool, busy)
+    }
+    if (busy.count >= CONCURRENCY) await new Promise<void>((resolve) => busy.queue.push(resolve))
+    else busy.count++
+  }
+
+  #leave(pool: Pool): void {
+    const busy = this.#busy.get(pool)!
+    const next = busy.queue.shift()
+    if (next) next()
+    else if (--busy.count === 0) this.#busy.delete(pool)
+  }
+}
+
+/** The key under which a pool's passwords are remembered. */
+export function passthroughKey(pool: { database: string; user: string }): string {
+  return `${pool.database}\0${pool.user}`
+}

@@ -1,0 +1,252 @@
+/**
+ * One logged-in connection to PostgreSQL: its state, its reply plan, its parameters, its cancel key. Requests come in
+ * by `send` with their kind announced to the plan first; replies leave through downstream.ts to the consumer of the
+ * lease. Owned by one pool for life.
+ *
+ * Contract: `consumer` is set exactly while the state is active, busy or draining. A connection of which the plan does
+ * not know what it owes is closed, never handed on.
+ */
+
+import { type ErrorFields, errorFields } from '../errors.ts'
+import type { DialTarget } from '../net/dial-error.ts'
+import type { Wire, WireHandler } from '../net/wire.ts'
+import type { Batch } from '../protocol/batch.ts'
+import { TERMINATE } from '../protocol/build.ts'
+import { TX_IDLE } from '../protocol/types.ts'
+import { ReplyPlan } from '../session/reply-plan.ts'
+import { now } from '../util/clock.ts'
+import type { ListNode } from '../util/list.ts'
+import type { Logger } from '../util/logger.ts'
+import { Downstream } from './downstream.ts'
+import type { Consumer, ServerEnd, ServerOwner, ServerState } from './ports.ts'
+
+/** What login learnt about a connection. */
+export interface ServerIdentity {
+  /** Where it leads, readable: `db.example.com (10.0.0.1), port 5432`. */
+  address: string
+  /** The very server: where a cancel request for it must go. */
+  target: DialTarget
+  pid: number
+  /** Cancel secret, of any length the server chose. */
+  secret: Buffer
+  /** The parameters it reported before its first ReadyForQuery, by name as spelled by the server. */
+  parameters: Map<string, string>
+  /** TLS version and cipher, or '' on a plain connection. */
+  tls: string
+}
+
+/** Which states may follow which (R1). */
+const EDGES: Record<ServerState, readonly ServerState[]> = {
+  idle: ['active', 'busy', 'closed'],
+  active: ['idle', 'busy', 'draining', 'held', 'closed'],
+  busy: ['idle', 'active', 'draining', 'held', 'closed'],
+  draining: ['idle', 'busy', 'active', 'held', 'closed'],
+  held: ['idle', 'active', 'busy', 'closed'],
+  closed: [],
+}
+
+let nextId = 1
+
+/** A connection to PostgreSQL after its login. */
+export class ServerConnection implements WireHandler, ListNode<ServerConnection> {
+  list: { readonly name: string } | null = null
+  prev: ServerConnection | null = null
+  next: ServerConnection | null = null
+
+  readonly id = nextId++
+  readonly identity: ServerIdentity
+  readonly wire: Wire
+  readonly plan: ReplyPlan
+  readonly owner: ServerOwner
+  readonly log: Logger
+  /** Takes the replies while the server is lent out or runs a task. */
+  consumer: Consumer | null = null
+  /** Status byte of the last ReadyForQuery. */
+  txStatus: number = TX_IDLE
+  /** Reported parameters as they stand now. */
+  readonly parameters: Map<string, string>
+  /** Reported parameters as a new session has them: what RESET goes back to. */
+  readonly baseline: Map<string, string>
+  /** A reported parameter changed since this was last set to false. */
+  parametersChanged = false
+  /** Parameters that are not reported and were set on a client's behalf, by name. */
+  readonly applied = new Map<string, string>()
+  /** Session state other than parameters may be left in it: it is reset before another client gets it. */
+  dirty = false
+  /** Who used it last, 0 for nobody: that one may come back without a reset. */
+  lastUser = 0
+  /** Who owns the unnamed prepared statement on it, as `client id:sequence`; undefined for nobody. */
+  unnamedOwner: object | undefined
+  /** Cancel requests under way towards it. */
+  cancels = 0
+  /** Not to be used again, and why. */
+  closeReason: string | undefined
+  /** When it logged in, when it was lent or came back last (ms of the clock). */
+  readonly openedAt = now()
+  usedAt = this.openedAt
+  /** Used no longer than this after openedAt. */
+  lifetimeMs = Number.POSITIVE_INFINITY
+  #state: ServerState = 'busy'
+  readonly #downstream: Downstream
+
+  constructor(wire: Wire, identity: ServerIdentity, owner: ServerOwner, log: Logger) {
+    this.wire = wire
+    this.identity = identity
+    this.owner = owner
+    this.log = log
+    this.parameters = new Map(identity.parameters)
+    this.baseline = new Map(identity.parameters)
+    this.#downstream = new Downstream(this)
+    this.plan = new ReplyPlan(this.#downstream)
+    wire.handler = this
+    owner.listOf('busy').push(this)
+  }
+
+  get state(): ServerState {
+    return this.#state
+  }
+
+  /** Change the state and with it the list. Throws on an edge that does not exist. */
+  setState(next: ServerState): void {
+    if (next === this.#state) return
+    if (!EDGES[this.#state].includes(next)) throw new Error(`server ${this.id}: ${this.#state} -> ${next}`)
+    this.owner.listOf(this.#state).remove(this)
+    this.#state = next
+    if (next === 'closed') return
+    const list = this.owner.listOf(next)
+    list.push(this)
+  }
+
+  /** Lend the server out. The consumer gets all that it sends from now on. */
+  lend(consumer: Consumer, state: 'active' | 'busy' | 'draining'): void {
+    this.setState(state)
+    this.consumer = consumer
+    this.usedAt = now()
+  }
+
+  /** Write to the server. What it will answer must be in the plan already. */
+  send(bytes: Buffer): void {
+    this.wire.write(bytes)
+  }
+
+  /** True where it owes nothing and is in no transaction: only then it may change hands. */
+  get settled(): boolean {
+    return this.plan.settled && this.txStatus === TX_IDLE
+  }
+
+  /** The consumer got the first part of a message whose rest has not come yet. */
+  get midReply(): boolean {
+    return this.#downstream.midMessage
+  }
+
+  /** A cancel request towards this server begins: until `cancelEnded` it must not be used by anybody else. */
+  cancelBegan(): void {
+    this.cancels++
+  }
+
+  /** A cancel request is over. */
+  cancelEnded(): void {
+    this.cancels--
+    if (this.cancels > 0) return
+    if (this.#state === 'held') this.owner.onServerFree(this)
+    else this.consumer?.onServerCancelOver?.()
+  }
+
+  /** End the connection in an orderly way. `reason` is logged. */
+  close(reason: string): void {
+    if (this.#state === 'closed') return
+    this.closeReason ??= reason
+    this.wire.close(this.plan.copyIn ? undefined : TERMINATE)
+    this.#gone(this.#endWith(reason), undefined)
+  }
+
+  /** End the connection at once because it cannot be trusted any more. */
+  abort(reason: string): void {
+    if (this.#state === 'closed') return
+    this.closeReason ??= reason
+    this.log.error('server connection closed: lost synchronization', { server: this.id, reason, ...this.#about() })
+    this.wire.destroy()
+    this.#gone(
+      { ...this.#endWith(reason), fields: errorFields('server_protocol', { detail: `${this.#where()}: ${reason}` }) },
+      undefined,
+    )
+  }
+
+  // ---- WireHandler ----
+
+  onBatch(batch: Batch): void {
+    this.#downstream.onBatch(batch)
+  }
+
+  onDrain(): void {
+    this.consumer?.onServerDrain()
+  }
+
+  onFault(error: unknown): void {
+    this.log.error('internal error', { server: this.id, error: error instanceof Error ? error.stack : String(error) })
+    this.abort('internal error')
+  }
+
+  onEnd(error: Error | undefined): void {
+    if (this.#state === 'closed') return
+    const cause = error ? error.message : 'connection closed by the server'
+    this.#gone(this.#endWith(cause), cause)
+  }
+
+  /** The server said that it ends the session (FATAL): it is not used again even if it takes its time to close. */
+  onFatal(fields: { sqlstate: string; message: string }): void {
+    this.closeReason ??= `${fields.message} (${fields.sqlstate})`
+  }
+
+  #endWith(cause: string): ServerEnd {
+    return {
+      fields: this.#lostFields(cause),
+      relayed: this.#downstream.fatalRelayed,
+      midMessage: this.#downstream.midMessage,
+    }
+  }
+
+  #gone(end: ServerEnd, cause: string | undefined): void {
+    if (cause !== undefined) {
+      const level = this.#state === 'idle' ? 'info' : 'warn'
+      this.log[level]('server connection lost', {
+        server: this.id,
+        reason: this.closeReason ?? cause,
+        ...this.#about(),
+      })
+    } else {
+      this.log.debug('server connection closed', { server: this.id, reason: this.closeReason, ...this.#about() })
+    }
+    const consumer = this.consumer
+    this.consumer = null
+    this.setState('closed')
+    // The owner first: it must not count this one when the consumer's end sets a waiter going.
+    this.owner.onServerGone(this, end)
+    consumer?.onServerClosed(end)
+  }
+
+  #about(): Record<string, string | number> {
+    return { pid: this.identity.pid, address: this.identity.address, age: this.#age() }
+  }
+
+  #age(): string {
+    return `${((now() - this.openedAt) / 1000).toFixed(1)}s`
+  }
+
+  #where(): string {
+    return `server ${this.identity.address}, process ${this.identity.pid}`
+  }
+
+  #lostFields(cause: string): ErrorFields {
+    const doing = this.plan.settled
+      ? this.txStatus === TX_IDLE
+        ? 'idle'
+        : 'idle in a transaction'
+      : this.plan.copyIn
+        ? 'reading COPY data'
+        : 'running a query'
+    return errorFields('server_lost', {
+      detail: `${this.#where()}, connected for ${this.#age()}, ${doing}: ${cause}.`,
+    })
+  }
+}

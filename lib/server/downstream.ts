@@ -1,0 +1,198 @@
+/**
+ * What a server sends, on its way towards the client (R2, R4): each segment is matched with the reply plan and handed
+ * to the consumer, swallowed, or found to be what the server does not owe, which ends the connection. Neighbouring
+ * segments that pass leave as one slice of the chunk.
+ *
+ * Comes in: the batches of the server's wire. Goes out: Consumer calls, in stream order. Holds: after a ReadyForQuery
+ * was handed over, `onServerReady` is called before anything else is looked at, so that a release at that point finds
+ * the plan as the server sees it.
+ */
+
+import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
+import { CLOSE_COMPLETE, PARSE_COMPLETE } from '../protocol/build.ts'
+import { readError } from '../protocol/error-response.ts'
+import { ProtocolError, Reader } from '../protocol/reader.ts'
+import { BACKEND, backendName } from '../protocol/types.ts'
+import { CLOSE, DESYNC, FAKE, PARSE, type PlanObserver, SWALLOW, TO_CLIENT } from '../session/reply-plan.ts'
+import type { ServerConnection } from './connection.ts'
+
+/** Command tags after which nothing of the session is left behind that another client could notice. */
+const CLEAN_TAGS = new Set([
+  'BEGIN',
+  'CLOSE',
+  'COMMIT',
+  'COPY',
+  'DELETE',
+  'FETCH',
+  'INSERT',
+  'MERGE',
+  'MOVE',
+  'RELEASE',
+  'ROLLBACK',
+  'SAVEPOINT',
+  'SELECT',
+  'START',
+  'UPDATE',
+  'NOTIFY',
+  'SHOW',
+  'EXPLAIN',
+  'VACUUM',
+  'ANALYZE',
+])
+
+/** The server-to-client direction of one server connection. */
+export class Downstream implements PlanObserver {
+  /** The consumer got the first part of a message whose rest has not come yet. */
+  midMessage = false
+  /** The consumer got the server's own FATAL. */
+  fatalRelayed = false
+  readonly #server: ServerConnection
+  /** What is done with the rest of the message that began last. */
+  #disposition = TO_CLIENT
+  /** Replies of our own whose turn came with the segment just looked at. */
+  #fakes: Buffer[] = []
+
+  constructor(server: ServerConnection) {
+    this.#server = server
+  }
+
+  /** Hand a chunk's segments on. */
+  onBatch(batch: Batch): void {
+    const server = this.#server
+    // The stretch of the chunk that passes and has not been handed over yet.
+    let from = -1
+    let to = -1
+    const count = batch.count
+    for (let i = 0; i < count; i++) {
+      const flags = batch.flags(i)
+      const type = batch.type(i)
+      if ((flags & FIRST) !== 0) this.#disposition = this.#look(type, batch, i)
+      if (this.#disposition === DESYNC) {
+        batch.release()
+        server.abort(`unexpected ${backendName(type)}`)
+        return
+      }
+      if (this.#disposition === TO_CLIENT) {
+        this.midMessage = (flags & LAST) === 0
+        if ((flags & IN_HEAD) !== 0) {
+          server.consumer?.onServerBytes(batch.bytesOf(i))
+        } else {
+          if (to !== batch.start(i)) {
+            if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
+            from = batch.start(i)
+          }
+          to = batch.end(i)
+        }
+      }
+      if (type === BACKEND.ReadyForQuery || type === BACKEND.ErrorResponse || this.#fakes.length > 0) {
+        if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
+        from = -1
+        to = -1
+        this.#sendFakes()
+        if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError(batch.bodyOf(i))
+        if (type === BACKEND.ReadyForQuery) server.consumer?.onServerReady(server.txStatus)
+        if (server.state === 'closed') {
+          batch.release()
+          return
+        }
+      }
+    }
+    if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
+    const violation = batch.violation
+    batch.release()
+    if (violation !== undefined) server.abort(violation)
+  }
+
+  /** The first segment of a message: update what is known of the server, decide what is done with the message. */
+  #look(type: number, batch: Batch, i: number): number {
+    const server = this.#server
+    switch (type) {
+      case BACKEND.ReadyForQuery: {
+        server.txStatus = batch.bodyOf(i)[0]!
+        return server.consumer ? server.plan.onMessage(type) : DESYNC
+      }
+      case BACKEND.ErrorResponse:
+        return this.#lookAtError(batch.bodyOf(i))
+      case BACKEND.ParameterStatus:
+        return this.#lookAtParameter(batch.bodyOf(i))
+      case BACKEND.NoticeResponse:
+      case BACKEND.NotificationResponse:
+        // Asynchronous: may come anywhere. Nobody is there to read it while the server is not lent out.
+        return server.consumer ? TO_CLIENT : SWALLOW
+      case BACKEND.Authentication:
+      case BACKEND.BackendKeyData:
+      case BACKEND.NegotiateProtocolVersion:
+        return DESYNC
+      case BACKEND.CommandComplete:
+        this.#lookAtTag(batch.bodyOf(i))
+        return server.plan.onMessage(type)
+      default:
+        return server.consumer ? server.plan.onMessage(type) : DESYNC
+    }
+  }
+
+  #lookAtError(body: Buffer): number {
+    const server = this.#server
+    const error = readError(body)
+    if (error.severity === 'FATAL' || error.severity === 'PANIC') {
+      // It closes the connection on its own; whatever the plan still holds will not be answered.
+      server.onFatal(error)
+      this.fatalRelayed = server.consumer !== null
+      return server.consumer ? TO_CLIENT : SWALLOW
+    }
+    return server.consumer ? server.plan.onMessage(BACKEND.ErrorResponse) : DESYNC
+  }
+
+  #lookAtParameter(body: Buffer): number {
+    const server = this.#server
+    let name: string
+    let value: string
+    try {
+      const reader = new Reader(body)
+      name = reader.cstring()
+      value = reader.cstring()
+    } catch (error) {
+      if (error instanceof ProtocolError) return DESYNC
+      throw error
+    }
+    server.parameters.set(name, value)
+    if (server.consumer === null) {
+      server.owner.onServerParameter(server, name, value)
+      return SWALLOW
+    }
+    server.parametersChanged = true
+    return TO_CLIENT
+  }
+
+  #lookAtTag(body: Buffer): void {
+    const server = this.#server
+    if (server.dirty) return
+    // `INSERT 0 1`, `CREATE TABLE`: the first word decides.
+    let end = 0
+    while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
+    if (!CLEAN_TAGS.has(body.toString('latin1', 0, end))) server.dirty = true
+  }
+
+  #sendFakes(): void {
+    if (this.#fakes.length === 0) return
+    for (const fake of this.#fakes) this.#server.consumer?.onServerBytes(fake)
+    this.#fakes = []
+  }
+
+  // ---- PlanObserver ----
+
+  onAnswered(kind: number, action: number): void {
+    if (action !== FAKE) return
+    if (kind === PARSE) this.#fakes.push(PARSE_COMPLETE)
+    else if (kind === CLOSE) this.#fakes.push(CLOSE_COMPLETE)
+  }
+
+  onDropped(kind: number): void {
+    // It was not prepared, or not closed: whose the unnamed statement is now is not known.
+    if (kind === PARSE || kind === CLOSE) this.#server.unnamedOwner = undefined
+  }
+}
+
+function slice(chunk: Buffer, from: number, to: number): Buffer {
+  return from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
+}

@@ -1,0 +1,89 @@
+/**
+ * What becomes of a server whose client left while something was outstanding (a killed program, a closed laptop):
+ * PostgreSQL would go on with the query to its end. Here it is canceled, what it still sends is read and dropped, an
+ * open COPY is failed, an open batch is synced, an open transaction rolled back; then the server is as good as before.
+ * Whatever takes longer than the deadline, or surprises, ends the connection instead.
+ */
+
+import { copyFail, query, SYNC as SYNC_MESSAGE } from '../protocol/build.ts'
+import { TX_IDLE } from '../protocol/types.ts'
+import { COPY_END, QUERY, SYNC } from '../session/reply-plan.ts'
+import { now } from '../util/clock.ts'
+import type { ServerConnection } from './connection.ts'
+import type { Consumer } from './ports.ts'
+
+/** Empties one server of what an absent client left behind. */
+export class Drain implements Consumer {
+  /** When it must be over (ms of the clock); the janitor closes what is later. */
+  readonly deadline: number
+  readonly #server: ServerConnection
+  readonly #done: () => void
+  #rollbackSent = false
+
+  /**
+   * Begin. `done` is called when the server is settled and in no transaction; if the connection ends first, it is not.
+   * @param cancel sends a cancel request for what runs
+   * @param timeoutMs how long it may take
+   */
+  constructor(server: ServerConnection, cancel: (server: ServerConnection) => void, timeoutMs: number, done: () => void) {
+    this.#server = server
+    this.#done = done
+    this.deadline = now() + timeoutMs
+    server.lend(this, 'draining')
+    if (server.plan.size > 0) cancel(server)
+    this.#push()
+    this.#next()
+  }
+
+  onServerBytes(): void {
+    // A COPY that was queued behind what ran asks for its data only now.
+    this.#push()
+  }
+
+  onServerError(): void {
+    this.#push()
+  }
+
+  onServerReady(): void {
+    this.#next()
+  }
+
+  onServerCancelOver(): void {
+    this.#next()
+  }
+
+  onServerDrain(): void {}
+
+  onServerClosed(): void {}
+
+  /** Send what the server waits for: the end of a COPY, the Sync behind a batch. */
+  #push(): void {
+    const { plan } = this.#server
+    if (plan.copyIn) {
+      plan.expect(COPY_END)
+      this.#server.send(copyFail('the client is gone'))
+    }
+    if (plan.needsSync) {
+      plan.expect(SYNC)
+      this.#server.send(SYNC_MESSAGE)
+    }
+  }
+
+  #next(): void {
+    const server = this.#server
+    // A cancel request that arrives late would hit the rollback.
+    if (server.cancels > 0 || !server.plan.settled) return
+    if (server.txStatus === TX_IDLE) {
+      this.#done()
+      return
+    }
+    if (this.#rollbackSent) {
+      server.close('transaction could not be rolled back')
+      return
+    }
+    this.#rollbackSent = true
+    server.plan.expect(QUERY)
+    server.unnamedOwner = undefined
+    server.send(query('ROLLBACK'))
+  }
+}

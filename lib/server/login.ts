@@ -1,0 +1,205 @@
+/**
+ * The login of one server connection (protocol chapter "Start-up"): StartupMessage, the Authentication exchange,
+ * parameters, cancel key, the first ReadyForQuery. Promises are fine here: it happens once per connection.
+ *
+ * Comes in: a connected wire (after TLS) and credentials. Goes out: the identity of the connection, or a LoginError
+ * with the server's own words. The exchange itself is auth/server-auth's. Everything the server says is untrusted.
+ */
+
+import type { AuthReply, ServerAuth } from '../auth/server-auth.ts'
+import type { WireHandler } from '../net/wire.ts'
+import { Wire } from '../net/wire.ts'
+import { type Batch, FIRST, LAST } from '../protocol/batch.ts'
+import { passwordMessage } from '../protocol/build.ts'
+import { readError } from '../protocol/error-response.ts'
+import { ProtocolError, Reader } from '../protocol/reader.ts'
+import { BACKEND, backendName } from '../protocol/types.ts'
+
+/** PostgreSQL, or the way to it, refused. */
+export class LoginError extends Error {
+  override name = 'LoginError'
+  /** The server's SQLSTATE, or one that says what failed. */
+  readonly sqlstate: string
+  /** The server's own DETAIL, or ours. */
+  readonly detail: string
+  /** PostgreSQL itself said it, rather than the network or pgbun. */
+  readonly fromServer: boolean
+  /** The server asked for a password before it, or we, gave up. */
+  askedForPassword = false
+  /** What an operator can do; for the log. */
+  readonly remedy: string | undefined
+
+  constructor(
+    message: string,
+    options: { sqlstate: string; detail?: string; fromServer?: boolean; remedy?: string; cause?: unknown },
+  ) {
+    super(message, { cause: options.cause })
+    this.sqlstate = options.sqlstate
+    this.detail = options.detail ?? ''
+    this.fromServer = options.fromServer ?? false
+    this.remedy = options.remedy
+  }
+}
+
+/** What a completed login tells. */
+export interface LoginResult {
+  pid: number
+  secret: Buffer
+  parameters: Map<string, string>
+}
+
+/** A server may report this many parameters; more is not PostgreSQL. */
+const PARAMETER_LIMIT = 1000
+
+/** One login; the handler of the wire until it is done. */
+export class Login implements WireHandler {
+  readonly #wire: Wire
+  readonly #auth: ServerAuth
+  readonly #result: LoginResult = { pid: 0, secret: Buffer.alloc(0), parameters: new Map() }
+  readonly #queue: { type: number; body: Buffer }[] = []
+  #working = false
+  #settled = false
+  #authenticated = false
+  #resolve!: (result: LoginResult) => void
+  #reject!: (error: Error) => void
+  /** Resolves with the identity, rejects with a LoginError. */
+  readonly done: Promise<LoginResult>
+
+  constructor(makeWire: (handler: WireHandler) => Wire, startup: Buffer, auth: ServerAuth) {
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#auth = auth
+    this.#wire = makeWire(this)
+    this.#wire.write(startup)
+    this.#wire.start()
+  }
+
+  get wire(): Wire {
+    return this.#wire
+  }
+
+  onBatch(batch: Batch): void {
+    for (let i = 0; i < batch.count; i++) {
+      const flags = batch.flags(i)
+      const type = batch.type(i)
+      if ((flags & FIRST) === 0) continue
+      // Copied: an asynchronous step may lie between now and its turn.
+      this.#queue.push({ type, body: Buffer.from(batch.bodyOf(i)) })
+      const mayBeLong = type === BACKEND.ErrorResponse || type === BACKEND.NoticeResponse
+      if ((flags & LAST) === 0 && !mayBeLong) batch.violation ??= 'message too long'
+    }
+    const violation = batch.violation
+    batch.release()
+    if (violation !== undefined) this.#fail(violation)
+    else void this.#work()
+  }
+
+  onDrain(): void {}
+
+  onFault(error: unknown): void {
+    this.#failWith(error instanceof Error ? error : new Error(String(error)))
+  }
+
+  onEnd(error: Error | undefined): void {
+    this.#failWith(
+      new LoginError(`server closed the connection during login${error ? `: ${error.message}` : ''}`, {
+        sqlstate: '08006',
+        cause: error,
+      }),
+    )
+  }
+
+  /** Give up, for instance at a deadline. */
+  abort(error: Error): void {
+    this.#failWith(error)
+  }
+
+  /** Take the messages one by one; a step that needs time (PBKDF2) holds back those behind it. */
+  async #work(): Promise<void> {
+    if (this.#working) return
+    this.#working = true
+    try {
+      while (this.#queue.length > 0) {
+        const { type, body } = this.#queue.shift()!
+        // Behind the first ReadyForQuery only a parameter may still have come in the same chunk.
+        if (this.#settled && type !== BACKEND.ParameterStatus) {
+          if (type !== BACKEND.NoticeResponse) this.#wire.destroy()
+          continue
+        }
+        const reply = this.#take(type, body)
+        if (reply) this.#answer(reply instanceof Promise ? await reply : reply)
+      }
+    } catch (error) {
+      this.#failWith(error as Error)
+    } finally {
+      this.#working = false
+    }
+  }
+
+  #take(type: number, body: Buffer): AuthReply | Promise<AuthReply> | undefined {
+    switch (type) {
+      case BACKEND.Authentication: {
+        if (this.#authenticated) throw new ProtocolError('authentication request after login')
+        const reader = new Reader(body)
+        const code = reader.int32()
+        if (code === 0) this.#authenticated = true
+        return this.#auth.onRequest(code, reader.rest())
+      }
+      case BACKEND.ErrorResponse: {
+        const { message, sqlstate, detail } = readError(body)
+        throw new LoginError(message || 'the server refused the connection', {
+          sqlstate: sqlstate || '08004',
+          detail,
+          fromServer: true,
+        })
+      }
+      case BACKEND.NoticeResponse:
+      case BACKEND.NegotiateProtocolVersion:
+        return undefined
+      case BACKEND.ParameterStatus: {
+        const reader = new Reader(body)
+        const name = reader.cstring()
+        if (this.#result.parameters.size >= PARAMETER_LIMIT) throw new ProtocolError('too many parameters')
+        this.#result.parameters.set(name, reader.cstring())
+        return undefined
+      }
+      case BACKEND.BackendKeyData: {
+        const reader = new Reader(body)
+        this.#result.pid = reader.int32()
+        this.#result.secret = Buffer.from(reader.rest())
+        return undefined
+      }
+      case BACKEND.ReadyForQuery:
+        if (!this.#authenticated) throw new ProtocolError('ready before authentication')
+        this.#settled = true
+        this.#resolve(this.#result)
+        return undefined
+      default:
+        throw new ProtocolError(`unexpected ${backendName(type)} during login`)
+    }
+  }
+
+  #answer(reply: AuthReply): void {
+    if (reply.type === 'send') this.#wire.write(passwordMessage(reply.payload))
+    else if (reply.type === 'failed') {
+      throw new LoginError(reply.reason, { sqlstate: '28000', remedy: reply.remedy })
+    }
+  }
+
+  #fail(what: string): void {
+    this.#failWith(new LoginError(`protocol error of the server during login: ${what}`, { sqlstate: '08P01' }))
+  }
+
+  #failWith(error: Error): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#wire.destroy()
+    this.#reject(
+      error instanceof ProtocolError
+        ? new LoginError(`protocol error of the server during login: ${error.message}`, { sqlstate: '08P01' })
+        : error,
+    )
+  }
+}

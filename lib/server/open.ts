@@ -1,0 +1,130 @@
+/**
+ * Opens one connection to PostgreSQL: dial, TLS, login. Called by a pool's opener, one at a time per pool, and by the
+ * prover of client passwords. Goes out: a wire between two messages and what the login told, or a LoginError that says
+ * what failed in words for an operator.
+ */
+
+import { tlsServerEndPoint } from '../auth/cert-hash.ts'
+import type { Credentials } from '../auth/credentials.ts'
+import type { ScramKeyCache } from '../auth/scram-keys.ts'
+import { createServerAuth, type ServerAuth } from '../auth/server-auth.ts'
+import { type Dialed, type DialOptions, dial } from '../net/dial.ts'
+import { DialError, type DialTarget } from '../net/dial-error.ts'
+import { Wire } from '../net/wire.ts'
+import { Scanner } from '../protocol/scanner.ts'
+import { PROTOCOL_3_0, writeStartup } from '../protocol/startup.ts'
+import { BACKEND_TABLE, backendName } from '../protocol/types.ts'
+import { after, now } from '../util/clock.ts'
+import type { ServerIdentity } from './connection.ts'
+import { Login, LoginError, type LoginResult } from './login.ts'
+
+/** What is needed to log in. */
+export interface OpenOptions {
+  target: DialTarget
+  dial: DialOptions
+  user: string
+  database: string
+  credentials: Credentials
+  keyCache: ScramKeyCache
+  /** The password may be sent in clear over plain TCP to another host. */
+  allowCleartext: boolean
+  maxPacketSize: number
+}
+
+/** A logged-in connection. */
+export interface OpenedServer {
+  wire: Wire
+  identity: ServerIdentity
+  /** PostgreSQL asked for a proof of the user's identity. */
+  askedForPassword: boolean
+}
+
+/** pg_hba.conf may admit a user with TLS only, or without only. */
+const NOT_ADMITTED = '28000'
+
+/**
+ * Connect and log in. In the modes allow and prefer the other way is tried where PostgreSQL does not admit the user.
+ * @throws LoginError
+ */
+export async function openServer(options: OpenOptions): Promise<OpenedServer> {
+  const deadline = now() + options.dial.timeoutMs
+  const tls = options.dial.tls
+  const mode = tls?.context.mode
+  try {
+    return await attempt(options, deadline)
+  } catch (error) {
+    const other = mode === 'allow' ? 'tls' : mode === 'prefer' ? 'plain' : undefined
+    const refused = error instanceof LoginError && error.fromServer && error.sqlstate === NOT_ADMITTED
+    if (!tls || other === undefined || !refused || tls.negotiation === 'direct') throw error
+    try {
+      return await attempt({ ...options, dial: { ...options.dial, tls: { ...tls, attempt: other } } }, deadline)
+    } catch {
+      // The first answer is the one that speaks of how the operator configured it.
+      throw error
+    }
+  }
+}
+
+async function attempt(options: OpenOptions, deadline: number): Promise<OpenedServer> {
+  const dialed = await connect(options, deadline)
+  const { host, port } = options.target
+  const unix = dialed.remotePort === 0 || host.startsWith('/') || host.startsWith('@')
+  const endPoint = dialed.tls?.endPointCertificate
+  const auth = createServerAuth({
+    user: options.user,
+    credentials: options.credentials,
+    tlsEndPointHash: endPoint && tlsServerEndPoint(endPoint),
+    keyCache: options.keyCache,
+    allowCleartext: options.allowCleartext || unix || dialed.tls !== undefined || isLoopback(dialed.remoteAddress),
+  })
+  const scanner = new Scanner(BACKEND_TABLE, { cap: options.maxPacketSize, name: backendName })
+  const startup = writeStartup(PROTOCOL_3_0, [
+    ['user', options.user],
+    ['database', options.database],
+  ])
+  const login = new Login((handler) => new Wire(dialed.socket, scanner, handler), startup, auth)
+  const result = await completed(login, auth, deadline - now())
+  return {
+    wire: login.wire,
+    identity: {
+      ...result,
+      target: options.target,
+      address: unix ? dialed.remoteAddress : address(host, dialed.remoteAddress, port),
+      tls: dialed.tls ? `${dialed.tls.protocol}/${dialed.tls.cipher}` : '',
+    },
+    askedForPassword: auth.askedForPassword,
+  }
+}
+
+/** The login's result, within `timeoutMs`. */
+async function completed(login: Login, auth: ServerAuth, timeoutMs: number): Promise<LoginResult> {
+  const cancel = after(timeoutMs, () => {
+    login.abort(new LoginError('the server did not complete the login in time', { sqlstate: '08001' }))
+  })
+  try {
+    return await login.done
+  } catch (error) {
+    if (error instanceof LoginError) error.askedForPassword = auth.askedForPassword
+    throw error
+  } finally {
+    cancel()
+  }
+}
+
+async function connect(options: OpenOptions, deadline: number): Promise<Dialed> {
+  try {
+    return await dial(options.target, { ...options.dial, timeoutMs: Math.max(1, deadline - now()) })
+  } catch (error) {
+    if (!(error instanceof DialError)) throw error
+    throw new LoginError(error.message, { sqlstate: '08001', cause: error })
+  }
+}
+
+function address(host: string, ip: string, port: number): string {
+  return host === ip ? `${host}, port ${port}` : `${host} (${ip}), port ${port}`
+}
+
+/** True for an IP address of this machine's loopback range. */
+export function isLoopback(ip: string): boolean {
+  return ip === '::1' || /^(::ffff:)?127\./.test(ip)
+}

@@ -1,0 +1,60 @@
+/**
+ * What the server side needs from whoever uses it. It never knows clients or pools: only a Consumer that takes the
+ * replies of one lease, and an owner that keeps the lists.
+ */
+
+import type { ErrorFields } from '../errors.ts'
+import type { List } from '../util/list.ts'
+import type { ServerConnection } from './connection.ts'
+
+/** Takes what one server sends while it is lent out. */
+export interface Consumer {
+  /** Bytes for the other end, whole or parts of messages, in order. */
+  onServerBytes(bytes: Buffer): void
+  /** ReadyForQuery was handed over; `status` is its transaction status byte. */
+  onServerReady(status: number): void
+  /** An ErrorResponse passes; `body` is what is there of it. Its bytes come by onServerBytes. */
+  onServerError(body: Buffer): void
+  /** The kernel took all that was written to the server. */
+  onServerDrain(): void
+  /** The last cancel request towards the server is over. */
+  onServerCancelOver?(): void
+  /** The connection is gone. Nothing comes after this. */
+  onServerClosed(end: ServerEnd): void
+}
+
+/** How a server connection ended. */
+export interface ServerEnd {
+  /** What a client that depended on it must be told, if it has not been told already. */
+  fields: ErrorFields
+  /** The server's own FATAL was handed to the consumer before. */
+  relayed: boolean
+  /** The consumer has only a part of the last message: nothing can be said to its client any more. */
+  midMessage: boolean
+}
+
+/** States of a server connection after its login. Each is the name of a list of its pool. */
+export type ServerState =
+  /** Free for the next lease. */
+  | 'idle'
+  /** Lent out. */
+  | 'active'
+  /** Runs a query of the pooler: a reset, a check. */
+  | 'busy'
+  /** Its client left while something was outstanding: canceled, drained, rolled back. */
+  | 'draining'
+  /** Done, but a cancel request towards it is under way and might hit whoever came next. */
+  | 'held'
+  | 'closed'
+
+/** Keeps the connections of one pool. */
+export interface ServerOwner {
+  /** The list of the connections in `state`. */
+  listOf(state: ServerState): List<ServerConnection>
+  /** A reported parameter of an unlent server changed (a promotion flips in_hot_standby). */
+  onServerParameter(server: ServerConnection, name: string, value: string): void
+  /** The connection is gone and on no list. */
+  onServerGone(server: ServerConnection, end: ServerEnd): void
+  /** Nothing holds the server any more: no lease, no task, no cancel request. */
+  onServerFree(server: ServerConnection): void
+}

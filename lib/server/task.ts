@@ -1,0 +1,55 @@
+/**
+ * A query of the pooler's own on a server: a reset, a liveness check, a client's settings, a rollback. Its replies go
+ * nowhere; its end is reported once. Continuations instead of promises, because tasks run between two leases (R4).
+ */
+
+import { query } from '../protocol/build.ts'
+import { type ErrorSummary, readError } from '../protocol/error-response.ts'
+import { QUERY } from '../session/reply-plan.ts'
+import type { ServerConnection } from './connection.ts'
+import type { Consumer, ServerEnd } from './ports.ts'
+
+/** How a task ended: with nothing to say, with the server's error, or with the end of the connection. */
+export type TaskResult =
+  | { kind: 'done' }
+  | { kind: 'error'; error: ErrorSummary; body: Buffer }
+  | { kind: 'closed'; end: ServerEnd }
+
+/** Runs one simple query on a server. */
+export class Task implements Consumer {
+  readonly #done: (result: TaskResult) => void
+  #error: { error: ErrorSummary; body: Buffer } | undefined
+
+  private constructor(done: (result: TaskResult) => void) {
+    this.#done = done
+  }
+
+  /**
+   * Send `sql` on a settled server and call `done` when its ReadyForQuery came. The server is `busy` from now on, and
+   * still is when `done` is called: who called decides what it is next.
+   */
+  static run(server: ServerConnection, sql: string, done: (result: TaskResult) => void): void {
+    const task = new Task(done)
+    server.lend(task, 'busy')
+    server.plan.expect(QUERY)
+    server.unnamedOwner = undefined
+    server.send(query(sql))
+  }
+
+  onServerBytes(): void {}
+
+  onServerError(body: Buffer): void {
+    // Copied: the body is a view of a chunk that is gone when the task ends.
+    this.#error ??= { error: readError(body), body: Buffer.from(body) }
+  }
+
+  onServerReady(): void {
+    this.#done(this.#error ? { kind: 'error', ...this.#error } : { kind: 'done' })
+  }
+
+  onServerDrain(): void {}
+
+  onServerClosed(end: ServerEnd): void {
+    this.#done({ kind: 'closed', end })
+  }
+}

@@ -1,0 +1,39 @@
+/** Totals of one pool since it began. Plain numbers: bumped on the data path, read by snapshots. */
+
+/** What is counted. Times are milliseconds, sizes bytes. */
+export interface Counters {
+  /** Transactions (outside of one: statements) that ended. */
+  transactions: number
+  /** ReadyForQuery messages: simple queries, pipelines up to a Sync, function calls. */
+  queries: number
+  /** Time servers were lent out. */
+  transactionTime: number
+  /** Time clients waited for a server. */
+  waitTime: number
+  /** Bytes from clients, and to clients. */
+  received: number
+  sent: number
+  /** Times a server was lent out. */
+  leases: number
+  /** Logins of clients. */
+  logins: number
+  /** Server connections opened, and attempts that failed. */
+  opened: number
+  openFailures: number
+}
+
+/** Counters at zero. */
+export function createCounters(): Counters {
+  return {
+    transactions: 0,
+    queries: 0,
+    transactionTime: 0,
+    waitTime: 0,
+    received: 0,
+    sent: 0,
+    leases: 0,
+    logins: 0,
+    opened: 0,
+    openFailures: 0,
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Session settings as data (R15): what a client wants set, what a server has set, and the statements that turn one into
+ * the other. Pure.
+ *
+ * A client's wishes come from its startup packet and from the ParameterStatus messages it was shown. A server's state
+ * is what it reports, plus what pgbun set on it that is not reported. Names are compared without case, as PostgreSQL
+ * does; a client that has no wish for a parameter wants the server's own default.
+ */
+
+import { ProtocolError } from '../protocol/reader.ts'
+
+/** Reported, but not settable: facts about the server, never copied from one to another. */
+const READ_ONLY = new Set([
+  'server_version',
+  'server_encoding',
+  'is_superuser',
+  'session_authorization',
+  'integer_datetimes',
+  'in_hot_standby',
+])
+
+/** A parameter pgbun set whose value is no longer known: it is set or reset before the next use. */
+export const UNKNOWN = '\0'
+
+/** A name that is safe to use as an identifier in RESET, and that PostgreSQL would take as a parameter. */
+const NAME = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/
+
+/** The parameter state of one server connection. */
+export interface ServerParameters {
+  /** Reported parameters as they stand, by the server's spelling. */
+  parameters: ReadonlyMap<string, string>
+  /** Reported parameters as a new session has them. */
+  baseline: ReadonlyMap<string, string>
+  /** Unreported ones set by pgbun, by lower-case name. */
+  applied: ReadonlyMap<string, string>
+}
+
+/** One parameter to set, or, without a value, to reset. */
+export interface Setting {
+  name: string
+  value: string | undefined
+}
+
+/** What one client wants set, by lower-case name. */
+export class ClientParameters {
+  readonly #wanted = new Map<string, string>()
+
+  /** The value wanted, or undefined for the server's default. */
+  get(name: string): string | undefined {
+    return this.#wanted.get(name.toLowerCase())
+  }
+
+  get size(): number {
+    return this.#wanted.size
+  }
+
+  /** Want `value`. @throws ProtocolError where `name` cannot be the name of a parameter */
+  set(name: string, value: string): void {
+    const key = name.toLowerCase()
+    if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
+    this.#wanted.set(key, value)
+  }
+
+  /** Take over what a server reports after the client's own statements changed it. */
+  absorb(server: ServerParameters): void {
+    for (const [name, value] of server.parameters) {
+      const key = name.toLowerCase()
+      if (READ_ONLY.has(key)) continue
+      if (this.#wanted.has(key) || server.baseline.get(name) !== value) this.#wanted.set(key, value)
+    }
+  }
+
+  /** What must be changed on `server` for this client; empty in the common case. */
+  difference(server: ServerParameters): Setting[] {
+    let settings: Setting[] | undefined
+    const reported = new Set<string>()
+    for (const [name, value] of server.parameters) {
+      const key = name.toLowerCase()
+      if (READ_ONLY.has(key)) continue
+      reported.add(key)
+      const wanted = this.#wanted.get(key)
+      if (wanted === value) continue
+      if (wanted === undefined && server.baseline.get(name) === value) continue
+      settings ??= []
+      settings.push({ name: key, value: wanted })
+    }
+    for (const [key, wanted] of this.#wanted) {
+      if (reported.has(key) || server.applied.get(key) === wanted) continue
+      settings ??= []
+      settings.push({ name: key, value: wanted })
+    }
+    for (const key of server.applied.keys()) {
+      if (this.#wanted.has(key)) continue
+      settings ??= []
+      settings.push({ name: key, value: undefined })
+    }
+    return settings ?? NONE
+  }
+}
+
+const NONE: Setting[] = []
+
+/** The statements that apply `settings`, in one simple query. */
+export function settingsSql(settings: readonly Setting[]): string {
+  const set: string[] = []
+  const reset: string[] = []
+  for (const { name, value } of settings) {
+    if (value === undefined) reset.push(`RESET ${quoteName(name)}`)
+    else set.push(`pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`)
+  }
+  if (set.length > 0) reset.push(`SELECT ${set.join(', ')}`)
+  return reset.join('; ')
+}
+
+function quoteName(name: string): string {
+  return name
+    .split('.')
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.')
+}
+
+/** A string constant that means the same whatever standard_conforming_strings is. */
+export function quoteLiteral(value: string): string {
+  const quoted = value.replaceAll('\0', '').replaceAll("'", "''")
+  return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
+}
+
+/**
+ * The settings in an `options` startup parameter: `-c name=value`, `-cname=value`, `--name=value`, with a backslash
+ * before a space or backslash that belongs to the value. Dashes in names stand for underscores.
+ * @throws ProtocolError for anything else, naming it
+ */
+export function parseOptions(text: string): Setting[] {
+  const words = splitWords(text)
+  const settings: Setting[] = []
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!
+    let pair: string
+    if (word === '-c') pair = words[++i] ?? ''
+    else if (word.startsWith('-c')) pair = word.slice(2)
+    else if (word.startsWith('--')) pair = word.slice(2)
+    else throw new ProtocolError(`unsupported option in startup packet: ${word.slice(0, 40)}`)
+    const at = pair.indexOf('=')
+    if (at <= 0) throw new ProtocolError(`option without a value in startup packet: ${pair.slice(0, 40)}`)
+    settings.push({ name: pair.slice(0, at).replaceAll('-', '_'), value: pair.slice(at + 1) })
+  }
+  return settings
+}
+
+function splitWords(text: string): string[] {
+  const words: string[] = []
+  let word: string | undefined
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i]!
+    if (/\s/.test(char)) {
+      if (word !== undefined) words.push(word)
+      word = undefined
+    } else if (char === '\\' && i + 1 < text.length) word = (word ?? '') + text[++i]
+    else word = (word ?? '') + char
+  }
+  if (word !== undefined) words.push(word)
+  return words
+}

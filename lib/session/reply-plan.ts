@@ -1,0 +1,355 @@
+/**
+ * What one server connection still owes (R2): a queue of the replies expected, in order, for the messages sent to it.
+ *
+ * Each entry is FORWARD (the client asked), SKIP (pgbun injected the request; its reply is swallowed) or FAKE (nothing
+ * was sent; pgbun answers when the entry's turn comes). The server's messages are matched against the head. The plan
+ * knows the rules of the protocol chapters "Extended Query", "Pipelining" and "COPY Operations": an error in an
+ * extended message discards everything up to the next Sync, Query and FunctionCall included; COPY IN swallows the Syncs
+ * behind it.
+ *
+ * The release rule of transaction pooling rests on `settled`. Where the plan and the server disagree, `onMessage`
+ * returns DESYNC and both ends must be closed: a server of which one does not know what it owes is never pooled.
+ *
+ * Pure: no sockets, no clients. Called by server/connection for both directions.
+ */
+
+import { BACKEND } from '../protocol/types.ts'
+
+/** Requests that expect a reply. */
+export const PARSE = 1
+export const BIND = 2
+export const DESCRIBE = 3
+export const EXECUTE = 4
+export const CLOSE = 5
+export const SYNC = 6
+export const QUERY = 7
+export const FUNCTION_CALL = 8
+/** CopyDone or CopyFail: no reply of its own, but the end of a copy mode entered before it. */
+export const COPY_END = 9
+
+/** How an entry is answered. */
+export const FORWARD = 0
+export const SKIP = 16
+export const FAKE = 32
+
+/** What is to be done with a server's message. */
+export const TO_CLIENT = 0
+export const SWALLOW = 1
+export const DESYNC = 2
+
+const KIND = 15
+const ACTION = 48
+
+/** Called when FAKE entries reach their turn, and when entries vanish unanswered because of an error. */
+export interface PlanObserver {
+  /** Entry `kind` with its `ref` was answered by the server, or, as a FAKE, must be answered now. */
+  onAnswered(kind: number, action: number, ref: unknown): void
+  /** The server discarded the request of this entry. */
+  onDropped(kind: number, action: number, ref: unknown): void
+}
+
+/** The replies one server connection owes, in order. */
+export class ReplyPlan {
+  /** Ring of kind | action. */
+  #ring = new Uint8Array(16)
+  /** Data of the entries that have any (a prepared statement), parallel to the ring; made on first use. */
+  #refs: unknown[] | undefined
+  #first = 0
+  #size = 0
+  /** ReadyForQuery messages expected. */
+  #readies = 0
+  /** An extended message was sent since the last Sync: the server is inside an implicit transaction or batch. */
+  #batchOpen = false
+  /** The server discards messages until the next Sync, which has not been sent yet. */
+  #skipping = false
+  /** The server reads CopyData; Sync and Flush sent now are ignored by it. */
+  #copyIn = false
+  /** A Sync was sent in copy mode, and an error left open whether the server took or ignored it. */
+  #ambiguous = false
+  #syncsInCopy = 0
+  readonly #observer: PlanObserver | undefined
+
+  constructor(observer?: PlanObserver) {
+    this.#observer = observer
+  }
+
+  /** Nothing is owed, nothing was sent since the last Sync, no copy is open: the server may change hands. */
+  get settled(): boolean {
+    return this.#size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn && !this.#ambiguous
+  }
+
+  /** Number of entries not answered yet. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Number of ReadyForQuery messages still expected. */
+  get readies(): number {
+    return this.#readies
+  }
+
+  /** True while the server takes CopyData. */
+  get copyIn(): boolean {
+    return this.#copyIn
+  }
+
+  /** True where a Sync must be sent before anything else will be answered. */
+  get needsSync(): boolean {
+    return this.#batchOpen || this.#skipping
+  }
+
+  /** True while the server discards what it gets until the next Sync. */
+  get skipping(): boolean {
+    return this.#skipping
+  }
+
+  /** Forget everything; for a server that starts afresh. */
+  clear(): void {
+    this.#first = 0
+    this.#size = 0
+    this.#readies = 0
+    this.#batchOpen = false
+    this.#skipping = false
+    this.#copyIn = false
+    this.#ambiguous = false
+    this.#syncsInCopy = 0
+    this.#refs = undefined
+  }
+
+  /** A request of `kind` is sent (or, with FAKE, is not). */
+  expect(kind: number, action = FORWARD, ref?: unknown): void {
+    switch (kind) {
+      case SYNC:
+        if (this.#copyIn) {
+          this.#syncsInCopy++
+          return
+        }
+        this.#batchOpen = false
+        this.#skipping = false
+        this.#readies++
+        break
+      case QUERY:
+      case FUNCTION_CALL:
+        if (this.#skipping) return
+        this.#batchOpen = false
+        this.#readies++
+        break
+      case COPY_END:
+        if (this.#copyIn) {
+          this.#copyIn = false
+          this.#syncsInCopy = 0
+          return
+        }
+        // Without a request before it that may turn out to be a COPY, the server ignores it.
+        if (this.#size === 0 || this.#skipping) return
+        break
+      default:
+        if (this.#skipping) {
+          this.#observer?.onDropped(kind, action, ref)
+          return
+        }
+        if (action !== FAKE) this.#batchOpen = true
+    }
+    if (action === FAKE && this.#size === 0) {
+      this.#observer?.onAnswered(kind, action, ref)
+      return
+    }
+    this.#push(kind | action, ref)
+  }
+
+  /** A Flush is sent: it asks for no reply, but leaves the batch open. */
+  flush(): void {
+    if (!this.#skipping && !this.#copyIn) this.#batchOpen = true
+  }
+
+  /** The server sent a message of `type`; returns TO_CLIENT, SWALLOW or DESYNC. */
+  onMessage(type: number): number {
+    switch (type) {
+      case BACKEND.ReadyForQuery:
+        return this.#onReady()
+      case BACKEND.ErrorResponse:
+        return this.#onError()
+      case BACKEND.ParseComplete:
+        return this.#answer(PARSE)
+      case BACKEND.BindComplete:
+        return this.#answer(BIND)
+      case BACKEND.CloseComplete:
+        return this.#answer(CLOSE)
+      case BACKEND.RowDescription:
+        // Of a Query, or of an Execute behind COPY or a cursor, it is not the end of anything.
+        return this.#head() === DESCRIBE ? this.#answer(DESCRIBE) : this.#partOf(QUERY, EXECUTE)
+      case BACKEND.NoData:
+        return this.#answer(DESCRIBE)
+      case BACKEND.CommandComplete:
+      case BACKEND.EmptyQueryResponse:
+        return this.#head() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
+      case BACKEND.PortalSuspended:
+        return this.#answer(EXECUTE)
+      case BACKEND.CopyInResponse:
+        return this.#onCopyIn()
+      case BACKEND.CopyBothResponse:
+        return this.#partOf(QUERY, EXECUTE)
+      default:
+        // Runs: rows, copy data, descriptions of parameters. They belong to some request.
+        return this.#size > 0 ? this.#actionOfHead() : DESYNC
+    }
+  }
+
+  #head(): number {
+    return this.#size === 0 ? 0 : this.#ring[this.#first]! & KIND
+  }
+
+  #actionOfHead(): number {
+    return (this.#ring[this.#first]! & ACTION) === SKIP ? SWALLOW : TO_CLIENT
+  }
+
+  /** The message belongs to the head, if that is of one of these kinds, and does not complete it. */
+  #partOf(a: number, b: number): number {
+    this.#passCopyEnds()
+    const head = this.#head()
+    return head === a || head === b ? this.#actionOfHead() : DESYNC
+  }
+
+  /** The message completes the head, which must be of this kind. */
+  #answer(kind: number): number {
+    this.#passCopyEnds()
+    if (this.#head() !== kind) return DESYNC
+    const result = this.#actionOfHead()
+    this.#shift(true)
+    if (kind === EXECUTE) this.#copyIn = false
+    this.#answerFakes()
+    return result
+  }
+
+  #onReady(): number {
+    this.#passCopyEnds()
+    const head = this.#head()
+    if (head !== SYNC && head !== QUERY && head !== FUNCTION_CALL) {
+      // The reply to a Sync of which we could not know whether the server would take it.
+      return this.#ambiguous && head === 0 ? TO_CLIENT : DESYNC
+    }
+    const result = this.#actionOfHead()
+    this.#readies--
+    this.#copyIn = false
+    this.#shift(true)
+    this.#answerFakes()
+    return result
+  }
+
+  #onError(): number {
+    this.#passCopyEnds()
+    const head = this.#head()
+    if (head === 0) return DESYNC
+    this.#leaveCopyOnError()
+    if (head === SYNC || head === QUERY || head === FUNCTION_CALL) return this.#actionOfHead()
+    // Extended message: the server discards all up to the next Sync.
+    while (this.#size > 0 && this.#head() !== SYNC) {
+      const kind = this.#head()
+      if (kind === QUERY || kind === FUNCTION_CALL) this.#readies--
+      this.#shift(false)
+    }
+    if (this.#size === 0) {
+      this.#skipping = true
+      this.#batchOpen = false
+    }
+    // An error of an injected request is the client's to see: its next message would have failed with it.
+    return TO_CLIENT
+  }
+
+  #leaveCopyOnError(): void {
+    if (!this.#copyIn) return
+    this.#copyIn = false
+    if (this.#syncsInCopy > 0) this.#ambiguous = true
+    this.#syncsInCopy = 0
+  }
+
+  /**
+   * COPY FROM STDIN begins: the server ignores the Syncs that lie between the request and the end of the copy (as
+   * PgBouncer had to learn in 1.22.1), so they will never be answered.
+   */
+  #onCopyIn(): number {
+    const result = this.#partOf(QUERY, EXECUTE)
+    if (result === DESYNC) return DESYNC
+    this.#copyIn = true
+    while (this.#size > 1) {
+      const kind = this.#ring[(this.#first + 1) % this.#ring.length]! & KIND
+      if (kind === SYNC) {
+        this.#readies--
+        this.#removeSecond()
+      } else if (kind === COPY_END) {
+        this.#copyIn = false
+        this.#removeSecond()
+        break
+      } else break
+    }
+    // With the Sync gone, the batch the Execute belongs to is open again until the one that ends the copy.
+    if (this.#head() === EXECUTE && this.#readies === 0) this.#batchOpen = true
+    return result
+  }
+
+  /** CopyDone and CopyFail whose request turned out not to be a COPY were ignored by the server. */
+  #passCopyEnds(): void {
+    while (this.#head() === COPY_END) this.#shift(true)
+  }
+
+  #answerFakes(): void {
+    while (this.#size > 0) {
+      const entry = this.#ring[this.#first]!
+      if ((entry & KIND) !== COPY_END && (entry & ACTION) !== FAKE) return
+      this.#shift(true)
+    }
+  }
+
+  #push(entry: number, ref: unknown): void {
+    const capacity = this.#ring.length
+    if (this.#size === capacity) this.#grow()
+    const at = (this.#first + this.#size) % this.#ring.length
+    this.#ring[at] = entry
+    if (ref !== undefined) {
+      this.#refs ??= []
+      this.#refs[at] = ref
+    }
+    this.#size++
+  }
+
+  #grow(): void {
+    const old = this.#ring
+    const ring = new Uint8Array(old.length * 2)
+    const refs: unknown[] | undefined = this.#refs && []
+    for (let i = 0; i < this.#size; i++) {
+      const from = (this.#first + i) % old.length
+      ring[i] = old[from]!
+      if (refs) refs[i] = this.#refs![from]
+    }
+    this.#ring = ring
+    this.#refs = refs
+    this.#first = 0
+  }
+
+  #shift(answered: boolean): void {
+    const at = this.#first
+    const entry = this.#ring[at]!
+    this.#first = (at + 1) % this.#ring.length
+    this.#size--
+    let ref: unknown
+    if (this.#refs) {
+      ref = this.#refs[at]
+      this.#refs[at] = undefined
+    }
+    if (this.#observer === undefined) return
+    if (answered) this.#observer.onAnswered(entry & KIND, entry & ACTION, ref)
+    else this.#observer.onDropped(entry & KIND, entry & ACTION, ref)
+  }
+
+  /** Take out the entry behind the head by moving the head onto its place. */
+  #removeSecond(): void {
+    const second = (this.#first + 1) % this.#ring.length
+    this.#ring[second] = this.#ring[this.#first]!
+    if (this.#refs) {
+      this.#refs[second] = this.#refs[this.#first]
+      this.#refs[this.#first] = undefined
+    }
+    this.#first = second
+    this.#size--
+  }
+}
