@@ -6,11 +6,13 @@
  * not be held open by a process that stays. Works for Node, Bun and the compiled program.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, writeSync } from 'node:fs'
 
 /** Set for the detached child only. */
 const READY_FD = 'PGBUN_READY_FD'
 const CHILD_FD = 3
+/** Where a program compiled by Bun believes its entry to be (documentation of "bun build --compile"). */
+const INSIDE_BINARY = /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/i
 
 /** What the detached process has to say to the one that started it. */
 export interface DaemonReport {
@@ -23,8 +25,7 @@ export interface DaemonReport {
 export async function spawnDaemon(argv: readonly string[]): Promise<DaemonReport & { pid: number }> {
   const log = isFile(2) ? 2 : 'ignore'
   const script = process.argv[1]
-  // In a compiled program argv[1] names a file inside of it, which is no file of this machine.
-  const self = script !== undefined && existsSync(script) ? [...process.execArgv, script] : []
+  const self = script === undefined || INSIDE_BINARY.test(script) ? [] : [...process.execArgv, script]
   const child = spawn(process.execPath, [...self, ...argv], {
     detached: true,
     stdio: ['ignore', log, log, 'pipe'],

@@ -56,12 +56,12 @@ async function startInBackground(argv: readonly string[]): Promise<void> {
   process.exit(0)
 }
 
-/** Tells the person, and the process waiting for a background start; returns the exit code. */
+/** Tells the person, directly or through the process that waits for a background start; returns the exit code. */
 function fail(error: unknown, report: ((report: DaemonReport) => void) | undefined): number {
   const lines = linesOf(error)
-  for (const line of lines) complain(line)
+  if (report) report({ ok: false, text: lines.join('\n') })
+  else for (const line of lines) complain(line)
   if (error instanceof UsageError) process.stderr.write('Try "pgbun --help".\n')
-  report?.({ ok: false, text: lines.join('\n') })
   return error instanceof UsageError ? 2 : 1
 }
 

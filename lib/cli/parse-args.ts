@@ -85,7 +85,9 @@ export function parseArgs(argv: readonly string[]): CliRequest {
 
 /** The text of `pgbun --help`, `width` columns wide. */
 export async function helpText(width = 100): Promise<string> {
-  return `${await createParser([]).wrap(Math.max(60, width)).getHelp()}\n`
+  let parser = createParser([]).wrap(Math.max(60, width))
+  for (const [name, doc] of Object.entries(COMMANDS)) parser = parser.command(name, doc)
+  return `${await parser.getHelp()}\n`
 }
 
 /**
@@ -182,20 +184,15 @@ function addValue(values: RawValue[], name: OptionName, value: unknown, where: s
 }
 
 function createParser(argv: string[]) {
-  const commands = Object.entries(COMMANDS).map(([name, doc]) => `  ${name.padEnd(9)}${doc}`)
   let parser = yargs(argv)
     .scriptName('pgbun')
     .locale('en')
     .usage(
       [
-        'pgbun pools connections to PostgreSQL.',
-        '',
         'Usage: pgbun [command] [server] [options]',
         '',
-        'Commands:',
-        ...commands,
-        '',
-        'The server is a host, host:port, postgres://host:port or the directory of a unix socket.',
+        'Pools connections to PostgreSQL. The server is a host, host:port, postgres://host:port',
+        'or the directory of a unix socket; without one it is localhost:5432.',
       ].join('\n'),
     )
     .epilogue('Every option can also be set in the TOML file and as an environment variable; see --env and CONFIG.md.')
