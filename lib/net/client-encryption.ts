@@ -1,0 +1,248 @@
+/**
+ * The first bytes of a client (protocol chapters "SSL Session Encryption" and "GSSAPI Session Encryption"): does it want
+ * TLS, directly or by SSLRequest, and does it get it? Called once per accepted connection, before anything else reads.
+ *
+ * In: an accepted socket that nobody has read from. Out: the socket to go on with (paused, without a listener of ours
+ * but the shared 'error' one), and the bytes read that belong to the startup packet; or why the connection ended, with
+ * the socket destroyed or ending.
+ * What must hold: not one byte a client sent in the clear is taken for one that came through TLS (CVE-2021-3935), so the
+ * buffer is exactly the 8 bytes of a request when it is answered. Nothing waits beyond the deadline. Whether a client
+ * without TLS may go on (mode require and stronger) is for the caller, who can tell it so.
+ */
+
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { ErrorFields } from '../errors.ts'
+import { errorResponse } from '../protocol/build.ts'
+import { GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from '../protocol/startup.ts'
+import { type AcceptedTls, acceptTls, type ClientCertificate, ignoreError, type TlsHandshakeError } from './starttls.ts'
+import type { TlsContext, TlsMode } from './tls-context.ts'
+
+export interface ClientEncryptionOptions {
+  mode: TlsMode
+  /** undefined where the mode is disable. */
+  context: TlsContext | undefined
+  /** Milliseconds for everything up to the startup packet's first bytes, client_login_timeout. 0 = no limit. */
+  timeoutMs: number
+}
+
+/** How a client's TLS looks, for logs, SHOW CLIENTS and channel binding. */
+export interface ClientTlsInfo {
+  protocol: string
+  cipher: string
+  /** In the verify modes only, and valid there. */
+  clientCertificate: Extract<ClientCertificate, { authorized: true }> | undefined
+  /** DER of our own certificate, which tls-server-end-point hashes. */
+  ownCertificate: Buffer
+}
+
+/**
+ * probe: closed without a byte, as health checks do; not worth a log line. left: closed within the first bytes.
+ * timeout: the deadline. tls: the handshake failed. certificate: the client's certificate is missing or bad.
+ * protocol: it broke the rules.
+ */
+export type EncryptionFailure = 'probe' | 'left' | 'timeout' | 'tls' | 'certificate' | 'protocol'
+
+export type ClientEncryption =
+  | { closed: undefined; socket: Socket | TLSSocket; initial: Buffer; tls: ClientTlsInfo | undefined }
+  | { closed: EncryptionFailure; message: string }
+
+const REQUEST_LENGTH = 8
+const TLS_HANDSHAKE_RECORD = 0x16
+const NOTHING = Buffer.alloc(0)
+
+/** Find out what the client wants and give it what `mode` allows. Never rejects. */
+export function negotiateClientEncryption(raw: Socket, options: ClientEncryptionOptions): Promise<ClientEncryption> {
+  return new Promise((resolve) => new Negotiation(raw, options, resolve).start())
+}
+
+/** One negotiation. Nothing refers to it once it has resolved. */
+class Negotiation {
+  #raw: Socket
+  #options: ClientEncryptionOptions
+  #resolve: (outcome: ClientEncryption) => void
+  #buffer: Buffer = NOTHING
+  #deadline: number
+  #timer: NodeJS.Timeout | undefined
+  /** Each request may come once: a client could keep us answering for ever. */
+  #sslAsked = false
+  #gssAsked = false
+
+  constructor(raw: Socket, options: ClientEncryptionOptions, resolve: (outcome: ClientEncryption) => void) {
+    this.#raw = raw
+    this.#options = options
+    this.#resolve = resolve
+    this.#deadline = options.timeoutMs > 0 ? performance.now() + options.timeoutMs : Number.POSITIVE_INFINITY
+  }
+
+  start(): void {
+    const raw = this.#raw
+    raw.on('error', ignoreError)
+    if (raw.destroyed) {
+      this.#resolve({ closed: 'probe', message: 'the client closed the connection at once' })
+      return
+    }
+    if (this.#options.timeoutMs > 0) {
+      this.#timer = setTimeout(() => {
+        this.#close('timeout', `the client did not send a startup packet within ${this.#options.timeoutMs} ms`)
+      }, this.#options.timeoutMs)
+    }
+    this.#listen()
+  }
+
+  #listen(): void {
+    const raw = this.#raw
+    raw.on('data', this.#onData)
+    raw.on('end', this.#onEnd)
+    raw.on('close', this.#onEnd)
+    raw.resume()
+  }
+
+  /** The pause comes with a listener still there: Bun loses bytes that arrive between the two otherwise. */
+  #stopListening(): void {
+    const raw = this.#raw
+    raw.pause()
+    raw.off('data', this.#onData)
+    raw.off('end', this.#onEnd)
+    raw.off('close', this.#onEnd)
+  }
+
+  #onData = (chunk: Buffer): void => {
+    this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk])
+    this.#look()
+  }
+
+  #onEnd = (): void => {
+    if (this.#buffer.length > 0 || this.#sslAsked || this.#gssAsked) {
+      this.#close('left', 'the client left before its startup packet')
+    } else {
+      this.#close('probe', 'the client closed the connection without sending anything')
+    }
+  }
+
+  #look(): void {
+    const buffer = this.#buffer
+    if (buffer[0] === TLS_HANDSHAKE_RECORD && !this.#sslAsked && !this.#gssAsked) {
+      this.#direct()
+      return
+    }
+    // As soon as the length cannot be that of a request, a startup packet has begun, or nothing we know.
+    for (let i = 0; i < Math.min(4, buffer.length); i++) {
+      if (buffer[i] !== (i === 3 ? REQUEST_LENGTH : 0)) {
+        this.#handOver(this.#raw, undefined)
+        return
+      }
+    }
+    if (buffer.length < REQUEST_LENGTH) return
+    const code = buffer.readInt32BE(4)
+    if (code !== SSL_REQUEST_CODE && code !== GSSENC_REQUEST_CODE) {
+      this.#handOver(this.#raw, undefined)
+      return
+    }
+    const name = code === SSL_REQUEST_CODE ? 'SSLRequest' : 'GSSENCRequest'
+    if (buffer.length !== REQUEST_LENGTH) {
+      this.#close('protocol', `received unencrypted data after ${name}`)
+      return
+    }
+    if (code === SSL_REQUEST_CODE ? this.#sslAsked : this.#gssAsked) {
+      this.#close('protocol', `received a second ${name}`)
+      return
+    }
+    this.#buffer = NOTHING
+    if (code === GSSENC_REQUEST_CODE) {
+      this.#gssAsked = true
+      this.#raw.write('N')
+      return
+    }
+    this.#sslAsked = true
+    if (this.#options.mode === 'disable' || !this.#options.context) {
+      this.#raw.write('N')
+      return
+    }
+    this.#stopListening()
+    // What arrives while the answer is under way stays in the socket for the handshake. The answer must be out before
+    // the socket is wrapped: Bun does not order a pending write and the handshake.
+    const { context } = this.#options
+    this.#raw.write('S', () => void this.#encrypt(context, NOTHING, false))
+  }
+
+  #direct(): void {
+    const { mode, context } = this.#options
+    if (mode === 'disable' || !context) {
+      this.#close('protocol', 'the client began with a TLS handshake, but client_tls_mode = disable')
+      return
+    }
+    this.#stopListening()
+    const initial = this.#buffer
+    this.#buffer = NOTHING
+    void this.#encrypt(context, initial, true)
+  }
+
+  async #encrypt(context: TlsContext, initial: Buffer, direct: boolean): Promise<void> {
+    clearTimeout(this.#timer)
+    const left = this.#deadline - performance.now()
+    if (left <= 0 || this.#raw.destroyed) {
+      this.#close('left', 'the client left before the TLS handshake')
+      return
+    }
+    const mode = this.#options.mode
+    const requestCert = mode === 'verify-ca' || mode === 'verify-full'
+    // setTimeout takes no more than 2^31 - 1.
+    const timeoutMs = Math.min(left, 0x7fffffff)
+    let accepted: AcceptedTls
+    try {
+      accepted = await acceptTls(this.#raw, context, { requestCert, requireAlpn: direct, timeoutMs, initial })
+    } catch (error) {
+      const { code } = error as TlsHandshakeError
+      const closed = code === 'TLS_TIMEOUT' ? 'timeout' : code === 'TLS_CLOSED' ? 'left' : 'tls'
+      this.#close(closed, (error as Error).message)
+      return
+    }
+    const { socket, protocol, cipher, clientCertificate } = accepted
+    if (requestCert && !clientCertificate?.authorized) {
+      const reason = clientCertificate?.reason ?? 'the client presented no certificate'
+      refuse(socket, reason)
+      this.#resolve({ closed: 'certificate', message: `no valid client certificate: ${reason}` })
+      return
+    }
+    this.#handOver(socket, {
+      protocol,
+      cipher,
+      clientCertificate: clientCertificate?.authorized ? clientCertificate : undefined,
+      ownCertificate: context.leaf!.der,
+    })
+  }
+
+  #handOver(socket: Socket | TLSSocket, tls: ClientTlsInfo | undefined): void {
+    if (!tls) this.#stopListening()
+    clearTimeout(this.#timer)
+    this.#resolve({ closed: undefined, socket, initial: this.#buffer, tls })
+  }
+
+  #close(closed: EncryptionFailure, message: string): void {
+    clearTimeout(this.#timer)
+    this.#stopListening()
+    this.#raw.destroy()
+    this.#resolve({ closed, message })
+  }
+}
+
+/** How long a refused client may take to read why. */
+const REFUSAL_MS = 2000
+
+/**
+ * Tell a client through TLS what is wrong with its certificate, then close. Reading goes on meanwhile: closing with
+ * unread input would reset the connection and take the message with it.
+ */
+function refuse(socket: TLSSocket, reason: string): void {
+  const fields: ErrorFields = {
+    severity: 'FATAL',
+    sqlstate: '28000',
+    message: 'connection requires a valid client certificate',
+    detail: reason,
+  }
+  const timer = setTimeout(() => socket.destroy(), REFUSAL_MS)
+  socket.on('close', () => clearTimeout(timer))
+  socket.resume()
+  socket.end(errorResponse(fields))
+}

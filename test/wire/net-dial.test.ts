@@ -1,0 +1,3 @@
+import { testOnRuntimes } from './net/on-runtimes.ts'
+
+testOnRuntimes('dial')
