@@ -7,6 +7,11 @@ import { isUnixDirectory } from './unix-path.ts'
 export interface DialTarget {
   host: string
   port: number
+  /**
+   * An IP address of the host, where the connection must go to that one: a cancel request belongs to the server that
+   * runs the query, whatever the name means by now. The certificate must be the host's all the same.
+   */
+  address?: string
 }
 
 /** A connection that could not be opened. */

@@ -124,7 +124,7 @@ async function dialAll(
 ): Promise<Dialed> {
   if (isUnixDirectory(target.host)) return dialUnix(target, options, deadline)
   const resolver = options.resolver ?? defaultResolver
-  const addresses = await resolve(target, resolver, limitsOf(options, deadline))
+  const addresses = target.address ? [target.address] : await resolve(target, resolver, limitsOf(options, deadline))
   const failures: DialError[] = []
   for (const [index, address] of addresses.entries()) {
     const now = performance.now()

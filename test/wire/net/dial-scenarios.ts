@@ -129,10 +129,21 @@ export const dialScenarios: Record<string, (scope: Scope) => Promise<void>> = {
     assert.equal(lookups, 2)
   },
 
+  'an address that is given is the only one tried, and the host is still checked': async (scope) => {
+    const resolver = new Resolver(async () => ['127.0.0.1'])
+    const { port } = await scope.negotiator(clientSide('require', 'wrongHost'))
+    const pinned = { ...withTls(serverSide('verify-full')), resolver }
+    const target = { host: 'db.example.com', port, address: '127.0.0.1' }
+    const { socket } = await dial(target, pinned)
+    scope.add(() => socket.destroy())
+    assert.equal((await failure(scope, { ...target, host: 'localhost' }, pinned)).code, 'TLS_HOSTNAME')
+    const elsewhere = await failure(scope, { ...target, address: '127.0.0.2' }, pinned)
+    assert.equal(elsewhere.message, `connection to db.example.com (127.0.0.2), port ${port} refused`)
+  },
+
   'an address that does not answer costs its share of the time only': async (scope) => {
-    const silent = await scope.listen(() => {}, { hosts: ['127.0.0.2'] })
-    const { port } = await scope.negotiator(clientSide('prefer')).then(({ port: _ }) => silent)
-    const good = await scope.listen(
+    const { port } = await scope.listen(() => {}, { hosts: ['127.0.0.2'] })
+    await scope.listen(
       (socket) => {
         socket.once('data', () => {
           socket.write('N')
@@ -141,7 +152,6 @@ export const dialScenarios: Record<string, (scope: Scope) => Promise<void>> = {
       },
       { hosts: ['127.0.0.1'], port },
     )
-    assert.equal(good.port, port)
     const resolver = new Resolver(async () => ['127.0.0.2', '127.0.0.1'])
     const options = { ...withTls(serverSide('prefer')), resolver, timeoutMs: 1000 }
     const { socket, remoteAddress } = await dial({ host: 'db.example.com', port }, options)
