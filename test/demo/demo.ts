@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util'
 import { startPgbun } from '../fixtures/pgbun.ts'
+import { isFree } from '../fixtures/ports.ts'
 import { startPostgres, type Teardown } from '../fixtures/postgres.ts'
 import { pgbunRuntime } from '../fixtures/runtimes.ts'
 import { connectClients, runLoad } from './load.ts'
@@ -64,13 +65,14 @@ async function demo(): Promise<number> {
         if (line.includes('connection authorized')) opened++
       },
     })
-    return { result: server, done: `PostgreSQL ${server.version.split('-')[0]} on ${server.host}:${server.port}` }
+    return { result: server, done: `PostgreSQL ${server.version.match(/^\d+\.\d+/)} on ${server.host}:${server.port}` }
   })
 
   const pgbun = await screen.step('starting pgbun', async () => {
     const proxy = await startPgbun(owner, {
       target: postgres,
       args: ['--pool-mode', 'transaction', '--pool-size', String(poolSize), '--max-client-conn', '250'],
+      listenPort: (await isFree(6432)) ? 6432 : 0,
       detached: true,
     })
     return { result: proxy, done: `pgbun on ${proxy.host}:${proxy.port} (${pgbunRuntime().kind})` }
