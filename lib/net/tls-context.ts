@@ -89,13 +89,25 @@ export class TlsStore {
    * @throws TlsConfigError where the new set does not load; the last good one stays in use
    */
   reload(settings: TlsSettings = this.#settings): boolean {
+    return this.prepare(settings)()
+  }
+
+  /**
+   * The first half of a reload: load the new set, for a caller who has other things that may fail, too. The function
+   * returned puts it to use, cannot fail, and answers as reload does.
+   * @throws TlsConfigError where the new set does not load
+   */
+  prepare(settings: TlsSettings = this.#settings): () => boolean {
     const files = readFiles(this.side, settings)
     const fingerprint = fingerprintOf(settings, files)
-    if (fingerprint === this.#fingerprint) return false
-    this.#current = makeContext(this.side, settings, files)
-    this.#fingerprint = fingerprint
-    this.#settings = settings
-    return true
+    if (fingerprint === this.#fingerprint) return () => false
+    const next = makeContext(this.side, settings, files)
+    return () => {
+      this.#current = next
+      this.#fingerprint = fingerprint
+      this.#settings = settings
+      return true
+    }
   }
 }
 

@@ -180,3 +180,12 @@ t.test('a reload takes a new set, keeps the last good one, and leaves an unchang
   t.equal(store.current, undefined)
   t.equal(store.reload(), false, 'with the settings it was last given')
 })
+
+t.test('a prepared reload changes nothing before it is put to use', async (t) => {
+  const store = new TlsStore('client', SETTINGS)
+  const { certFile, keyFile } = { certFile: files.serverRsa.cert, keyFile: files.serverRsa.key }
+  const commit = store.prepare({ ...SETTINGS, certFile, keyFile })
+  t.strictSame(store.current?.leaf?.der, set.server.der)
+  t.equal(commit(), true)
+  t.strictSame(store.current?.leaf?.der, set.serverRsa.der)
+})
