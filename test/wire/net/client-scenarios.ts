@@ -246,7 +246,7 @@ export const clientScenarios: Record<string, (scope: Scope) => Promise<void>> = 
   },
 
   'a silent client ends at the deadline, before and in the handshake': async (scope) => {
-    const { port, next } = await scope.negotiator(clientSide('prefer'), { timeoutMs: 200 })
+    const { port, next } = await scope.negotiator(clientSide('prefer'), { timeoutMs: 600 })
     const silent = await scope.client(port)
     assert.equal(refused(await next()).closed, 'timeout')
     await silent.readAll()

@@ -153,7 +153,7 @@ export const dialScenarios: Record<string, (scope: Scope) => Promise<void>> = {
       { hosts: ['127.0.0.1'], port },
     )
     const resolver = new Resolver(async () => ['127.0.0.2', '127.0.0.1'])
-    const options = { ...withTls(serverSide('prefer')), resolver, timeoutMs: 1000 }
+    const options = { ...withTls(serverSide('prefer')), resolver, timeoutMs: 3000 }
     const { socket, remoteAddress } = await dial({ host: 'db.example.com', port }, options)
     assert.equal(remoteAddress, '127.0.0.1')
     await echoes(scope, socket)
