@@ -51,12 +51,7 @@ export const ERRORS = {
   server_connect_failed: row('FATAL', '57P03', '{what}', 'warn'),
   server_lost: row('FATAL', '08006', 'server closed the connection unexpectedly', 'warn'),
   server_protocol: row('FATAL', '08006', 'lost synchronization with the server, connection closed', 'error'),
-  statement_mode_transaction: row(
-    'FATAL',
-    '0A000',
-    'transaction blocks not allowed in statement pooling mode',
-    'warn',
-  ),
+  statement_mode_transaction: row('FATAL', '0A000', 'transaction blocks not allowed in statement pooling mode', 'warn'),
   tls_required: row('FATAL', '28000', 'SSL required', 'warn'),
   too_many_clients: row('FATAL', '53300', 'no more connections allowed (max_client_conn)', 'warn'),
   transaction_timeout: row('FATAL', '25P04', 'transaction timeout', 'warn'),

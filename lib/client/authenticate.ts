@@ -73,7 +73,11 @@ async function passThrough(session: ClientSession, source: PasswordSource): Prom
   session.wire.write(AUTHENTICATION_CLEARTEXT)
   const body = readPassword(await source.nextPassword())
   if (body === undefined) {
-    throw new AuthRefused({ kind: 'error', name: 'protocol_violation', args: { args: { what: 'invalid password packet' } } })
+    throw new AuthRefused({
+      kind: 'error',
+      name: 'protocol_violation',
+      args: { args: { what: 'invalid password packet' } },
+    })
   }
   const password = decodePassword(body)
   if (memory.check(key, password) !== 'fresh') {

@@ -8,6 +8,7 @@ import type { ErrorName } from '../errors.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Prover } from '../routing/prover.ts'
 import type { ServerConnection } from '../server/connection.ts'
+import type { StatementStore } from '../session/statements.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ClientSession } from './session.ts'
 
@@ -47,6 +48,8 @@ export interface ClientPorts {
   readonly keyCache: ScramKeyCache
   readonly passthrough: PassthroughMemory
   readonly prover: Prover
+  /** The prepared statements all clients share. */
+  readonly statements: StatementStore
   /** The pool of a database and user; made on first need. */
   pool(database: string, user: string): Pool
   /** Ask PostgreSQL to cancel what runs on `server`; resolves when it has, or could not be asked. */

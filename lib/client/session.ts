@@ -115,7 +115,6 @@ export class ClientSession implements WireHandler, Waiter {
     this.#state = next
   }
 
-
   /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */
   join(pool: Pool): void {
     this.pool = pool
@@ -171,6 +170,7 @@ export class ClientSession implements WireHandler, Waiter {
           if (!this.#handleIdle(batch)) return false
           break
         case 'active':
+          if (this.#upstream.barrier) return false
           this.#upstream.forward(batch)
           break
         case 'closed':
@@ -348,6 +348,10 @@ export class ClientSession implements WireHandler, Waiter {
 
   onServerError(): void {}
 
+  onServerDeallocated(): void {
+    this.#upstream.forgetNames()
+  }
+
   onServerReady(status: number): void {
     const { pool, lease } = this
     const { server } = lease!
@@ -364,9 +368,11 @@ export class ClientSession implements WireHandler, Waiter {
       return
     }
     if (!server.plan.settled) return
+    this.#upstream.barrier = false
     this.running = false
     this.since = now()
     if (status === TX_IDLE) this.#maybeRelease(lease!)
+    this.pump()
   }
 
   /** The moment a lease may end: nothing outstanding, no transaction, no half message on its way. */
@@ -380,7 +386,6 @@ export class ClientSession implements WireHandler, Waiter {
     this.setState('idle')
     lease.release('done')
     this.#regulate()
-    this.pump()
   }
 
   onServerDrain(): void {
@@ -458,7 +463,10 @@ export class ClientSession implements WireHandler, Waiter {
   // ---- end ----
 
   /** End with an error of the catalogue. */
-  endWith(name: Extract<EndReason, { kind: 'error' }>['name'], args?: Extract<EndReason, { kind: 'error' }>['args']): void {
+  endWith(
+    name: Extract<EndReason, { kind: 'error' }>['name'],
+    args?: Extract<EndReason, { kind: 'error' }>['args'],
+  ): void {
     this.end({ kind: 'error', name, args })
   }
 
@@ -479,6 +487,7 @@ export class ClientSession implements WireHandler, Waiter {
     this.#inbox.length = 0
     this.#inboxBytes = 0
     this.#login.abandon()
+    this.#upstream.end()
     this.ports.registry.remove(this)
     if (this.pool) this.pool.clients--
     this.#logEnd(reason, ending, phase)

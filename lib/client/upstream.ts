@@ -1,10 +1,7 @@
 /**
  * A client's messages on their way to the server it holds (R5): each is announced to the server's reply plan by its
- * type, and neighbouring ones leave as one slice of the chunk. Nothing is decoded that need not be.
- *
- * In transaction and statement mode two kinds of state outlive a transaction on a server and are looked after here: a
- * named prepared statement pins the client to its server; the unnamed statement belongs to whoever prepared it last,
- * and a client never runs another's.
+ * type, and neighbouring ones leave as one slice of the chunk. Only what names a prepared statement is looked into, and
+ * only in transaction and statement mode: named statements are prepared.ts's, the unnamed one unnamed-statement.ts's.
  *
  * Comes in: batches of an active client. Goes out: bytes on the server's wire. Called by session.ts alone.
  */
@@ -12,27 +9,32 @@
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import {
-  BIND,
-  CLOSE,
-  COPY_END,
-  DESCRIBE,
-  EXECUTE,
-  FUNCTION_CALL,
-  PARSE,
-  QUERY,
-  SYNC,
-} from '../session/reply-plan.ts'
+import { BIND, CLOSE, COPY_END, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY, SYNC } from '../session/reply-plan.ts'
+import { ClientStatements } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
+import { PreparedStatements } from './prepared.ts'
 import type { ClientSession } from './session.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The client-to-server direction of one client. */
 export class Upstream {
+  /**
+   * What was sent deallocates statements: nothing that is behind it may be sent before it is answered, because what the
+   * names in it stand for depends on whether it succeeds.
+   */
+  barrier = false
   /** The server has the first part of a message whose rest has not come yet. */
   midMessage = false
   readonly #session: ClientSession
+  /** Made when first needed: most clients of session mode never do. */
+  #names: ClientStatements | undefined
+  #prepared: PreparedStatements | undefined
   readonly #unnamed = new UnnamedStatement()
+  #barrierAtSync = false
+  // What #look decided of the current message.
+  #prefix: Buffer | undefined
+  #skip = 0
+  #omit = false
 
   constructor(session: ClientSession) {
     this.#session = session
@@ -49,7 +51,13 @@ export class Upstream {
     if (!session.running) this.#begin()
     for (let i = batch.cursor; i < count; i++) {
       const flags = batch.flags(i)
+      let start = batch.start(i)
       if ((flags & FIRST) !== 0) {
+        if (this.barrier) {
+          batch.cursor = i
+          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
+          return
+        }
         const type = batch.type(i)
         if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
@@ -57,19 +65,20 @@ export class Upstream {
           this.#leave(type)
           return
         }
-        const injected = this.#expect(server, type, batch, i)
-        if (injected !== undefined) {
+        this.#look(server, type, batch, i)
+        if (this.#prefix !== undefined || this.#omit) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           from = -1
-          to = -1
-          this.#send(server, injected)
+          if (this.#prefix !== undefined) this.#send(server, this.#prefix)
+          start += this.#skip
         }
       }
+      if (this.#omit) continue
       this.midMessage = (flags & LAST) === 0
       if ((flags & IN_HEAD) !== 0) {
-        this.#send(server, batch.bytesOf(i))
+        this.#send(server, batch.head.subarray(start, batch.end(i)))
       } else {
-        if (from < 0) from = batch.start(i)
+        if (from < 0) from = start
         to = batch.end(i)
       }
     }
@@ -77,6 +86,16 @@ export class Upstream {
     if (from >= 0) {
       this.#send(server, from === 0 && to === batch.chunk.length ? batch.chunk : batch.chunk.subarray(from, to))
     }
+  }
+
+  /** The client's names were deallocated. */
+  forgetNames(): void {
+    this.#names?.clear()
+  }
+
+  /** The session is over: its statements are nobody's. */
+  end(): void {
+    this.#names?.clear()
   }
 
   /** The first message of a request. */
@@ -88,6 +107,7 @@ export class Upstream {
   }
 
   #send(server: ServerConnection, bytes: Buffer): void {
+    if (bytes.length === 0) return
     this.#session.pool!.counters.received += bytes.length
     server.send(bytes)
   }
@@ -97,66 +117,116 @@ export class Upstream {
     else this.#session.endWith('protocol_violation', { args: { what: `unexpected ${frontendName(type)}` } })
   }
 
-  /** Announce a message to the plan. Returns what must be sent before it, if anything. */
-  #expect(server: ServerConnection, type: number, batch: Batch, i: number): Buffer | undefined {
+  /** The beginning of a message: announce it to the plan, and decide whether it is sent as it is. */
+  #look(server: ServerConnection, type: number, batch: Batch, i: number): void {
     const { plan } = server
+    this.#prefix = undefined
+    this.#skip = 0
+    this.#omit = false
     switch (type) {
       case FRONTEND.Query:
         // A simple query does away with the unnamed statement (protocol chapter "Simple Query").
         this.#unnamed.forget()
         server.unnamedOwner = undefined
         plan.expect(QUERY)
-        return undefined
+        if (this.#pooled()) this.barrier = deallocates(batch.bodyOf(i))
+        return
       case FRONTEND.Parse:
-        this.#onParse(server, batch, i)
-        plan.expect(PARSE)
-        return undefined
-      case FRONTEND.Bind: {
-        const injected = this.#pooled() ? this.#unnamed.onBind(server, batch.bodyOf(i)) : undefined
-        plan.expect(BIND)
-        return injected
-      }
-      case FRONTEND.Describe: {
-        const injected = this.#pooled() ? this.#unnamed.onDescribe(server, batch.bodyOf(i)) : undefined
-        plan.expect(DESCRIBE)
-        return injected
-      }
+        if (this.#pooled()) this.#onParse(server, batch, i)
+        else plan.expect(PARSE)
+        return
+      case FRONTEND.Bind:
+        if (this.#pooled() && this.#map().onBind(server, batch.bytesOf(i))) this.#adopt()
+        else {
+          if (this.#pooled()) this.#prefix = this.#unnamed.onBind(server, batch.bodyOf(i))
+          plan.expect(BIND)
+        }
+        return
+      case FRONTEND.Describe:
+        if (this.#pooled() && this.#map().onDescribe(server, batch.bytesOf(i))) this.#adopt()
+        else {
+          if (this.#pooled()) this.#prefix = this.#unnamed.onDescribe(server, batch.bodyOf(i))
+          plan.expect(DESCRIBE)
+        }
+        return
+      case FRONTEND.Close:
+        if (this.#pooled() && this.#map().onClose(server, batch.bytesOf(i))) this.#adopt()
+        else {
+          if (this.#pooled()) this.#unnamed.onClose(server, batch.bodyOf(i))
+          plan.expect(CLOSE)
+        }
+        return
       case FRONTEND.Execute:
         plan.expect(EXECUTE)
-        return undefined
-      case FRONTEND.Close:
-        if (this.#pooled()) this.#unnamed.onClose(server, batch.bodyOf(i))
-        plan.expect(CLOSE)
-        return undefined
+        return
       case FRONTEND.Sync:
         plan.expect(SYNC)
-        return undefined
+        this.barrier = this.#barrierAtSync
+        this.#barrierAtSync = false
+        return
       case FRONTEND.Flush:
         plan.flush()
-        return undefined
+        return
       case FRONTEND.FunctionCall:
         plan.expect(FUNCTION_CALL)
-        return undefined
+        return
       case FRONTEND.CopyDone:
       case FRONTEND.CopyFail:
         plan.expect(COPY_END)
-        return undefined
-      default:
-        // CopyData asks for nothing.
-        return undefined
+        return
+      // CopyData asks for nothing.
     }
   }
 
   #onParse(server: ServerConnection, batch: Batch, i: number): void {
-    if (!this.#pooled()) return
+    const whole = (batch.flags(i) & LAST) !== 0
     // The first byte of the body ends an empty name.
-    if (batch.buffer(i)[batch.start(i) + 5] !== 0) this.#session.pin('prepared statement')
-    // Too long to be kept: the client stays where the server keeps it.
-    else if ((batch.flags(i) & LAST) === 0) this.#session.pin('long unnamed statement')
+    const named = batch.buffer(i)[batch.start(i) + 5] !== 0
+    const session = this.#session
+    const text = batch.bodyOf(i)
+    if (deallocates(text.subarray(text.indexOf(0) + 1))) this.#barrierAtSync = true
+    if (whole && named && session.ports.config.maxPreparedStatements > 0) {
+      // Settings of a transaction under way are not the client's yet: what is prepared under them is not shared.
+      const changed = server.dirty || server.parametersChanged
+      const { fingerprint } = session.parameters
+      this.#map().onParse(server, batch.bytesOf(i), changed ? `${fingerprint}\0${session.id}` : fingerprint)
+      this.#adopt()
+      return
+    }
+    // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
+    // max_prepared_statements is 0.
+    if (!whole || named) session.pin(named ? 'prepared statement' : 'long unnamed statement')
     else this.#unnamed.onParse(server, batch.bytesOf(i))
+    server.plan.expect(PARSE)
+  }
+
+  #adopt(): void {
+    const { rewrite } = this.#prepared!
+    this.#prefix = rewrite.prefix
+    this.#skip = rewrite.skip
+    this.#omit = rewrite.omit
+  }
+
+  #map(): PreparedStatements {
+    if (this.#prepared === undefined) {
+      const { ports } = this.#session
+      this.#names = new ClientStatements(ports.statements)
+      this.#prepared = new PreparedStatements(this.#names, ports.statements, () => ports.config.maxPreparedStatements)
+    }
+    return this.#prepared
   }
 
   #pooled(): boolean {
     return this.#session.mode !== 'session'
   }
 }
+
+/** True where a statement's text begins like one that deallocates statements. */
+function deallocates(text: Buffer): boolean {
+  // Nearly every text is told by its first letter.
+  const first = text[0]! | 0x20
+  if (first !== 0x64 && first !== 0x20 && first !== 0x2f && first !== 0x2d && first > 0x20) return false
+  return DEALLOCATING.test(text.toString('latin1', 0, 200))
+}
+
+const DEALLOCATING = /^(?:\s|--[^\n]*\n|\/\*.*?\*\/)*(?:deallocate|discard)\b/is

@@ -114,6 +114,11 @@ const pool = section('pool', {
     scope: 'pool',
     pgbouncer: '=',
   }),
+  max_prepared_statements: int(
+    200,
+    'Named prepared statements kept on each server connection in transaction and statement mode; 0 keeps a client that prepares one on its server.',
+    { scope: 'pool', pgbouncer: '=' },
+  ),
   server_reset_query: text('DISCARD ALL', 'Sent to a server connection between two sessions; empty is none.', {
     scope: 'pool',
     pgbouncer: '=',

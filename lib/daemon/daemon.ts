@@ -15,6 +15,7 @@ import type { Snapshot } from '../observe/snapshot.ts'
 import { poolSettings } from '../pool/settings.ts'
 import { Prover } from '../routing/prover.ts'
 import { Router } from '../routing/router.ts'
+import { StatementStore } from '../session/statements.ts'
 import { delay, now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { acceptClient } from './accept.ts'
@@ -64,7 +65,8 @@ export async function startDaemon(initial: Config, { logger: log, version }: Dae
       return config.passthroughTtl
     },
   })
-  const access = new ServerAccess({ config: () => config, tls: serverTls, keyCache, passthrough, log })
+  const statements = new StatementStore()
+  const access = new ServerAccess({ config: () => config, tls: serverTls, keyCache, passthrough, statements, log })
   const registry = new Registry(() => config.maxClientConn)
   const router = new Router(poolSettings(config), {
     open: (pool) => access.open(pool),
@@ -82,7 +84,14 @@ export async function startDaemon(initial: Config, { logger: log, version }: Dae
     registry,
     keyCache,
     passthrough,
-    prover: new Prover((pool, credentials) => access.openWith(pool, credentials), passthrough, log),
+    statements,
+    prover: new Prover(
+      {
+        open: (pool, credentials) => access.openWith(pool, credentials),
+        keep: (pool, opened) => access.keep(pool, opened),
+      },
+      passthrough,
+    ),
     pool: (database, user) => router.pool(database, user),
     cancelServer: (server) => access.cancel(server),
   }

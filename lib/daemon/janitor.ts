@@ -1,7 +1,7 @@
 /** The one sweep (R14): three times a second all deadlines are compared; once per `stats_period` a line is logged. */
 
-import { totals } from '../observe/snapshot.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
+import { totals } from '../observe/snapshot.ts'
 import type { Router } from '../routing/router.ts'
 import type { Counters } from '../session/counters.ts'
 import { every, now } from '../util/clock.ts'

@@ -13,6 +13,7 @@ import { passthroughKey } from '../routing/prover.ts'
 import { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { type OpenedServer, openServer } from '../server/open.ts'
+import type { StatementStore } from '../session/statements.ts'
 import type { Logger } from '../util/logger.ts'
 
 /** What it works with. */
@@ -21,6 +22,7 @@ export interface ServerAccessParts {
   tls: TlsStore
   keyCache: ScramKeyCache
   passthrough: PassthroughMemory
+  statements: StatementStore
   log: Logger
 }
 
@@ -36,14 +38,14 @@ export class ServerAccess {
 
   /** One more connection of `pool`, with its credentials. Rejects with a LoginError. */
   async open(pool: Pool): Promise<ServerConnection> {
-    const { config, passthrough, log } = this.#parts
+    const { config, passthrough } = this.#parts
     const { credentials } = pool
     const key = passthroughKey(pool)
     const passing = config().authType === 'passthrough'
     try {
       const opened = await this.openWith(pool, credentials)
       if (passing && !opened.askedForPassword) passthrough.markNoPassword(key)
-      return new ServerConnection(opened.wire, opened.identity, pool, log)
+      return this.keep(pool, opened)
     } catch (error) {
       // The password we had is no longer the right one: whoever comes next has to prove another.
       if (passing && error instanceof LoginError && error.sqlstate.startsWith('28')) passthrough.forget(key)
@@ -64,6 +66,11 @@ export class ServerAccess {
       allowCleartext: config.allowCleartextPassword,
       maxPacketSize: config.maxPacketSize,
     })
+  }
+
+  /** Make a server connection of `pool` of what was opened. */
+  keep(pool: Pool, { wire, identity }: OpenedServer): ServerConnection {
+    return new ServerConnection(wire, identity, pool, this.#parts.statements, this.#parts.log)
   }
 
   /** Ask PostgreSQL to cancel what runs on `server`. Never rejects; the server is not reused before it is over. */

@@ -1,17 +1,12 @@
 /** Reads the live objects into a Snapshot. */
 
-import type { Pool } from '../pool/pool.ts'
 import type { PoolSnapshot, ServerSnapshot, Snapshot } from '../observe/snapshot.ts'
+import type { Pool } from '../pool/pool.ts'
 import { now } from '../util/clock.ts'
 import type { Registry } from './registry.ts'
 
 /** The state of the process as plain data. */
-export function takeSnapshot(
-  version: string,
-  startedAt: number,
-  registry: Registry,
-  pools: Iterable<Pool>,
-): Snapshot {
+export function takeSnapshot(version: string, startedAt: number, registry: Registry, pools: Iterable<Pool>): Snapshot {
   const at = now()
   const snapshot: Snapshot = {
     version,

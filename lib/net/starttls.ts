@@ -137,7 +137,7 @@ export function acceptTls(raw: Socket, context: TlsContext, options: AcceptTlsOp
 export function describeTlsError(error: Error): string {
   const { code = '', reason } = error as NodeJS.ErrnoException & { reason?: string }
   for (const [pattern, text] of TLS_REASONS) if (pattern.test(code) || pattern.test(error.message)) return text
-  if (reason) return reason
+  if (reason) return reason.replaceAll('_', ' ').toLowerCase()
   const parts = /^(?:\w+:)?error:\w+:([^:]*):[^:]*:([^:]*)/.exec(error.message)
   return (parts?.[2] ?? error.message).replaceAll('_', ' ').trim().toLowerCase() || code || 'unknown error'
 }
@@ -152,6 +152,8 @@ const TLS_REASONS: readonly (readonly [RegExp, string])[] = [
   [/UNSUPPORTED_PROTOCOL|ALERT_PROTOCOL_VERSION/, 'no TLS version in common'],
   [/NO_SHARED_CIPHER|ALERT_HANDSHAKE_FAILURE|HANDSHAKE_FAILURE_ON_CLIENT_HELLO/, 'no cipher in common'],
   [/WRONG_VERSION_NUMBER|HTTP_REQUEST/, 'the peer did not speak TLS'],
+  // BoringSSL cannot read OpenSSL's way to say that it does not like the certificate.
+  [/BAD_PACKET_LENGTH/, 'the peer broke off (does it trust our certificate?)'],
   [/ECONNRESET|EPIPE/, 'the peer closed the connection'],
 ]
 

@@ -11,13 +11,14 @@
 
 import type { Credentials } from '../auth/credentials.ts'
 import { type ErrorFields, errorFields } from '../errors.ts'
-import { type Counters, createCounters } from '../session/counters.ts'
-import { UNKNOWN } from '../session/parameters.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
 import { Task, type TaskResult } from '../server/task.ts'
+import { type Counters, createCounters } from '../session/counters.ts'
+import { UNKNOWN } from '../session/parameters.ts'
+import { DISCARD_ALL, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
@@ -37,7 +38,6 @@ export interface PoolPorts {
 
 /** PostgreSQL is starting up or in recovery: it will be there in a moment. */
 const STARTING_UP = '57P03'
-const RESET_ALL = 'DISCARD ALL'
 
 /** Connections of one database and user. */
 export class Pool implements ServerOwner {
@@ -142,7 +142,12 @@ export class Pool implements ServerOwner {
     }
     if (outcome === 'abandoned' && !(server.settled && server.cancels === 0)) {
       server.dirty = true
-      new Drain(server, (target) => void this.#ports.cancel(target), this.settings.drainTimeoutMs, () => this.#finish(server, mode))
+      new Drain(
+        server,
+        (target) => void this.#ports.cancel(target),
+        this.settings.drainTimeoutMs,
+        () => this.#finish(server, mode),
+      )
       return
     }
     this.#finish(server, mode)
@@ -236,7 +241,7 @@ export class Pool implements ServerOwner {
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
   #ready(server: ServerConnection, waiter: Waiter): boolean {
     if (server.dirty && server.lastUser !== waiter.id) {
-      this.#reset(server, RESET_ALL)
+      this.#reset(server, resetFor(server))
       return false
     }
     const { checkQuery, checkDelayMs } = this.settings
@@ -304,8 +309,12 @@ export class Pool implements ServerOwner {
         server.close(`reset failed: ${result.kind === 'error' ? result.error.message : 'transaction left open'}`)
         return
       }
-      if (/^\s*DISCARD\s+ALL\s*;?\s*$/i.test(sql)) server.applied.clear()
+      if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) server.applied.clear()
       else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
+      if (isDiscardAll(sql)) {
+        server.sqlPrepared = false
+        server.statements.clear()
+      }
       server.lastUser = 0
       this.#offerClean(server)
     })
@@ -438,7 +447,7 @@ export class Pool implements ServerOwner {
         server.close('server_idle_timeout')
       } else if (server.dirty) {
         // Its client did not come back at once; the next one shall not have to wait for the reset.
-        this.#reset(server, RESET_ALL)
+        this.#reset(server, resetFor(server))
       }
     }
   }
@@ -447,4 +456,9 @@ export class Pool implements ServerOwner {
     const { size } = this.settings
     return `All ${size} server connections of database "${this.database}", user "${this.user}" (pool_size) are in use.`
   }
+}
+
+/** The smallest reset that makes `server` clean for anybody. */
+function resetFor(server: ServerConnection): string {
+  return server.sqlPrepared ? DISCARD_ALL : KEEP_STATEMENTS
 }

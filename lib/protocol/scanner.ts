@@ -38,10 +38,7 @@ export class Scanner {
    * @param options.cap largest body in bytes accepted of any message (`max_packet_size`; default: the table's own)
    * @param options.name how a type is called in a violation
    */
-  constructor(
-    table: MessageTable,
-    options: { startup?: boolean; cap?: number; name?: (type: number) => string } = {},
-  ) {
+  constructor(table: MessageTable, options: { startup?: boolean; cap?: number; name?: (type: number) => string } = {}) {
     this.#table = table
     this.#startup = options.startup ?? false
     this.#cap = options.cap ?? Number.POSITIVE_INFINITY

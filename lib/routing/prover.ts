@@ -10,33 +10,35 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { Credentials } from '../auth/credentials.ts'
 import type { PassthroughMemory } from '../auth/passthrough.ts'
 import type { Pool } from '../pool/pool.ts'
-import { ServerConnection } from '../server/connection.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import type { OpenedServer } from '../server/open.ts'
-import type { Logger } from '../util/logger.ts'
 
 /** Passwords of one pool tried at the same time. */
 const CONCURRENCY = 4
 
-/** Opens a connection for `pool` with these credentials. Rejects with a LoginError. */
-export type OpenWith = (pool: Pool, credentials: Credentials) => Promise<OpenedServer>
+/** Opens connections for passwords that are to be proven. */
+export interface ProverPorts {
+  /** A connection for `pool` with these credentials. Rejects with a LoginError. */
+  open(pool: Pool, credentials: Credentials): Promise<OpenedServer>
+  /** Make a connection of the pool of it. */
+  keep(pool: Pool, opened: OpenedServer): ServerConnection
+}
 
 /** What PostgreSQL said to a password: it accepted it, or it would have let anybody in. */
 export type Proof = 'accepted' | 'not-asked'
 
 /** Tries passwords with PostgreSQL. */
 export class Prover {
-  readonly #open: OpenWith
+  readonly #ports: ProverPorts
   readonly #memory: PassthroughMemory
-  readonly #log: Logger
   readonly #key = randomBytes(32)
   readonly #running = new Map<string, Promise<Proof>>()
   readonly #busy = new Map<Pool, { count: number; queue: (() => void)[] }>()
 
-  constructor(open: OpenWith, memory: PassthroughMemory, log: Logger) {
-    this.#open = open
+  constructor(ports: ProverPorts, memory: PassthroughMemory) {
+    this.#ports = ports
     this.#memory = memory
-    this.#log = log
   }
 
   /**
@@ -59,7 +61,10 @@ export class Prover {
   async #attempt(pool: Pool, key: string, password: string | undefined): Promise<Proof> {
     await this.#enter(pool)
     try {
-      const opened = await this.#open(pool, password === undefined ? { kind: 'none' } : { kind: 'password', password })
+      const opened = await this.#ports.open(
+        pool,
+        password === undefined ? { kind: 'none' } : { kind: 'password', password },
+      )
       if (opened.askedForPassword && password !== undefined) this.#memory.remember(key, password)
       else this.#memory.markNoPassword(key)
       this.#keep(pool, opened)
@@ -75,7 +80,7 @@ export class Prover {
   }
 
   #keep(pool: Pool, opened: OpenedServer): void {
-    const server = new ServerConnection(opened.wire, opened.identity, pool, this.#log)
+    const server = this.#ports.keep(pool, opened)
     if (pool.hasRoom) pool.adopt(server)
     else server.close('proved a password; the pool is full')
   }

@@ -13,11 +13,12 @@ import type { Wire, WireHandler } from '../net/wire.ts'
 import type { Batch } from '../protocol/batch.ts'
 import { TERMINATE } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import { ReplyPlan } from '../session/reply-plan.ts'
+import { FAKE, ReplyPlan } from '../session/reply-plan.ts'
+import { ServerStatements, type StatementStore } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
-import { Downstream } from './downstream.ts'
+import { Downstream, type PlanRef } from './downstream.ts'
 import type { Consumer, ServerEnd, ServerOwner, ServerState } from './ports.ts'
 
 /** What login learnt about a connection. */
@@ -75,7 +76,11 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   dirty = false
   /** Who used it last, 0 for nobody: that one may come back without a reset. */
   lastUser = 0
-  /** Who owns the unnamed prepared statement on it, as `client id:sequence`; undefined for nobody. */
+  /** SQL-level PREPARE was used: names of a client are in the server's list of statements. */
+  sqlPrepared = false
+  /** The clients' named statements it has prepared. */
+  readonly statements: ServerStatements
+  /** Who owns the unnamed prepared statement on it, as a mark of its own; undefined for nobody. */
   unnamedOwner: object | undefined
   /** Cancel requests under way towards it. */
   cancels = 0
@@ -89,11 +94,12 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   #state: ServerState = 'busy'
   readonly #downstream: Downstream
 
-  constructor(wire: Wire, identity: ServerIdentity, owner: ServerOwner, log: Logger) {
+  constructor(wire: Wire, identity: ServerIdentity, owner: ServerOwner, store: StatementStore, log: Logger) {
     this.wire = wire
     this.identity = identity
     this.owner = owner
     this.log = log
+    this.statements = new ServerStatements(store)
     this.parameters = new Map(identity.parameters)
     this.baseline = new Map(identity.parameters)
     this.#downstream = new Downstream(this)
@@ -127,6 +133,13 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** Write to the server. What it will answer must be in the plan already. */
   send(bytes: Buffer): void {
     this.wire.write(bytes)
+  }
+
+  /** A request the server needs not see: it is answered by us when its turn comes. */
+  expectFake(kind: number, ref: PlanRef): void {
+    this.plan.expect(kind, FAKE, ref)
+    // Nothing was outstanding: its turn is now.
+    this.#downstream.sendFakes()
   }
 
   /** True where it owes nothing and is in no transaction: only then it may change hands. */
@@ -220,6 +233,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     const consumer = this.consumer
     this.consumer = null
     this.setState('closed')
+    this.plan.clear()
+    this.statements.destroy()
     // The owner first: it must not count this one when the consumer's end sets a waiter going.
     this.owner.onServerGone(this, end)
     consumer?.onServerClosed(end)

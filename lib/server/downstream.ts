@@ -40,6 +40,17 @@ const CLEAN_TAGS = new Set([
   'ANALYZE',
 ])
 
+/** Tags after which a server has no prepared statement left. */
+const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
+
+/** Data of a plan entry that wants to know how its request ended. */
+export interface PlanRef {
+  /** The server answered it, or its turn to be answered by us came. */
+  answered(): void
+  /** The server failed or discarded it. */
+  dropped(): void
+}
+
 /** The server-to-client direction of one server connection. */
 export class Downstream implements PlanObserver {
   /** The consumer got the first part of a message whose rest has not come yet. */
@@ -88,7 +99,7 @@ export class Downstream implements PlanObserver {
         if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
         from = -1
         to = -1
-        this.#sendFakes()
+        this.sendFakes()
         if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError(batch.bodyOf(i))
         if (type === BACKEND.ReadyForQuery) server.consumer?.onServerReady(server.txStatus)
         if (server.state === 'closed') {
@@ -166,14 +177,23 @@ export class Downstream implements PlanObserver {
 
   #lookAtTag(body: Buffer): void {
     const server = this.#server
-    if (server.dirty) return
     // `INSERT 0 1`, `CREATE TABLE`: the first word decides.
     let end = 0
     while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
-    if (!CLEAN_TAGS.has(body.toString('latin1', 0, end))) server.dirty = true
+    const word = body.toString('latin1', 0, end)
+    if (CLEAN_TAGS.has(word)) return
+    server.dirty = true
+    if (word === 'PREPARE') server.sqlPrepared = true
+    // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
+    else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
+      server.sqlPrepared = false
+      server.statements.clear()
+      server.consumer?.onServerDeallocated?.()
+    }
   }
 
-  #sendFakes(): void {
+  /** Hand over the replies of our own whose turn has come. */
+  sendFakes(): void {
     if (this.#fakes.length === 0) return
     for (const fake of this.#fakes) this.#server.consumer?.onServerBytes(fake)
     this.#fakes = []
@@ -181,13 +201,15 @@ export class Downstream implements PlanObserver {
 
   // ---- PlanObserver ----
 
-  onAnswered(kind: number, action: number): void {
+  onAnswered(kind: number, action: number, ref: unknown): void {
+    if (ref !== undefined) (ref as PlanRef).answered()
     if (action !== FAKE) return
     if (kind === PARSE) this.#fakes.push(PARSE_COMPLETE)
     else if (kind === CLOSE) this.#fakes.push(CLOSE_COMPLETE)
   }
 
-  onDropped(kind: number): void {
+  onDropped(kind: number, _action: number, ref: unknown): void {
+    if (ref !== undefined) (ref as PlanRef).dropped()
     // It was not prepared, or not closed: whose the unnamed statement is now is not known.
     if (kind === PARSE || kind === CLOSE) this.#server.unnamedOwner = undefined
   }

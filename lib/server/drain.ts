@@ -25,7 +25,12 @@ export class Drain implements Consumer {
    * @param cancel sends a cancel request for what runs
    * @param timeoutMs how long it may take
    */
-  constructor(server: ServerConnection, cancel: (server: ServerConnection) => void, timeoutMs: number, done: () => void) {
+  constructor(
+    server: ServerConnection,
+    cancel: (server: ServerConnection) => void,
+    timeoutMs: number,
+    done: () => void,
+  ) {
     this.#server = server
     this.#done = done
     this.deadline = now() + timeoutMs

@@ -7,8 +7,7 @@
  */
 
 import type { AuthReply, ServerAuth } from '../auth/server-auth.ts'
-import type { WireHandler } from '../net/wire.ts'
-import { Wire } from '../net/wire.ts'
+import type { Wire, WireHandler } from '../net/wire.ts'
 import { type Batch, FIRST, LAST } from '../protocol/batch.ts'
 import { passwordMessage } from '../protocol/build.ts'
 import { readError } from '../protocol/error-response.ts'

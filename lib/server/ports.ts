@@ -15,6 +15,8 @@ export interface Consumer {
   onServerReady(status: number): void
   /** An ErrorResponse passes; `body` is what is there of it. Its bytes come by onServerBytes. */
   onServerError(body: Buffer): void
+  /** The server deallocated all its prepared statements (DEALLOCATE ALL, DISCARD ALL). */
+  onServerDeallocated?(): void
   /** The kernel took all that was written to the server. */
   onServerDrain(): void
   /** The last cancel request towards the server is over. */

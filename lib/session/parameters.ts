@@ -19,6 +19,17 @@ const READ_ONLY = new Set([
   'in_hot_standby',
 ])
 
+/** Settings that have no part in what a statement means. */
+const HARMLESS = new Set([
+  'application_name',
+  'client_min_messages',
+  'idle_in_transaction_session_timeout',
+  'idle_session_timeout',
+  'lock_timeout',
+  'statement_timeout',
+  'transaction_timeout',
+])
+
 /** A parameter pgbun set whose value is no longer known: it is set or reset before the next use. */
 export const UNKNOWN = '\0'
 
@@ -44,6 +55,17 @@ export interface Setting {
 /** What one client wants set, by lower-case name. */
 export class ClientParameters {
   readonly #wanted = new Map<string, string>()
+  #fingerprint: string | undefined
+
+  /** What tells apart settings under which the same statement may mean different things; '' for none. */
+  get fingerprint(): string {
+    if (this.#fingerprint === undefined) {
+      const parts: string[] = []
+      for (const [name, value] of this.#wanted) if (!HARMLESS.has(name)) parts.push(`${name}=${value}`)
+      this.#fingerprint = parts.sort().join('\0')
+    }
+    return this.#fingerprint
+  }
 
   /** The value wanted, or undefined for the server's default. */
   get(name: string): string | undefined {
@@ -59,10 +81,12 @@ export class ClientParameters {
     const key = name.toLowerCase()
     if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
     this.#wanted.set(key, value)
+    this.#fingerprint = undefined
   }
 
   /** Take over what a server reports after the client's own statements changed it. */
   absorb(server: ServerParameters): void {
+    this.#fingerprint = undefined
     for (const [name, value] of server.parameters) {
       const key = name.toLowerCase()
       if (READ_ONLY.has(key)) continue
