@@ -42,7 +42,8 @@ export interface ListenOptions {
   onError(error: Error): void
 }
 
-export type ListenAddress = { host: string; port: number } | { path: string }
+/** TCP, or the path of a unix socket. */
+export type ListenAddress = { host: string; port: number } | string
 
 export interface Listener {
   readonly addresses: readonly ListenAddress[]
@@ -180,7 +181,7 @@ async function startUnix(started: Started, port: number, options: ListenOptions)
       start(server, { path: target.path, backlog: options.backlog }, options.onError),
     )
     started.servers.push(server)
-    started.addresses.push({ path: target.label })
+    started.addresses.push(target.label)
   } catch (error) {
     server.close(() => {})
     const { code = 'EINVAL', message } = error as NodeJS.ErrnoException
