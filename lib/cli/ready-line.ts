@@ -1,8 +1,6 @@
 /** The one line that says pgbun is ready: what it listens on, where it forwards, mode, authentication. Pure. */
 import type { Config } from '../config/options.ts'
-
-/** A listening address as the daemon reports it: TCP, or the path of a unix socket. */
-export type ListenAddress = { host: string; port: number } | string
+import type { ListenAddress } from '../net/listener.ts'
 
 /** The ready line. `addresses` are the actual ones, so that a port of 0 shows as the port that was chosen. */
 export function readyLine(config: Config, addresses: readonly ListenAddress[], version: string): string {

@@ -11,6 +11,7 @@ import type { Config } from '../config/options.ts'
 import { ConfigError, formatProblem } from '../config/raw-value.ts'
 import { applyReload, diffConfig } from '../config/reload.ts'
 import { VERSION } from '../config/version.ts'
+import type { ListenAddress } from '../net/listener.ts'
 import { createLogger, type LogControl } from '../util/logger.ts'
 import type { DaemonReport } from './daemonize.ts'
 import type { CliRequest } from './parse-args.ts'
@@ -73,8 +74,6 @@ async function startServing(serve: Serve): Promise<string> {
 }
 
 async function listenAndReload({ input, config, log, ending }: Serve) {
-  // biome-ignore lint/suspicious/noTsIgnore: an expectation would fail once the module is there
-  // @ts-ignore
   const { startDaemon } = await import('../daemon/daemon.ts')
   const daemon = await startDaemon(config, { logger: log, version: VERSION })
   let inForce = config
@@ -135,12 +134,11 @@ class Ending {
       this.#log.warn(`${signal} received again, ending at once`)
       this.#exit(1)
     }
-    this.#log.info(`${signal} received, shutting down`)
+    this.#log.info(`${signal} received`)
     void this.end(0)
   }
 
   #exit(code: number): never {
-    this.#log.info('pgbun has ended')
     this.#log.flush()
     process.exit(code)
   }
@@ -164,7 +162,7 @@ function readAgain(input: ConfigInput, config: Config, log: LogControl): Config 
 }
 
 /** Where a client on this machine connects to. */
-function clientAddress(addresses: readonly ({ host: string; port: number } | string)[]): string {
+function clientAddress(addresses: readonly ListenAddress[]): string {
   const tcp = addresses.find((address) => typeof address === 'object')
   if (!tcp) return 'localhost'
   const host = ['0.0.0.0', '::'].includes(tcp.host) ? 'localhost' : tcp.host
