@@ -284,15 +284,18 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
   async function kill9(): Promise<void> {
     const server = child
     if (server?.pid === undefined) return
-    const family = [server.pid, ...childrenOf(server.pid)]
     const gone = exited(server)
-    for (const pid of family) {
+    // Frozen, the postmaster neither starts new children nor tells the others of a death; and while it lives, none of
+    // them can say goodbye to its client on account of its end.
+    server.kill('SIGSTOP')
+    for (const pid of childrenOf(server.pid)) {
       try {
         process.kill(pid, 'SIGKILL')
       } catch {
         // It ended by itself between the listing and the signal.
       }
     }
+    server.kill('SIGKILL')
     await gone
   }
 
