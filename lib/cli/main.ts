@@ -37,7 +37,11 @@ async function run(
     const resolved = resolveConfig(input)
     for (const warning of resolved.warnings) complain(`warning: ${warning}`)
     if (request.env) return print(environmentText(resolved))
-    if (request.dryRun) return print(summaryText(resolved, request.configFile))
+    if (request.dryRun) {
+      const { checkFiles } = await import('./check-files.ts')
+      checkFiles(resolved.config)
+      return print(summaryText(resolved, request.configFile))
+    }
     return print(request.json ? configJson(resolved, VERSION) : configToml(resolved))
   }
   if (request.daemon && !report) return startInBackground(argv)

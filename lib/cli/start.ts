@@ -38,7 +38,7 @@ export async function runStart(request: CliRequest, input: ConfigInput, report: 
     report?.({ ok: true, text })
   } catch (error) {
     if (ending.begun) return
-    log.error(messageOf(error))
+    for (const line of messageOf(error).split('\n')) log.error(line)
     report?.({ ok: false, text: messageOf(error) })
     await ending.end(1)
   }
