@@ -34,7 +34,7 @@ export async function runStart(request: CliRequest, input: ConfigInput, report: 
   const ending = new Ending(log)
   try {
     const serve = { request, input, config: resolved.config, log, ending }
-    const text = request.embedded ? await startEmbedded(serve) : await startServing(serve)
+    const text = request.embedded ? await startEmbedded(serve, report !== undefined) : await startServing(serve)
     report?.({ ok: true, text })
   } catch (error) {
     if (ending.begun) return
@@ -52,8 +52,8 @@ interface Serve {
   ending: Ending
 }
 
-/** Start an embedded PostgreSQL and serve it. Returns the ready line and how to connect. */
-async function startEmbedded(serve: Serve): Promise<string> {
+/** Start an embedded PostgreSQL and serve it. Returns the ready line and how to connect; prints it unless it is reported. */
+async function startEmbedded(serve: Serve, reported: boolean): Promise<string> {
   const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
   serve.log.info('starting the embedded PostgreSQL')
   const server = await startEmbeddedPostgres({ log: (line) => serve.log.debug(line, { from: 'postgres' }) })
@@ -62,9 +62,9 @@ async function startEmbedded(serve: Serve): Promise<string> {
   const { addresses, line } = await listenAndReload({ ...serve, input, config: resolveConfig(input).config })
   const { user, password, database } = server
   const url = `postgres://${user}:${encodeURIComponent(password)}@${clientAddress(addresses)}/${database}`
+  // No log line: it has a password, and it is for the person who started this.
   const hint = `connect with: psql ${url}`
-  // Not a log line: it has a password, and it is for the person who started this.
-  process.stdout.write(`${hint}\n`)
+  if (!reported) process.stdout.write(`${hint}\n`)
   return `${line}\n${hint}`
 }
 
