@@ -36,6 +36,7 @@ export const ERRORS = {
   auth_required: row('FATAL', '28000', 'no authentication method is available for user "{user}"', 'warn'),
   auth_unverified: row('FATAL', '28000', 'connection rejected: user "{user}" cannot be authenticated', 'warn'),
   canceled: row('ERROR', '57014', 'canceling statement due to user request', 'debug'),
+  client_certificate_required: row('FATAL', '28000', 'connection requires a valid client certificate', 'info'),
   client_idle_timeout: row('FATAL', '57P05', 'client_idle_timeout', 'info'),
   client_login_timeout: row('FATAL', '57014', 'client_login_timeout', 'info'),
   client_stalled: row('FATAL', '57014', 'client_stall_timeout: the client stopped reading its results', 'warn'),

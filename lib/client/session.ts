@@ -44,8 +44,6 @@ const EDGES: Record<ClientState, readonly ClientState[]> = {
 
 /** So much input may wait in memory before the socket is paused. */
 const INBOX_LIMIT = 64 * 1024
-/** So much output the kernel did not take yet may wait before the other side's socket is paused. */
-export const BACKLOG_LIMIT = 256 * 1024
 
 let nextId = 1
 
@@ -239,7 +237,7 @@ export class ClientSession implements WireHandler, Waiter {
   /** Pause or resume the client's socket. */
   #regulate(): void {
     if (this.#state === 'closed') return
-    const serverFull = this.lease !== undefined && this.lease.server.wire.backlog > BACKLOG_LIMIT
+    const serverFull = this.lease?.server.wire.full ?? false
     if (serverFull || this.#inboxBytes > INBOX_LIMIT) this.wire.pause()
     else this.wire.resume()
   }
@@ -337,13 +335,8 @@ export class ClientSession implements WireHandler, Waiter {
   }
 
   onServerBytes(bytes: Buffer): void {
-    const { wire, pool, lease } = this
-    pool!.counters.sent += bytes.length
-    wire.write(bytes)
-    if (wire.backlog > BACKLOG_LIMIT && lease !== undefined && !lease.server.wire.paused) {
-      lease.server.wire.pause()
-      this.stalledSince = now()
-    }
+    this.pool!.counters.sent += bytes.length
+    this.wire.write(bytes)
   }
 
   onServerError(): void {}
@@ -388,6 +381,10 @@ export class ClientSession implements WireHandler, Waiter {
     this.#regulate()
   }
 
+  onServerFull(): void {
+    this.#regulate()
+  }
+
   onServerDrain(): void {
     this.#regulate()
   }
@@ -399,6 +396,11 @@ export class ClientSession implements WireHandler, Waiter {
   }
 
   // ---- the client's wire ----
+
+  onFull(): void {
+    if (this.stalledSince === 0) this.stalledSince = now()
+    this.lease?.server.wire.pause()
+  }
 
   onDrain(): void {
     this.stalledSince = 0

@@ -134,8 +134,10 @@ export async function startDaemon(initial: Config, { logger: log, version }: Dae
     async reload(next) {
       // All that can fail comes first: a reload happens as a whole or not at all.
       const nextSecrets = readSecrets(next)
-      clientTls.reload(clientTlsSettings(next))
-      serverTls.reload(serverTlsSettings(next))
+      const useClientTls = clientTls.prepare(clientTlsSettings(next))
+      const useServerTls = serverTls.prepare(serverTlsSettings(next))
+      if (useClientTls()) log.info('client certificates reloaded', { until: expiry(clientTls) })
+      if (useServerTls()) log.info('server certificates reloaded', { until: expiry(serverTls) })
       config = next
       secrets = nextSecrets
       router.configure(poolSettings(next))
@@ -164,4 +166,9 @@ function warmVerifiers(config: Config, secrets: ReadonlyMap<string, Secret> | un
 async function until(condition: () => boolean, timeoutMs: number): Promise<void> {
   const deadline = now() + timeoutMs
   while (!condition() && now() < deadline) await delay(10, { ref: true })
+}
+
+/** When our own certificate of one side expires. */
+function expiry({ current }: TlsStore): string | undefined {
+  return current?.leaf?.notAfter.toISOString()
 }

@@ -12,7 +12,7 @@
 
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { ErrorFields } from '../errors.ts'
+import { errorFields } from '../errors.ts'
 import { errorResponse } from '../protocol/build.ts'
 import { GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from '../protocol/startup.ts'
 import { type AcceptedTls, acceptTls, type ClientCertificate, ignoreError, type TlsHandshakeError } from './starttls.ts'
@@ -235,12 +235,7 @@ const REFUSAL_MS = 2000
  * unread input would reset the connection and take the message with it.
  */
 function refuse(socket: TLSSocket, reason: string): void {
-  const fields: ErrorFields = {
-    severity: 'FATAL',
-    sqlstate: '28000',
-    message: 'connection requires a valid client certificate',
-    detail: reason,
-  }
+  const fields = errorFields('client_certificate_required', { detail: reason })
   const timer = setTimeout(() => socket.destroy(), REFUSAL_MS)
   socket.on('close', () => clearTimeout(timer))
   socket.resume()

@@ -10,13 +10,16 @@ import type { Socket } from 'node:net'
 import type { Batch } from '../protocol/batch.ts'
 import { Framer } from '../protocol/framer.ts'
 import type { Scanner } from '../protocol/scanner.ts'
+import { describeTlsError } from './starttls.ts'
 import { beginTurn, endTurn, markDirty } from './turn.ts'
 
 /** Receives what happens on a wire. */
 export interface WireHandler {
   /** Segments of one chunk. The handler releases the batch, now or later. */
   onBatch(batch: Batch): void
-  /** The kernel took all that was written, after `backlog` had been above what a write may leave. */
+  /** More waits to be taken by the kernel than may: write no more until onDrain. Comes after each write above that. */
+  onFull(): void
+  /** The kernel took all that was written, after onFull. */
   onDrain(): void
   /** The peer closed, the socket failed (`error`), or destroy() was called with one. Comes once and last. */
   onEnd(error: Error | undefined): void
@@ -26,6 +29,8 @@ export interface WireHandler {
 
 /** Up to this size the buffers of a turn are copied into one: cheaper than a gathering write of many. */
 const COPY_LIMIT = 32 * 1024
+/** So much output that the kernel did not take may wait in memory before whoever writes it has to stop. */
+const BACKLOG_LIMIT = 256 * 1024
 /** How long a peer may take to read the last message of a connection that is closed in an orderly way. */
 const LINGER_MS = 2000
 
@@ -39,6 +44,7 @@ export class Wire {
   readonly #framer: Framer
   #out: Buffer[] = []
   #outBytes = 0
+  #full = false
   #ended = false
   #closing = false
   #paused = false
@@ -56,9 +62,13 @@ export class Wire {
     this.#socket = socket
     this.#framer = new Framer(scanner)
     this.#framer.on('data', (batch: Batch) => this.#onData(batch))
-    socket.on('drain', () => this.handler.onDrain())
+    socket.on('drain', () => {
+      if (!this.#full) return
+      this.#full = false
+      this.handler.onDrain()
+    })
     socket.on('end', () => this.#end(undefined))
-    socket.on('error', (error) => this.#end(error))
+    socket.on('error', (error) => this.#end(new Error(describeTlsError(error), { cause: error })))
     socket.on('close', () => {
       clearTimeout(this.#lingerTimer)
       this.#end(this.#error)
@@ -74,6 +84,11 @@ export class Wire {
     }
     if (initial && initial.length > 0) this.#framer.write(initial)
     this.#socket.pipe(this.#framer)
+  }
+
+  /** Between onFull and onDrain. */
+  get full(): boolean {
+    return this.#full
   }
 
   /** Bytes written here that the kernel has not taken yet. */
@@ -114,11 +129,22 @@ export class Wire {
     if (out.length === 1) {
       const only = out[0]!
       out.length = 0
-      if (!socket.destroyed) socket.write(only)
-      return
+      if (socket.destroyed) return
+      socket.write(only)
+    } else {
+      this.#out = []
+      if (socket.destroyed) return
+      this.#writeAll(out, bytes)
     }
-    this.#out = []
-    if (socket.destroyed) return
+    // Judged after the write: the kernel may have taken all of it, however much it was.
+    if (socket.writableLength > BACKLOG_LIMIT) {
+      this.#full = true
+      this.handler.onFull()
+    }
+  }
+
+  #writeAll(out: Buffer[], bytes: number): void {
+    const socket = this.#socket
     if (bytes <= COPY_LIMIT) {
       socket.write(Buffer.concat(out, bytes))
       return

@@ -191,6 +191,10 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.#downstream.onBatch(batch)
   }
 
+  onFull(): void {
+    this.consumer?.onServerFull()
+  }
+
   onDrain(): void {
     this.consumer?.onServerDrain()
   }

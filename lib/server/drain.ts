@@ -57,6 +57,8 @@ export class Drain implements Consumer {
     this.#next()
   }
 
+  onServerFull(): void {}
+
   onServerDrain(): void {}
 
   onServerClosed(): void {}

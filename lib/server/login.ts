@@ -95,6 +95,8 @@ export class Login implements WireHandler {
     else void this.#work()
   }
 
+  onFull(): void {}
+
   onDrain(): void {}
 
   onFault(error: unknown): void {

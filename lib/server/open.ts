@@ -88,7 +88,7 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
     wire: login.wire,
     identity: {
       ...result,
-      target: options.target,
+      target: unix ? options.target : { ...options.target, address: dialed.remoteAddress },
       address: unix ? dialed.remoteAddress : address(host, dialed.remoteAddress, port),
       tls: dialed.tls ? `${dialed.tls.protocol}/${dialed.tls.cipher}` : '',
     },

@@ -17,7 +17,9 @@ export interface Consumer {
   onServerError(body: Buffer): void
   /** The server deallocated all its prepared statements (DEALLOCATE ALL, DISCARD ALL). */
   onServerDeallocated?(): void
-  /** The kernel took all that was written to the server. */
+  /** More waits to be sent to the server than may: write no more until onServerDrain. */
+  onServerFull(): void
+  /** The kernel took all that was written to the server, after onServerFull. */
   onServerDrain(): void
   /** The last cancel request towards the server is over. */
   onServerCancelOver?(): void

@@ -47,6 +47,8 @@ export class Task implements Consumer {
     this.#done(this.#error ? { kind: 'error', ...this.#error } : { kind: 'done' })
   }
 
+  onServerFull(): void {}
+
   onServerDrain(): void {}
 
   onServerClosed(end: ServerEnd): void {
