@@ -5,8 +5,6 @@
  * upstream.ts, bytes to the client. What must hold: input is handled in order and never before its time (a query sent
  * ahead of the login, or while the client waits for a server, stays in the inbox, which is bounded by pausing the
  * socket); a lease ends in one of two places only, `#maybeRelease` and `end`.
- *
- *   startup → login → idle ⇄ waiting → linking → active → closed
  */
 
 import { type ErrorFields, errorFields } from '../errors.ts'
@@ -15,35 +13,24 @@ import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
-import { type Batch, LAST, STARTUP } from '../protocol/batch.ts'
-import { errorResponse, READY_IDLE } from '../protocol/build.ts'
-import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
-import type { ServerConnection } from '../server/connection.ts'
+import type { Batch } from '../protocol/batch.ts'
+import { errorResponse } from '../protocol/build.ts'
+import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerEnd } from '../server/ports.ts'
-import { Task, type TaskResult } from '../server/task.ts'
-import { ClientParameters, settingsSql, UNKNOWN } from '../session/parameters.ts'
+import type { TaskResult } from '../server/task.ts'
+import { ClientParameters } from '../session/parameters.ts'
 import { now } from '../util/clock.ts'
 import { type EndReason, endingOf } from './ending.ts'
+import { Inbox } from './inbox.ts'
+import { applySettings } from './link.ts'
+import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
+import { RefusedRequest } from './refused-request.ts'
+import { type ClientState, checkEdge } from './state.ts'
 import { timeoutOf } from './timeouts.ts'
 import { Upstream } from './upstream.ts'
-
-/** States of a client. */
-export type ClientState = 'startup' | 'login' | 'idle' | 'waiting' | 'linking' | 'active' | 'closed'
-
-const EDGES: Record<ClientState, readonly ClientState[]> = {
-  startup: ['login', 'closed'],
-  login: ['idle', 'closed'],
-  idle: ['waiting', 'linking', 'active', 'closed'],
-  waiting: ['idle', 'linking', 'active', 'closed'],
-  linking: ['active', 'idle', 'closed'],
-  active: ['idle', 'closed'],
-  closed: [],
-}
-
-/** So much input may wait in memory before the socket is paused. */
-const INBOX_LIMIT = 64 * 1024
+import { takeWithoutServer } from './without-server.ts'
 
 let nextId = 1
 
@@ -87,10 +74,8 @@ export class ClientSession implements WireHandler, Waiter {
   #state: ClientState = 'startup'
   readonly #login: Login
   readonly #upstream: Upstream
-  readonly #inbox: Batch[] = []
-  #inboxBytes = 0
-  /** The last message that ends what is thrown away after a refused request; 0 for nothing. */
-  #discardTo = 0
+  readonly #inbox = new Inbox()
+  readonly #refused = new RefusedRequest(this)
   #pumping = false
 
   /** @param makeWire gives the wire with this session as its handler */
@@ -109,7 +94,7 @@ export class ClientSession implements WireHandler, Waiter {
   /** Change the state (R1). Throws on an edge that does not exist. */
   setState(next: ClientState): void {
     if (next === this.#state) return
-    if (!EDGES[this.#state].includes(next)) throw new Error(`client ${this.id}: ${this.#state} -> ${next}`)
+    checkEdge(this.id, this.#state, next)
     this.#state = next
   }
 
@@ -134,9 +119,7 @@ export class ClientSession implements WireHandler, Waiter {
       return
     }
     this.#inbox.push(batch)
-    this.#inboxBytes += batch.bytes
     this.pump()
-    this.#regulate()
   }
 
   /** Handle what is in the inbox as far as the state allows. */
@@ -145,18 +128,20 @@ export class ClientSession implements WireHandler, Waiter {
     if (this.#pumping) return
     this.#pumping = true
     try {
-      while (this.#inbox.length > 0 && this.#handle(this.#inbox[0]!)) this.#drop()
+      for (let batch = this.#inbox.first; batch !== undefined && this.#handle(batch); batch = this.#inbox.first) {
+        this.#inbox.shift()
+      }
     } finally {
       this.#pumping = false
     }
-    if (this.#inboxBytes < INBOX_LIMIT) this.#regulate()
+    this.#regulate()
   }
 
   /** Take the rest of the first batch; false where it must wait. */
   #handle(batch: Batch): boolean {
     while (batch.cursor < batch.count) {
-      if (this.#discardTo !== 0) {
-        this.#discard(batch)
+      if (this.#refused.pending) {
+        this.#refused.discard(batch)
         continue
       }
       switch (this.#state) {
@@ -165,7 +150,7 @@ export class ClientSession implements WireHandler, Waiter {
           if (!this.#login.onSegment(batch)) return false
           break
         case 'idle':
-          if (!this.#handleIdle(batch)) return false
+          if (!takeWithoutServer(this, batch) && !this.#acquire()) return false
           break
         case 'active':
           if (this.#upstream.barrier) return false
@@ -184,66 +169,17 @@ export class ClientSession implements WireHandler, Waiter {
     return true
   }
 
-  #drop(): void {
-    const batch = this.#inbox.shift()
-    if (batch === undefined) return
-    this.#inboxBytes -= batch.bytes
-    batch.release()
-  }
-
-  /** A segment while no server is held; false where one must be waited for. */
-  #handleIdle(batch: Batch): boolean {
-    const i = batch.cursor
-    switch (batch.type(i)) {
-      case FRONTEND.Terminate:
-        batch.cursor = batch.count
-        this.end({ kind: 'terminated' })
-        return true
-      case FRONTEND.Sync:
-        // Nothing is outstanding and no transaction open: PostgreSQL would say just this.
-        this.wire.write(READY_IDLE)
-        batch.cursor++
-        return true
-      case FRONTEND.Flush:
-      // What a client still sends of a COPY that failed: the server would ignore it, too ("COPY Operations").
-      case FRONTEND.CopyDone:
-      case FRONTEND.CopyFail:
-      case 0:
-        batch.cursor++
-        return true
-      case FRONTEND.Password:
-      case STARTUP:
-        batch.cursor = batch.count
-        this.endWith('protocol_violation', { args: { what: `unexpected ${frontendName(batch.type(i))}` } })
-        return true
-    }
-    return this.#acquire()
-  }
-
-  /** Throw away the refused request: to its end, and of an extended one to its Sync. */
-  #discard(batch: Batch): void {
-    const i = batch.cursor++
-    const type = batch.type(i)
-    if (type === FRONTEND.Terminate) {
-      this.#discardTo = 0
-      batch.cursor = batch.count
-      this.end({ kind: 'terminated' })
-    } else if (type === this.#discardTo && (batch.flags(i) & LAST) !== 0) {
-      this.#discardTo = 0
-      this.wire.write(READY_IDLE)
-    }
-  }
-
   /** Pause or resume the client's socket. */
   #regulate(): void {
     if (this.#state === 'closed') return
     const serverFull = this.lease?.server.wire.full ?? false
-    if (serverFull || this.#inboxBytes > INBOX_LIMIT) this.wire.pause()
+    if (serverFull || this.#inbox.full) this.wire.pause()
     else this.wire.resume()
   }
 
   // ---- server side ----
 
+  /** Get a server for what comes next; false where it must be waited for. */
   #acquire(): boolean {
     const lease = this.pool!.acquire(this)
     if (lease !== undefined) {
@@ -251,7 +187,7 @@ export class ClientSession implements WireHandler, Waiter {
       return this.#state === 'active'
     }
     // Refused at once: the request is being thrown away.
-    if (this.#state === 'closed' || this.#discardTo !== 0) return true
+    if (this.#state === 'closed' || this.#refused.pending) return true
     this.setState('waiting')
     this.since = now()
     return false
@@ -262,50 +198,31 @@ export class ClientSession implements WireHandler, Waiter {
     this.pump()
   }
 
-  /** Give the server this client's settings, where they differ. */
+  /** The server is ours: give it this client's settings, then send what waits. */
   #link(lease: Lease): void {
     this.lease = lease
     const { server } = lease
     this.lastServer = server.id
-    const settings = this.parameters.difference(server)
-    if (settings.length === 0) {
-      this.#activate()
-      return
-    }
-    this.setState('linking')
-    for (const { name } of settings) server.applied.set(name, UNKNOWN)
-    Task.run(server, settingsSql(settings), (result) => {
-      if (result.kind === 'done') {
-        for (const { name, value } of settings) {
-          if (value === undefined || hasReported(server, name)) server.applied.delete(name)
-          else server.applied.set(name, value)
-        }
-      }
-      this.#linked(result)
-    })
+    if (applySettings(server, this.parameters, (result) => this.#linked(result))) this.#activate()
+    else this.setState('linking')
   }
 
   #linked(result: TaskResult): void {
+    // The client may have left meanwhile.
     if (this.#state !== 'linking') return
-    const { server } = this.lease!
     switch (result.kind) {
       case 'done':
-        server.parametersChanged = false
-        // The server's spelling of the values: the next comparison finds them equal.
-        this.parameters.absorb(server)
-        server.lend(this, 'active')
+        this.lease!.server.lend(this, 'active')
         this.#activate()
         this.pump()
-        break
+        return
       case 'error': {
-        server.dirty = true
         const { sqlstate, message, detail } = result.error
         this.end({ kind: 'refused', fields: { severity: 'FATAL', sqlstate, message, detail } })
-        break
+        return
       }
       case 'closed':
         this.onServerClosed(result.end)
-        break
     }
   }
 
@@ -316,22 +233,16 @@ export class ClientSession implements WireHandler, Waiter {
 
   onLeaseRefused(fields: ErrorFields): void {
     if (this.#state === 'waiting') this.setState('idle')
-    this.failRequest(fields)
+    this.#refuse(fields)
     this.pump()
   }
 
   /** Answer the request at the head of the inbox with an error; the client stays connected. */
-  failRequest(fields: ErrorFields): void {
-    const batch = this.#inbox[0]
+  #refuse(fields: ErrorFields): void {
+    const batch = this.#inbox.first
     if (batch === undefined) return
-    const type = batch.type(batch.cursor)
-    const simple = type === FRONTEND.Query || type === FRONTEND.FunctionCall
-    this.#discardTo = simple ? type : FRONTEND.Sync
-    this.wire.write(errorResponse({ ...fields, severity: 'ERROR' }))
+    this.#refused.refuse(batch, fields)
     this.since = now()
-    if (this.ports.config.logPoolerErrors) {
-      this.ports.log.warn('request refused', { ...this.about(), reason: fields.message, sqlstate: fields.sqlstate })
-    }
   }
 
   onServerBytes(bytes: Buffer): void {
@@ -431,7 +342,7 @@ export class ClientSession implements WireHandler, Waiter {
     if (this.#state === 'waiting') {
       this.pool!.leave(this)
       this.setState('idle')
-      this.failRequest(errorFields('canceled'))
+      this.#refuse(errorFields('canceled'))
       this.pump()
     } else if (this.#state === 'active' && this.running) {
       await this.ports.cancelServer(this.lease!.server)
@@ -484,15 +395,12 @@ export class ClientSession implements WireHandler, Waiter {
     const midReply = this.#giveBack(lease)
     if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
     else this.wire.close(ending.fields && errorResponse(ending.fields))
-    // The batch being handled right now is still looked at: it is left to the garbage collector.
-    if (!this.#pumping) for (const batch of this.#inbox) batch.release()
-    this.#inbox.length = 0
-    this.#inboxBytes = 0
+    this.#inbox.clear()
     this.#login.abandon()
     this.#upstream.end()
     this.ports.registry.remove(this)
     if (this.pool) this.pool.clients--
-    this.#logEnd(reason, ending, phase)
+    logEnd(this, reason, ending, phase)
   }
 
   /** Give the server back; true where the client has got half a reply, so that no error can be said any more. */
@@ -506,25 +414,4 @@ export class ClientSession implements WireHandler, Waiter {
     else lease.release(server.settled ? 'done' : 'abandoned')
     return midReply
   }
-
-  #logEnd(reason: EndReason, ending: ReturnType<typeof endingOf>, phase: ClientState): void {
-    const { config, log } = this.ports
-    // A connection that never said anything is a health probe, not news.
-    const probe = phase === 'startup' && (reason.kind === 'disconnected' || reason.kind === 'terminated')
-    const wanted = ending.poolerError ? config.logPoolerErrors : config.logDisconnections
-    if (!wanted && ending.level !== 'error') return
-    const level = probe ? 'debug' : ending.level
-    log[level](ending.poolerError ? 'client connection ended by an error' : 'client disconnected', {
-      ...this.about(),
-      reason: ending.text,
-      sqlstate: ending.fields?.sqlstate,
-      remedy: ending.remedy,
-      age: `${((now() - this.connectedAt) / 1000).toFixed(1)}s`,
-    })
-  }
-}
-
-function hasReported(server: ServerConnection, name: string): boolean {
-  for (const key of server.parameters.keys()) if (key.toLowerCase() === name) return true
-  return false
 }

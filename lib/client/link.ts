@@ -1,0 +1,43 @@
+/**
+ * Makes a leased server look like the client's session: the settings that differ are applied in one round trip before
+ * the client's first message, and cost nothing where none differ (R15). The client's message waits for the answer: with
+ * a setting refused it must not run under another's.
+ */
+
+import type { ServerConnection } from '../server/connection.ts'
+import { Task, type TaskResult } from '../server/task.ts'
+import { type ClientParameters, type Setting, settingsSql, UNKNOWN } from '../session/parameters.ts'
+
+/**
+ * Apply what `parameters` wants on `server`. Returns true where there is nothing to do; otherwise `done` is called when
+ * the server answered, and `server` is busy until then.
+ */
+export function applySettings(
+  server: ServerConnection,
+  parameters: ClientParameters,
+  done: (result: TaskResult) => void,
+): boolean {
+  const settings = parameters.difference(server)
+  if (settings.length === 0) return true
+  // Until the answer is here, nobody knows what is set.
+  for (const { name } of settings) server.applied.set(name, UNKNOWN)
+  Task.run(server, settingsSql(settings), (result) => {
+    if (result.kind === 'done') {
+      noteApplied(server, settings)
+      server.parametersChanged = false
+      // The server's spelling of the values: the next comparison finds them equal.
+      parameters.absorb(server)
+    } else server.dirty = true
+    done(result)
+  })
+  return false
+}
+
+function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
+  const reported = new Set<string>()
+  for (const name of server.parameters.keys()) reported.add(name.toLowerCase())
+  for (const { name, value } of settings) {
+    if (value === undefined || reported.has(name)) server.applied.delete(name)
+    else server.applied.set(name, value)
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The states of a client and which may follow which (R1):
+ *
+ *   startup → login → idle ⇄ waiting → linking → active → closed
+ */
+
+/** States of a client. */
+export type ClientState =
+  /** Its first packet is awaited. */
+  | 'startup'
+  /** It says who it is, or its cancel request is delivered. */
+  | 'login'
+  /** Logged in, holding no server. */
+  | 'idle'
+  /** In its pool's queue. */
+  | 'waiting'
+  /** It has a server that is being given its settings. */
+  | 'linking'
+  /** It has a server. */
+  | 'active'
+  | 'closed'
+
+const EDGES: Record<ClientState, readonly ClientState[]> = {
+  startup: ['login', 'closed'],
+  login: ['idle', 'closed'],
+  idle: ['waiting', 'linking', 'active', 'closed'],
+  waiting: ['idle', 'linking', 'active', 'closed'],
+  linking: ['active', 'closed'],
+  active: ['idle', 'closed'],
+  closed: [],
+}
+
+/** Throws where `to` may not follow `from`: a defect of pgbun, which ends that one session. */
+export function checkEdge(id: number, from: ClientState, to: ClientState): void {
+  if (!EDGES[from].includes(to)) throw new Error(`client ${id}: ${from} -> ${to}`)
+}
