@@ -38,7 +38,7 @@ function breach(from: string, { specifier, typeOnly }: Import): string | undefin
   const [, fromRung = ''] = from.split('/')
   const [, toRung = ''] = target.split('/')
   if (from === 'lib/index.ts') {
-    return entryImports.includes(toRung)
+    return typeOnly || entryImports.includes(toRung)
       ? undefined
       : `${from} imports ${target}; it may use ${entryImports.join(', ')}`
   }
