@@ -22,8 +22,8 @@ import { DISCARD_ALL, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
-import { Backoff } from './backoff.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
+import { Opening } from './opening.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
 import type { Waiter } from './waiter.ts'
 
@@ -35,9 +35,6 @@ export interface PoolPorts {
   cancel(server: ServerConnection): Promise<void>
   log: Logger
 }
-
-/** PostgreSQL is starting up or in recovery: it will be there in a moment. */
-const STARTING_UP = '57P03'
 
 /** Connections of one database and user. */
 export class Pool implements ServerOwner {
@@ -60,10 +57,7 @@ export class Pool implements ServerOwner {
     draining: new List('draining'),
     held: new List('held'),
   }
-  #opening = 0
-  readonly #backoff = new Backoff()
-  #failure: LoginError | undefined
-  #failedAt = 0
+  readonly #opening: Opening
   #closing = false
   /** Logins that wait for the first server. */
   #welcomeWaiters: { resolve(parameters: ReadonlyMap<string, string>): void; reject(error: LoginError): void }[] = []
@@ -73,11 +67,19 @@ export class Pool implements ServerOwner {
     this.user = user
     this.settings = settings
     this.#ports = ports
+    this.#opening = new Opening({
+      open: () => ports.open(this),
+      opened: (server) => this.#opened(server),
+      failed: (error) => this.#openFailed(error),
+      refuseAll: (error) => this.#refuseAll(error),
+      connected: () => this.connected,
+      retryMs: () => this.settings.loginRetryMs,
+    })
   }
 
   /** Connections that exist or are being opened. */
   get size(): number {
-    return this.#opening + this.connected
+    return this.connected + (this.#opening.running ? 1 : 0)
   }
 
   /** Connections that exist. */
@@ -155,6 +157,7 @@ export class Pool implements ServerOwner {
 
   /** Add a connection opened outside of the queue (a login that was proven with it). */
   adopt(server: ServerConnection): void {
+    this.#opening.succeeded()
     this.#opened(server)
   }
 
@@ -181,7 +184,7 @@ export class Pool implements ServerOwner {
       if (at - server.usedAt > settings.connectTimeoutMs) server.close('a reset or check took too long')
     }
     this.#sweepIdle(at)
-    if (this.#needsWarming()) this.#open()
+    this.#warm()
     this.#grow()
   }
 
@@ -333,46 +336,29 @@ export class Pool implements ServerOwner {
 
   /** Open a connection where somebody waits for one and the limits allow it. */
   #grow(): void {
-    if (this.#opening > 0 || this.#closing) return
+    if (this.#closing || !this.#opening.possible) return
     const waiting = this.waiters.size + this.#welcomeWaiters.length
     if (waiting === 0) return
     // What is being reset or checked will come free in a moment.
     if (this.waiters.size > 0 && this.#lists.busy.size >= waiting) return
-    if (this.connected >= this.#limit()) return
-    if (this.#backoff.active(now())) return
-    this.#open()
+    if (this.connected < this.#limit()) this.#opening.begin()
   }
 
   /** `pool_size`, and the reserve once somebody has waited too long. */
   #limit(): number {
     const { size, reserveSize, reserveTimeoutMs } = this.settings
     const first = this.waiters.first
-    if (reserveSize === 0 || first === null || now() - first.waitingSince < reserveTimeoutMs) return size
-    return size + reserveSize
+    if (reserveSize === 0 || reserveTimeoutMs === 0 || first === null) return size
+    return now() - first.waitingSince < reserveTimeoutMs ? size : size + reserveSize
   }
 
-  #needsWarming(): boolean {
-    if (this.#opening > 0 || this.#closing || this.clients === 0) return false
-    return this.connected < Math.min(this.settings.minSize, this.settings.size) && !this.#backoff.active(now())
-  }
-
-  #open(): void {
-    this.#opening++
-    this.#ports.open(this).then(
-      (server) => {
-        this.#opening--
-        this.#opened(server)
-      },
-      (error: unknown) => {
-        this.#opening--
-        this.#openFailed(error)
-      },
-    )
+  /** Keep `min_pool_size` connections while the pool has clients. */
+  #warm(): void {
+    if (this.#closing || this.clients === 0 || !this.#opening.possible) return
+    if (this.connected < Math.min(this.settings.minSize, this.settings.size)) this.#opening.begin()
   }
 
   #opened(server: ServerConnection): void {
-    this.#backoff.succeeded()
-    this.#failure = undefined
     this.counters.opened++
     // Jitter: connections opened together would otherwise all be renewed together.
     server.lifetimeMs = this.settings.lifetimeMs * (0.8 + Math.random() * 0.2)
@@ -384,13 +370,8 @@ export class Pool implements ServerOwner {
     this.#grow()
   }
 
-  #openFailed(reason: unknown): void {
-    const error =
-      reason instanceof LoginError ? reason : new LoginError(String(reason), { sqlstate: 'XX000', cause: reason })
+  #openFailed(error: LoginError): void {
     this.counters.openFailures++
-    this.#backoff.failed(now(), error.sqlstate === STARTING_UP ? 1000 : this.settings.loginRetryMs)
-    this.#failure = error
-    this.#failedAt = now()
     this.#ports.log.warn('server connection failed', {
       database: this.database,
       user: this.user,
@@ -398,21 +379,13 @@ export class Pool implements ServerOwner {
       sqlstate: error.sqlstate,
       remedy: error.remedy,
     })
-    // While PostgreSQL starts up, or other connections of this pool serve, waiting is worth it.
-    if (error.sqlstate === STARTING_UP && error.fromServer) return
+  }
+
+  #refuseAll(error: LoginError): void {
     const welcome = this.#welcomeWaiters
     this.#welcomeWaiters = []
     for (const { reject } of welcome) reject(error)
-    if (this.connected > 0) return
     for (const waiter of this.waiters) this.#refuse(waiter, error)
-  }
-
-  /** The error a newcomer gets at once, because the server failed a moment ago and nothing else serves. */
-  #refusal(): LoginError | undefined {
-    if (this.#closing) return new LoginError('the connection pooler is shutting down', { sqlstate: '57P01' })
-    if (this.#failure === undefined || this.connected > 0 || this.#opening > 0) return undefined
-    if (this.#failure.sqlstate === STARTING_UP && this.#failure.fromServer) return undefined
-    return this.#backoff.active(now()) ? this.#failure : undefined
   }
 
   #refuse(waiter: Waiter, error: LoginError): void {
@@ -420,17 +393,15 @@ export class Pool implements ServerOwner {
     waiter.onLeaseRefused(this.failureFields(error))
   }
 
-  /** A failed login at PostgreSQL in the words a client gets: the server's own where it said something. */
+  /** The error a newcomer gets at once instead of waiting. */
+  #refusal(): LoginError | undefined {
+    if (this.#closing) return new LoginError('the connection pooler is shutting down', { sqlstate: '57P01' })
+    return this.#opening.refusal()
+  }
+
+  /** A failed login at PostgreSQL in the words a client gets. */
   failureFields(error: LoginError): ErrorFields {
-    const age = Math.round((now() - this.#failedAt) / 1000)
-    const cached = error === this.#failure && age > 0 ? `First seen ${age} s ago. ` : ''
-    if (error.fromServer) {
-      return { severity: 'FATAL', sqlstate: error.sqlstate, message: error.message, detail: `${cached}${error.detail}` }
-    }
-    return errorFields('server_connect_failed', {
-      args: { what: `cannot connect to the server: ${error.message}` },
-      detail: cached,
-    })
+    return this.#opening.fields(error)
   }
 
   // ---- housekeeping ----

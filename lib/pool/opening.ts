@@ -1,0 +1,113 @@
+/**
+ * How a pool gets its connections: one at a time, with a pause that grows after failures, and what newcomers are told
+ * while there is none to be had.
+ *
+ * Holds: while PostgreSQL is only starting up (57P03), or other connections of the pool serve, clients wait; otherwise
+ * a failure is told to all who wait, and for as long as the pause lasts to newcomers at once.
+ */
+
+import { type ErrorFields, errorFields } from '../errors.ts'
+import type { ServerConnection } from '../server/connection.ts'
+import { LoginError } from '../server/login.ts'
+import { now } from '../util/clock.ts'
+import { Backoff } from './backoff.ts'
+
+/** What opening needs from its pool. */
+export interface OpeningPorts {
+  /** Open and log in one connection. Rejects with a LoginError. */
+  open(): Promise<ServerConnection>
+  /** There is one more connection. */
+  opened(server: ServerConnection): void
+  /** An attempt failed, for the log. */
+  failed(error: LoginError): void
+  /** Nobody who waits will get a connection, because of `error`. */
+  refuseAll(error: LoginError): void
+  /** Connections that exist. */
+  connected(): number
+  /** `server_login_retry` in milliseconds. */
+  retryMs(): number
+}
+
+/** PostgreSQL is starting up or in recovery: it will be there in a moment. */
+const STARTING_UP = '57P03'
+const STARTING_UP_RETRY_MS = 1000
+
+/** The one connection attempt of a pool, and the memory of the last that failed. */
+export class Opening {
+  readonly #ports: OpeningPorts
+  readonly #backoff = new Backoff()
+  #running = false
+  #failure: LoginError | undefined
+  #failedAt = 0
+
+  constructor(ports: OpeningPorts) {
+    this.#ports = ports
+  }
+
+  /** An attempt is under way. */
+  get running(): boolean {
+    return this.#running
+  }
+
+  /** An attempt may begin: none runs, and none failed a moment ago. */
+  get possible(): boolean {
+    return !this.#running && !this.#backoff.active(now())
+  }
+
+  /** Begin an attempt. Only where `possible`. */
+  begin(): void {
+    this.#running = true
+    this.#ports.open().then(
+      (server) => {
+        this.#running = false
+        this.succeeded()
+        this.#ports.opened(server)
+      },
+      (error: unknown) => {
+        this.#running = false
+        this.#failed(error)
+      },
+    )
+  }
+
+  /** A connection was made, here or elsewhere. */
+  succeeded(): void {
+    this.#backoff.succeeded()
+    this.#failure = undefined
+  }
+
+  /** The error a newcomer gets at once: the server failed a moment ago, and nothing else serves. */
+  refusal(): LoginError | undefined {
+    if (this.#failure === undefined || this.#running || this.#ports.connected() > 0) return undefined
+    if (startingUp(this.#failure)) return undefined
+    return this.#backoff.active(now()) ? this.#failure : undefined
+  }
+
+  /** A failed login at PostgreSQL in the words a client gets: the server's own where it said something. */
+  fields(error: LoginError): ErrorFields {
+    const age = Math.round((now() - this.#failedAt) / 1000)
+    const cached = error === this.#failure && age > 0 ? `First seen ${age} s ago. ` : ''
+    if (error.fromServer) {
+      return { severity: 'FATAL', sqlstate: error.sqlstate, message: error.message, detail: `${cached}${error.detail}` }
+    }
+    return errorFields('server_connect_failed', {
+      args: { what: `cannot connect to the server: ${error.message}` },
+      detail: cached,
+    })
+  }
+
+  #failed(reason: unknown): void {
+    const error =
+      reason instanceof LoginError ? reason : new LoginError(String(reason), { sqlstate: 'XX000', cause: reason })
+    this.#backoff.failed(now(), startingUp(error) ? STARTING_UP_RETRY_MS : this.#ports.retryMs())
+    this.#failure = error
+    this.#failedAt = now()
+    this.#ports.failed(error)
+    if (startingUp(error) || this.#ports.connected() > 0) return
+    this.#ports.refuseAll(error)
+  }
+}
+
+function startingUp(error: LoginError): boolean {
+  return error.fromServer && error.sqlstate === STARTING_UP
+}
