@@ -20,7 +20,9 @@ import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { ClientParameters } from '../session/parameters.ts'
 import { now } from '../util/clock.ts'
+import type { LogFields } from '../util/logger.ts'
 import { type EndReason, endingOf } from './ending.ts'
+import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
 import { applySettings } from './link.ts'
 import { logEnd } from './log-end.ts'
@@ -353,13 +355,8 @@ export class ClientSession implements WireHandler, Waiter {
   shutDown(): void {
     if (this.#state === 'closed') return
     this.closing = true
-    const busy = this.#state === 'linking' || (this.#state === 'active' && this.#inTransaction())
-    if (!busy) this.endWith('admin_shutdown')
-  }
-
-  #inTransaction(): boolean {
-    const server = this.lease?.server
-    return server !== undefined && !server.settled
+    const { lease } = this
+    if (lease === undefined || lease.server.settled) this.endWith('admin_shutdown')
   }
 
   /** Compare deadlines; called by the janitor. */
@@ -369,8 +366,9 @@ export class ClientSession implements WireHandler, Waiter {
   }
 
   /** What a log line says of it. */
-  about(): Record<string, string | number> {
-    return { client: this.id, user: this.user, database: this.database, address: this.origin.address }
+  about(): LogFields {
+    const { id, user, database, origin } = this
+    return { client: id, user, database, address: origin.address }
   }
 
   // ---- end ----
@@ -392,7 +390,7 @@ export class ClientSession implements WireHandler, Waiter {
     this.pool?.leave(this)
     const { lease } = this
     this.lease = undefined
-    const midReply = this.#giveBack(lease)
+    const midReply = lease !== undefined && giveBack(lease, this.#upstream.midMessage)
     if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
     else this.wire.close(ending.fields && errorResponse(ending.fields))
     this.#inbox.clear()
@@ -401,17 +399,5 @@ export class ClientSession implements WireHandler, Waiter {
     this.ports.registry.remove(this)
     if (this.pool) this.pool.clients--
     logEnd(this, reason, ending, phase)
-  }
-
-  /** Give the server back; true where the client has got half a reply, so that no error can be said any more. */
-  #giveBack(lease: Lease | undefined): boolean {
-    if (lease === undefined) return false
-    const { server } = lease
-    const midReply = server.midReply
-    // A server that was paused for a slow reader has nobody to wait for any more.
-    server.wire.resume()
-    if (this.#upstream.midMessage) lease.release('broken', 'its client left in the middle of a message')
-    else lease.release(server.settled ? 'done' : 'abandoned')
-    return midReply
   }
 }

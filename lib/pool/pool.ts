@@ -15,16 +15,14 @@ import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
-import { Task, type TaskResult } from '../server/task.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
-import { UNKNOWN } from '../session/parameters.ts'
-import { DISCARD_ALL, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
 import { Opening } from './opening.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
+import { checkServer, resetServer, smallestReset } from './upkeep.ts'
 import type { Waiter } from './waiter.ts'
 
 /** What a pool needs from outside. */
@@ -244,12 +242,12 @@ export class Pool implements ServerOwner {
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
   #ready(server: ServerConnection, waiter: Waiter): boolean {
     if (server.dirty && server.lastUser !== waiter.id) {
-      this.#reset(server, resetFor(server))
+      this.#reset(server, smallestReset(server))
       return false
     }
     const { checkQuery, checkDelayMs } = this.settings
     if (checkQuery !== undefined && server.state === 'idle' && now() - server.usedAt >= checkDelayMs) {
-      Task.run(server, checkQuery, (result) => this.#checked(server, result))
+      checkServer(server, checkQuery, this.#ports.log, () => this.#offer(server))
       return false
     }
     return true
@@ -273,13 +271,11 @@ export class Pool implements ServerOwner {
     server.usedAt = now()
     const { resetQuery } = this.settings
     if (mode === 'session' && resetQuery !== '') this.#reset(server, resetQuery)
-    else if (mode === 'session') this.#offerClean(server)
-    else this.#offer(server)
-  }
-
-  #offerClean(server: ServerConnection): void {
-    server.dirty = false
-    this.#offer(server)
+    else {
+      // Without a reset query the operator vouches for what a session leaves behind.
+      if (mode === 'session') server.dirty = false
+      this.#offer(server)
+    }
   }
 
   /** Give the server to the first who waits, or put it among the idle ones. */
@@ -306,30 +302,7 @@ export class Pool implements ServerOwner {
   }
 
   #reset(server: ServerConnection, sql: string): void {
-    Task.run(server, sql, (result) => {
-      if (result.kind === 'closed') return
-      if (result.kind === 'error' || !server.settled) {
-        server.close(`reset failed: ${result.kind === 'error' ? result.error.message : 'transaction left open'}`)
-        return
-      }
-      if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) server.applied.clear()
-      else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
-      if (isDiscardAll(sql)) {
-        server.sqlPrepared = false
-        server.statements.clear()
-      }
-      server.lastUser = 0
-      this.#offerClean(server)
-    })
-  }
-
-  #checked(server: ServerConnection, result: TaskResult): void {
-    if (result.kind === 'closed') {
-      this.#ports.log.info('idle server connection was dead', { server: server.id, address: server.identity.address })
-      return
-    }
-    if (result.kind === 'error') server.close(`server_check_query failed: ${result.error.message}`)
-    else this.#offer(server)
+    resetServer(server, sql, () => this.#offer(server))
   }
 
   // ---- opening ----
@@ -418,7 +391,7 @@ export class Pool implements ServerOwner {
         server.close('server_idle_timeout')
       } else if (server.dirty) {
         // Its client did not come back at once; the next one shall not have to wait for the reset.
-        this.#reset(server, resetFor(server))
+        this.#reset(server, smallestReset(server))
       }
     }
   }
@@ -427,9 +400,4 @@ export class Pool implements ServerOwner {
     const { size } = this.settings
     return `All ${size} server connections of database "${this.database}", user "${this.user}" (pool_size) are in use.`
   }
-}
-
-/** The smallest reset that makes `server` clean for anybody. */
-function resetFor(server: ServerConnection): string {
-  return server.sqlPrepared ? DISCARD_ALL : KEEP_STATEMENTS
 }

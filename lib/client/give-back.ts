@@ -1,0 +1,18 @@
+/** How a session that ends returns the server it holds. */
+
+import type { Lease } from '../pool/lease.ts'
+
+/**
+ * Give the server back in whatever state it is. Returns true where the client has got the first part of a reply, so
+ * that no error can be said to it any more.
+ * @param midMessage the server has got the first part of a message of the client
+ */
+export function giveBack(lease: Lease, midMessage: boolean): boolean {
+  const { server } = lease
+  const { midReply } = server
+  // It may have been paused for a client that did not read: nobody is waited for any more.
+  server.wire.resume()
+  if (midMessage) lease.release('broken', 'its client left in the middle of a message')
+  else lease.release(server.settled ? 'done' : 'abandoned')
+  return midReply
+}

@@ -1,0 +1,43 @@
+/** What a pool does to a server between two clients: reset it, or look whether it is still alive. */
+
+import type { ServerConnection } from '../server/connection.ts'
+import { Task } from '../server/task.ts'
+import { UNKNOWN } from '../session/parameters.ts'
+import { DISCARD_ALL, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
+import type { Logger } from '../util/logger.ts'
+
+/** The smallest reset that makes `server` clean for anybody. */
+export function smallestReset(server: ServerConnection): string {
+  return server.sqlPrepared ? DISCARD_ALL : KEEP_STATEMENTS
+}
+
+/** Run the reset `sql`; `done` is called when the server is clean. A server that cannot be reset is closed. */
+export function resetServer(server: ServerConnection, sql: string, done: () => void): void {
+  Task.run(server, sql, (result) => {
+    if (result.kind === 'closed') return
+    if (result.kind === 'error' || !server.settled) {
+      server.close(`reset failed: ${result.kind === 'error' ? result.error.message : 'transaction left open'}`)
+      return
+    }
+    if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) server.applied.clear()
+    // What a reset of the operator's own leaves set is not known.
+    else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
+    if (isDiscardAll(sql)) {
+      server.sqlPrepared = false
+      server.statements.clear()
+    }
+    server.dirty = false
+    server.lastUser = 0
+    done()
+  })
+}
+
+/** Run the liveness check `sql`; `done` is called when the server is well. One that is not is closed. */
+export function checkServer(server: ServerConnection, sql: string, log: Logger, done: () => void): void {
+  Task.run(server, sql, (result) => {
+    if (result.kind === 'closed') {
+      log.info('idle server connection was dead', { server: server.id, address: server.identity.address })
+    } else if (result.kind === 'error') server.close(`server_check_query failed: ${result.error.message}`)
+    else done()
+  })
+}
