@@ -51,7 +51,7 @@ export function prepareBinaries(packageRoot: string | undefined, runAs: Account)
       )
     }
     dir = path.join(cacheDir, `native-${version}`)
-    if (!fs.existsSync(dir)) copyNative(nativeDir, dir)
+    if (!isIntact(dir)) copyNative(nativeDir, dir)
   }
   return { initdb: path.join(dir, 'bin', 'initdb'), postgres: path.join(dir, 'bin', 'postgres'), version, cacheDir }
 }
@@ -212,12 +212,36 @@ function copyNative(from: string, to: string): void {
   moveInPlace(staging, to)
 }
 
-/** Renames a finished directory to its final name; when another process was quicker, theirs stays and ours goes. */
+/**
+ * Whether a cached directory is there with all its files. Systems sweep their temporary directory by the age of each
+ * file, so that one may be there in part.
+ */
+export function isIntact(dir: string): boolean {
+  try {
+    return fs.readFileSync(path.join(dir, countFile), 'utf8') === String(countEntries(dir))
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Renames a finished directory to its final name, in place of a broken one. When another process was quicker, theirs
+ * stays and ours goes.
+ */
 export function moveInPlace(staging: string, to: string): void {
+  fs.writeFileSync(path.join(staging, countFile), '')
+  fs.writeFileSync(path.join(staging, countFile), String(countEntries(staging)))
+  if (!isIntact(to)) fs.rmSync(to, { recursive: true, force: true })
   try {
     fs.renameSync(staging, to)
   } catch (error) {
     fs.rmSync(staging, { recursive: true, force: true })
-    if (!fs.existsSync(to)) throw error
+    if (!isIntact(to)) throw error
   }
+}
+
+const countFile = '.entries'
+
+function countEntries(dir: string): number {
+  return fs.readdirSync(dir, { recursive: true }).length
 }

@@ -12,7 +12,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
-import { chooseAccount, moveInPlace, prepareBinaries, temporaryDir } from './embedded-binaries.ts'
+import { chooseAccount, isIntact, moveInPlace, prepareBinaries, temporaryDir } from './embedded-binaries.ts'
 import { childrenOf, eachLine, runToEnd, startWatcher, unrefStream } from './embedded-process.ts'
 
 export interface EmbeddedPostgresOptions {
@@ -133,7 +133,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
     }
     if (persistent || binaries.cacheDir === '' || !/^\w+$/.test(user)) return initdb(dataDir)
     const template = path.join(binaries.cacheDir, `template-${binaries.version}-${account?.uid ?? 'own'}-${user}`)
-    if (!fs.existsSync(template)) {
+    if (!isIntact(template)) {
       const staging = fs.mkdtempSync(`${template}.`)
       fs.chmodSync(staging, 0o755)
       await initdb(path.join(staging, 'data'))

@@ -2,9 +2,8 @@
  * One client: its state, its waiting input, the server it holds. The one place that knows both sides.
  *
  * Comes in: batches of the client's wire, replies of the leased server. Goes out: requests to the server by
- * upstream.ts, bytes to the client. What must hold: input is handled in order and never before its time (a query sent
- * ahead of the login, or while the client waits for a server, stays in the inbox, which is bounded by pausing the
- * socket); a lease ends in one of two places only, `#maybeRelease` and `end`.
+ * upstream.ts, bytes to the client. What must hold: input is handled in order and never before its time (until then it
+ * stays in the inbox); a lease ends in one of two places only, `#maybeRelease` and `end`.
  */
 
 import { type ErrorFields, errorFields } from '../errors.ts'
@@ -251,8 +250,6 @@ export class ClientSession implements WireHandler, Waiter {
     this.pool!.counters.sent += bytes.length
     this.wire.write(bytes)
   }
-
-  onServerError(): void {}
 
   onServerDeallocated(): void {
     this.#upstream.forgetNames()

@@ -2,11 +2,9 @@
  * The server connections of one (database, user) and the queue of clients that want one.
  *
  * Comes in: waiters. Goes out: leases, in the order in which they were asked for. Holds: a server is lent to one waiter
- * at a time; it comes back only through its lease; before another client gets it, it is settled, in no transaction, no
- * cancel request is under way towards it, and it carries no session state of the one before.
- *
- * One connection is opened at a time, then the need is looked at again: a burst of clients that one server can serve
- * does not open twenty.
+ * at a time and comes back only through its lease; before another client gets it, it is settled, in no transaction, no
+ * cancel request is under way towards it, and it carries no session state of the one before. Connections are opened one
+ * at a time: a burst of clients that one server can serve does not open twenty.
  */
 
 import type { Credentials } from '../auth/credentials.ts'
@@ -87,7 +85,7 @@ export class Pool implements ServerOwner {
     return size
   }
 
-  /** Nobody uses it and nothing is left of it. */
+  /** Nobody uses it, and nothing is left of it. */
   get empty(): boolean {
     return this.clients === 0 && this.size === 0 && this.waiters.size === 0 && this.#welcomeWaiters.length === 0
   }
@@ -368,8 +366,7 @@ export class Pool implements ServerOwner {
 
   /** The error a newcomer gets at once instead of waiting. */
   #refusal(): LoginError | undefined {
-    if (this.#closing) return new LoginError('the connection pooler is shutting down', { sqlstate: '57P01' })
-    return this.#opening.refusal()
+    return this.#closing ? new LoginError('pgbun is shutting down', { sqlstate: '57P01' }) : this.#opening.refusal()
   }
 
   /** A failed login at PostgreSQL in the words a client gets. */

@@ -100,7 +100,7 @@ export class Downstream implements PlanObserver {
         from = -1
         to = -1
         this.sendFakes()
-        if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError(batch.bodyOf(i))
+        if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
         if (type === BACKEND.ReadyForQuery) server.consumer?.onServerReady(server.txStatus)
         if (server.state === 'closed') {
           batch.release()

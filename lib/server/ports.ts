@@ -14,7 +14,7 @@ export interface Consumer {
   /** ReadyForQuery was handed over; `status` is its transaction status byte. */
   onServerReady(status: number): void
   /** An ErrorResponse passes; `body` is what is there of it. Its bytes come by onServerBytes. */
-  onServerError(body: Buffer): void
+  onServerError?(body: Buffer): void
   /** The server deallocated all its prepared statements (DEALLOCATE ALL, DISCARD ALL). */
   onServerDeallocated?(): void
   /** More waits to be sent to the server than may: write no more until onServerDrain. */
