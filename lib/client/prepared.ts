@@ -71,6 +71,7 @@ export class PreparedStatements {
     if (nameEnd <= portalEnd + 1) return false
     const entry = this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd))
     if (entry === undefined) return false
+    if (entry.effects !== 0) server.dirty = true
     const { injected, slot } = this.#ensure(server, entry)
     server.plan.expect(BIND)
     // Type, length, portal name, our statement name; the parameters follow from the client's own bytes.

@@ -18,14 +18,17 @@ const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
 export class UnnamedStatement {
   /** Its Parse message, and at the same time the mark a server carries that has it. */
   #parse: Buffer | undefined
+  /** What running it may leave behind in a session (session/state-effects). */
+  #effects = 0
 
   /** The client has none any more. */
   forget(): void {
     this.#parse = undefined
   }
 
-  /** The client prepares one. */
-  onParse(server: ServerConnection, message: Buffer): void {
+  /** The client prepares one. `effects`: what its text may leave behind. */
+  onParse(server: ServerConnection, message: Buffer, effects: number): void {
+    this.#effects = effects
     this.#parse = Buffer.from(message)
     server.unnamedOwner = this.#parse
   }
@@ -35,6 +38,7 @@ export class UnnamedStatement {
     // Portal name, then statement name.
     const portalEnd = body.indexOf(0)
     if (portalEnd < 0 || body[portalEnd + 1] !== 0) return undefined
+    if (this.#effects !== 0) server.dirty = true
     return this.#claim(server)
   }
 

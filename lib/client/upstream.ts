@@ -10,7 +10,8 @@ import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { BIND, CLOSE, COPY_END, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY, SYNC } from '../session/reply-plan.ts'
-import { ClientStatements } from '../session/statements.ts'
+import { effectsOf } from '../session/state-effects.ts'
+import { ClientStatements, textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import { PreparedStatements } from './prepared.ts'
 import type { ClientSession } from './session.ts'
@@ -129,7 +130,7 @@ export class Upstream {
         this.#unnamed.forget()
         server.unnamedOwner = undefined
         plan.expect(QUERY)
-        if (this.#pooled()) this.barrier = deallocates(batch.bodyOf(i))
+        if (this.#pooled()) this.#onQuery(server, batch, i)
         return
       case FRONTEND.Parse:
         if (this.#pooled()) this.#onParse(server, batch, i)
@@ -178,6 +179,13 @@ export class Upstream {
     }
   }
 
+  #onQuery(server: ServerConnection, batch: Batch, i: number): void {
+    const text = batch.bodyOf(i)
+    this.barrier = deallocates(text)
+    // A text too long to be looked at may do anything.
+    if ((batch.flags(i) & LAST) === 0 || effectsOf(text.toString('latin1')) !== 0) server.dirty = true
+  }
+
   #onParse(server: ServerConnection, batch: Batch, i: number): void {
     const whole = (batch.flags(i) & LAST) !== 0
     // The first byte of the body ends an empty name.
@@ -196,7 +204,7 @@ export class Upstream {
     // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
     // max_prepared_statements is 0.
     if (!whole || named) session.pin(named ? 'prepared statement' : 'long unnamed statement')
-    else this.#unnamed.onParse(server, batch.bytesOf(i))
+    else this.#unnamed.onParse(server, batch.bytesOf(i), effectsOf(textOf(text.subarray(text.indexOf(0) + 1))))
     server.plan.expect(PARSE)
   }
 

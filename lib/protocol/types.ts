@@ -95,8 +95,7 @@ export const FRONTEND_TABLE: MessageTable = table({
   [FRONTEND.FunctionCall]: { pass: false, need: 0, cap: LARGE },
   [FRONTEND.Parse]: { pass: false, need: TEXT, cap: LARGE },
   [FRONTEND.Password]: { pass: false, need: AUTH, cap: AUTH },
-  // The command's name.
-  [FRONTEND.Query]: { pass: false, need: 64, cap: LARGE },
+  [FRONTEND.Query]: { pass: false, need: TEXT, cap: LARGE },
   [FRONTEND.Sync]: { pass: false, need: 0, cap: SMALL },
   [FRONTEND.Terminate]: { pass: false, need: 0, cap: SMALL },
 })

@@ -12,12 +12,15 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { effectsOf } from './state-effects.ts'
 
 /** One query text with its parameter types, under the same settings. */
 export interface StatementEntry {
   readonly key: string
   /** The Parse message behind the statement's name, byte for byte. */
   readonly body: Buffer
+  /** What running it may leave behind in a session (state-effects). */
+  readonly effects: number
   /** Clients' names and servers that have it. */
   refs: number
 }
@@ -59,7 +62,7 @@ export class StatementStore {
     let entry = this.#entries.get(key)
     if (entry === undefined) {
       // Copied: the message is a view of a chunk (R7).
-      entry = { key, body: Buffer.from(body), refs: 0 }
+      entry = { key, body: Buffer.from(body), effects: effectsOf(textOf(body)), refs: 0 }
       this.#entries.set(key, entry)
       this.#bytes += body.length
     }
@@ -73,6 +76,11 @@ export class StatementStore {
     this.#entries.delete(entry.key)
     this.#bytes -= entry.body.length
   }
+}
+
+/** The query text of a Parse body. */
+export function textOf(body: Buffer): string {
+  return body.toString('latin1', 0, body.indexOf(0))
 }
 
 /** The statements one client has named. */

@@ -1,0 +1,72 @@
+/**
+ * What a statement's text says about the session state it may leave behind. A first look, by words: it may suspect too
+ * much (a column called `temporary`), and what it suspects is then asked of the server; it must not miss what the text
+ * names. What a text cannot show (a function of the user's own) is the business of the reset between two clients.
+ */
+
+/** It may set or reset parameters: SET, RESET, set_config(), DISCARD, or code that can do anything (DO, CALL). */
+export const SETTINGS = 1
+/** It may create or drop temporary tables. */
+export const TEMPORARY = 2
+/** It may open or close a cursor WITH HOLD. */
+export const CURSOR = 4
+/** It may take or release session advisory locks. */
+export const ADVISORY = 8
+/** LISTEN, UNLISTEN. */
+export const LISTEN = 16
+/** SQL-level PREPARE, EXECUTE, DEALLOCATE. */
+export const PREPARED = 32
+/** LOAD. */
+export const LOAD = 64
+/** It reads what a sequence gave this session: currval(), lastval(). */
+export const SEQUENCE = 128
+/** DISCARD: several of the above at once. */
+export const DISCARD = 256
+/** Everything: code whose effects its text does not show. */
+export const ANY = SETTINGS | TEMPORARY | CURSOR | ADVISORY | LISTEN | PREPARED | LOAD
+
+/** Words and what they stand for. */
+const WORDS: Record<string, number> = {
+  set: SETTINGS,
+  reset: SETTINGS,
+  set_config: SETTINGS,
+  discard: DISCARD | ANY,
+  do: ANY,
+  call: ANY,
+  temp: TEMPORARY,
+  temporary: TEMPORARY,
+  pg_temp: TEMPORARY,
+  hold: CURSOR,
+  close: CURSOR,
+  pg_advisory_lock: ADVISORY,
+  pg_advisory_lock_shared: ADVISORY,
+  pg_try_advisory_lock: ADVISORY,
+  pg_try_advisory_lock_shared: ADVISORY,
+  pg_advisory_unlock: ADVISORY,
+  pg_advisory_unlock_shared: ADVISORY,
+  pg_advisory_unlock_all: ADVISORY,
+  listen: LISTEN,
+  unlisten: LISTEN,
+  prepare: PREPARED,
+  deallocate: PREPARED,
+  load: LOAD,
+  currval: SEQUENCE,
+  lastval: SEQUENCE,
+}
+
+const SUSPECT = new RegExp(`\\b(?:${Object.keys(WORDS).join('|')})\\b`, 'gi')
+
+/** UPDATE … SET and the like: `set` that is no statement of its own. */
+const INNER_SET = /^\s*(?:update|insert|merge|with|alter|create)\b/i
+
+/** The effects `text` may have, as a sum of the constants above; 0 for most. */
+export function effectsOf(text: string): number {
+  let effects = 0
+  SUSPECT.lastIndex = 0
+  for (let match = SUSPECT.exec(text); match !== null; match = SUSPECT.exec(text)) {
+    const word = match[0].toLowerCase()
+    if ((word === 'set' || word === 'do') && INNER_SET.test(text) && !text.includes(';')) continue
+    effects |= WORDS[word]!
+  }
+  return effects
+}
