@@ -1,0 +1,190 @@
+/**
+ * `npm run bench`: pgbun beside a direct connection and PgBouncer, in one run on one machine. See arguments.ts for the
+ * options, cases.ts for what is measured, budgets.ts for what is expected.
+ *
+ * The report goes to standard output, progress to standard error. Exit code 0 also where budgets are missed; 1 where
+ * something could not be measured, 2 for a mistake on the command line.
+ */
+import '../fixtures/build.ts'
+import { writeFileSync } from 'node:fs'
+import { type BenchOptions, HELP, parseBenchArguments } from './arguments.ts'
+import { judge } from './budgets.ts'
+import { CASES, type Case, MEMORY, type Setup } from './cases.ts'
+import { findProgram, versionOf } from './find-program.ts'
+import { chooseGenerator } from './generators.ts'
+import { measureIdleMemory } from './idle-memory.ts'
+import { type Generator, runLoad } from './load.ts'
+import { inspectMachine } from './machine.ts'
+import { Owner } from './owner.ts'
+import { preparesInTransactions } from './pgbouncer.ts'
+import { startBenchPostgres } from './postgres.ts'
+import { renderBudgets, renderCase, renderHead, renderMemory, renderReport } from './report.ts'
+import type { BenchResults, MemoryResult, Point, TargetRuns } from './results.ts'
+import { type Contestants, chooseRuntimes, startTargets, type Target } from './targets.ts'
+
+const owner = new Owner()
+let interrupted = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    interrupted = true
+    progress('ending')
+    owner.end().then(() => process.exit(130))
+  })
+}
+
+function readOptions(): BenchOptions {
+  try {
+    return parseBenchArguments(process.argv.slice(2))
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`)
+    process.exit(2)
+  }
+}
+
+/** Says what happens now: in place on a terminal, not at all elsewhere. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`)
+}
+
+function print(text: string): void {
+  progress('')
+  process.stdout.write(text)
+}
+
+const options = readOptions()
+if (options.help) print(HELP)
+else {
+  try {
+    process.exitCode = await bench()
+  } catch (error) {
+    progress('')
+    if (!interrupted) process.stderr.write(`${(error as Error).message}\n`)
+    process.exitCode = 1
+  }
+  await owner.end()
+  if (interrupted) process.exitCode = 130
+  // Signals were listened to, and sockets of measured clients may linger.
+  process.exit()
+}
+
+async function bench(): Promise<number> {
+  const runtimes = chooseRuntimes(options.runtimes)
+  const directory = owner.directory('load')
+  const generator = chooseGenerator(options.generator, directory)
+  const pgbouncer = findProgram('pgbouncer')
+  progress('looking at the machine')
+  const machine = await inspectMachine([])
+  progress('starting PostgreSQL')
+  const postgres = await startBenchPostgres(owner, options.postgres)
+  machine.versions.push(...runtimes.map(({ name }) => name))
+  machine.versions.push(pgbouncer ? versionOf(pgbouncer) : 'no PgBouncer on PATH')
+  machine.versions.push(`PostgreSQL ${postgres.version}`)
+  const { reps, seconds } = options
+  const results: BenchResults = { machine, reps, seconds, generator: generator.name, points: [], memory: [] }
+  print(renderHead(results, 'text'))
+
+  const contestants: Contestants = { postgres, pgbouncer, runtimes }
+  const cases = CASES.filter(({ name }) => options.only.includes(name))
+  for (const setup of new Set(cases.map((spec) => spec.setup))) {
+    await withTargets(contestants, setup, async (targets) => {
+      for (const spec of cases.filter((candidate) => candidate.setup === setup)) {
+        const points = await measureCase(spec, generator, able(spec, targets, pgbouncer), directory)
+        results.points.push(...points)
+        print(renderCase(points, 'text'))
+      }
+    })
+  }
+  if (options.only.includes(MEMORY)) {
+    results.memory = await measureMemory(contestants)
+    print(renderMemory(results.memory, 'text'))
+  }
+  print(renderBudgets(judge(results), 'text'))
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+  if (options.markdown) writeFileSync(options.markdown, renderReport(results, 'markdown'))
+  const failed =
+    results.points.some((point) => point.targets.some(({ error }) => error !== undefined)) ||
+    results.memory.some(({ error }) => error !== undefined)
+  return failed ? 1 : 0
+}
+
+/** Runs `work` with everything started in one setup, and ends that. */
+async function withTargets(
+  contestants: Contestants,
+  setup: Setup,
+  work: (targets: Target[]) => Promise<void>,
+): Promise<void> {
+  const group = new Owner()
+  owner.teardown(() => group.end())
+  try {
+    progress('starting the poolers')
+    await work(await startTargets(group, contestants, setup))
+  } finally {
+    await group.end()
+  }
+}
+
+/** The targets that can do a case: not a PgBouncer without prepared statements in transaction mode. */
+function able(spec: Case, targets: Target[], pgbouncer: string | undefined): Target[] {
+  const prepares = pgbouncer === undefined || preparesInTransactions(versionOf(pgbouncer))
+  if (prepares || spec.protocol !== 'prepared' || spec.setup.poolMode === 'session') return targets
+  return targets.filter(({ kind }) => kind !== 'pgbouncer')
+}
+
+async function measureCase(spec: Case, generator: Generator, targets: Target[], directory: string): Promise<Point[]> {
+  const counts = spec.clients ?? options.clients
+  const points = counts.map((clients) => ({
+    case: spec.name,
+    title: spec.title,
+    clients,
+    targets: targets.map(({ kind, name }): TargetRuns => ({ kind, name, runs: [], bystander: [] })),
+  }))
+  const run = async (target: Target, point: Point, seconds: number): Promise<TargetRuns> => {
+    const runs = point.targets.find(({ name }) => name === target.name)!
+    if (runs.error !== undefined) return runs
+    try {
+      const { clients } = point
+      const { load, bystander } = await runLoad(owner, generator, spec, target, { clients, seconds, directory })
+      runs.runs.push(load)
+      if (bystander) runs.bystander.push(bystander)
+    } catch (error) {
+      runs.error = (error as Error).message
+    }
+    return runs
+  }
+  // Opens the pool's connections and lets compilers do their work; not counted.
+  for (const target of targets) {
+    progress(`${spec.name}: warming up ${target.name}`)
+    const runs = await run(target, points.at(-1)!, 1)
+    runs.runs.length = 0
+    runs.bystander.length = 0
+  }
+  for (const point of points) {
+    for (let rep = 0; rep < options.reps; rep++) {
+      for (const target of targets) {
+        progress(`${spec.name}, ${point.clients} clients, run ${rep + 1} of ${options.reps}: ${target.name}`)
+        await run(target, point, options.seconds)
+      }
+    }
+  }
+  return points
+}
+
+/** In processes of their own: what earlier cases left in memory would hide what clients take. */
+async function measureMemory(contestants: Contestants): Promise<MemoryResult[]> {
+  const results: MemoryResult[] = []
+  const setup: Setup = { poolMode: 'transaction', auth: 'trust', poolSize: 2 }
+  await withTargets(contestants, setup, async (targets) => {
+    for (const target of targets) {
+      if (target.kind === 'direct') continue
+      const result: MemoryResult = { kind: target.kind, name: target.name }
+      results.push(result)
+      progress(`memory: ${target.name}`)
+      try {
+        result.memory = await measureIdleMemory(owner, target, { warmUp: 1000, clients: 4000 })
+      } catch (error) {
+        result.error = (error as Error).message
+      }
+    }
+  })
+  return results
+}

@@ -1,0 +1,107 @@
+/**
+ * One run of a load against one target: starts the generator, reads the proxy's processor time while it works, and
+ * makes a measurement of the generator's transaction log.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import type { Case } from './cases.ts'
+import type { Owner } from './owner.ts'
+import { SCRAM_PASSWORD, SCRAM_USER, TRUST_USER } from './postgres.ts'
+import { readUsage } from './process-meter.ts'
+import type { Target } from './targets.ts'
+import { cycleTimes, parseTransactionLogs } from './transaction-log.ts'
+import { type Measurement, measureWindow, type Reading } from './window.ts'
+
+/** What a generator is asked to do. */
+export interface LoadRequest {
+  host: string
+  port: number
+  user: string
+  password: string
+  script: Case['script']
+  protocol: Case['protocol']
+  reconnect: boolean
+  clients: number
+  seconds: number
+  /** Where the transaction logs go: this path with whatever the generator appends. */
+  logPrefix: string
+}
+
+/** A program that makes load. */
+export interface Generator {
+  name: string
+  /** The command for a request, its arguments and what its environment needs. */
+  command(request: LoadRequest): { command: string; args: string[]; env: Record<string, string> }
+}
+
+/** What a run gave. */
+export interface LoadResult {
+  load: Measurement
+  /** Of the lone client beside it, in cases that have one. */
+  bystander: Measurement | undefined
+}
+
+/** Between two readings of the proxy's processor time, in milliseconds. */
+const READING_PERIOD = 50
+
+/** Runs one load. @throws Error with what the generator said where it failed. */
+export async function runLoad(
+  owner: Owner,
+  generator: Generator,
+  spec: Case,
+  target: Target,
+  { clients, seconds, directory }: { clients: number; seconds: number; directory: string },
+): Promise<LoadResult> {
+  const scram = spec.setup.auth === 'scram-sha-256'
+  const dir = path.join(directory, 'log')
+  mkdirSync(dir)
+  const request: LoadRequest = {
+    host: target.host,
+    port: target.port,
+    user: scram ? SCRAM_USER : TRUST_USER,
+    password: scram ? SCRAM_PASSWORD : '',
+    script: spec.script,
+    protocol: spec.protocol,
+    reconnect: spec.reconnect,
+    clients,
+    seconds,
+    logPrefix: path.join(dir, 'load'),
+  }
+  const readings: Reading[] = []
+  const read = (): void =>
+    void readings.push({ at: Date.now(), usage: (target.pid && readUsage(target.pid)) || undefined })
+  const timer = setInterval(read, READING_PERIOD)
+  try {
+    const running = [runGenerator(owner, generator, request)]
+    if (spec.bystander) {
+      const lone = { ...request, reconnect: false, clients: 1, logPrefix: path.join(dir, 'bystander') }
+      running.push(runGenerator(owner, generator, lone))
+    }
+    await Promise.all(running)
+    clearInterval(timer)
+    const transactions = readLogs(dir, 'load')
+    return {
+      load: measureWindow(spec.reconnect ? cycleTimes(transactions) : transactions, readings),
+      bystander: spec.bystander ? measureWindow(readLogs(dir, 'bystander'), readings) : undefined,
+    }
+  } finally {
+    clearInterval(timer)
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+function readLogs(dir: string, prefix: string): ReturnType<typeof parseTransactionLogs> {
+  const names = readdirSync(dir).filter((name) => name.startsWith(prefix))
+  return parseTransactionLogs(names.map((name) => readFileSync(path.join(dir, name), 'utf8')))
+}
+
+async function runGenerator(owner: Owner, generator: Generator, request: LoadRequest): Promise<void> {
+  const { command, args, env } = generator.command(request)
+  const program = owner.start(command, args, { env: { ...env, PATH: process.env.PATH, LC_ALL: 'C' } }, 'SIGKILL')
+  const timer = setTimeout(() => program.child.kill('SIGKILL'), (request.seconds + 60) * 1000)
+  const code = await program.exit
+  clearTimeout(timer)
+  if (code === 0) return
+  const said = program.output.trim().split('\n').slice(-3).join('; ')
+  throw new Error(`${generator.name} ${code === null ? 'was killed after its time' : `failed (${code})`}: ${said}`)
+}

@@ -1,0 +1,49 @@
+/**
+ * A small load generator on the npm package `pg`, for machines without pgbench: a program of its own, one argument (a
+ * LoadRequest as JSON), a transaction log in pgbench's format. Slower than pgbench, equally so for everybody.
+ */
+import { writeFileSync } from 'node:fs'
+import pg from 'pg'
+import type { LoadRequest } from './load.ts'
+import { statementOf } from './scripts.ts'
+
+const request = JSON.parse(process.argv[2] ?? '') as LoadRequest
+const log: string[] = []
+
+async function connect(): Promise<pg.Client> {
+  const { host, port, user, password } = request
+  const client = new pg.Client({ host, port, user, password, database: 'postgres' })
+  await client.connect()
+  return client
+}
+
+async function runStatement(client: pg.Client): Promise<void> {
+  const { text, values } = statementOf(request.script)
+  // Without parameters pg uses the simple protocol; a name makes it a prepared statement.
+  if (request.protocol === 'simple') await client.query(text.replace('$1', String(values[0])))
+  else if (request.protocol === 'extended') await client.query(text, values)
+  else await client.query({ name: 'select_one', text, values })
+}
+
+async function work(number: number, idle: pg.Client | undefined, until: number): Promise<void> {
+  let client = idle
+  for (let transaction = 0; performance.now() < until; transaction++) {
+    if (request.reconnect) client = await connect()
+    const before = performance.now()
+    await runStatement(client!)
+    const after = performance.now()
+    const end = performance.timeOrigin + after
+    const seconds = Math.floor(end / 1000)
+    const micros = Math.floor((end - seconds * 1000) * 1000)
+    log.push(`${number} ${transaction} ${Math.round((after - before) * 1000)} 0 ${seconds} ${micros}`)
+    if (request.reconnect) await client!.end()
+  }
+  if (!request.reconnect) await client!.end()
+}
+
+const numbers = Array.from({ length: request.clients }, (_, number) => number)
+const clients: (pg.Client | undefined)[] = []
+for (const _ of numbers) clients.push(request.reconnect ? undefined : await connect())
+const until = performance.now() + request.seconds * 1000
+await Promise.all(numbers.map((number) => work(number, clients[number], until)))
+writeFileSync(request.logPrefix, `${log.join('\n')}\n`)

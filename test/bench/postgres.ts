@@ -1,0 +1,109 @@
+/**
+ * The PostgreSQL that everything is measured against: the one on PATH, else the embedded one of the tests, with a
+ * cluster of its own that is removed at the end. Users `bench` (trusted) and `bench_scram` (SCRAM-SHA-256).
+ */
+import { execFileSync } from 'node:child_process'
+import { chownSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import pg from 'pg'
+import { startEmbeddedPostgres } from '../../lib/cli/embedded-postgres.ts'
+import { freePort } from '../fixtures/ports.ts'
+import { waitFor } from '../fixtures/wait.ts'
+import { findProgram, serviceAccount } from './find-program.ts'
+import type { Owner } from './owner.ts'
+import { ROW_BYTES } from './scripts.ts'
+
+export const SCRAM_USER = 'bench_scram'
+export const SCRAM_PASSWORD = 'a password for benchmarks'
+export const TRUST_USER = 'bench'
+
+/** A server that is ready for the benchmark. */
+export interface BenchPostgres {
+  host: string
+  port: number
+  version: string
+  /** The stored secret of SCRAM_USER, as PgBouncer's auth_file wants it. */
+  verifier: string
+}
+
+const settings: Record<string, string> = {
+  // 200 direct clients, and what the pools of earlier cases still hold.
+  max_connections: '500',
+  shared_buffers: '256MB',
+  autovacuum: 'off',
+  jit: 'off',
+}
+const hba = [`host all ${SCRAM_USER} 127.0.0.1/32 scram-sha-256`, 'host all all 127.0.0.1/32 trust']
+
+/** Starts a PostgreSQL with the tables of the scripts. */
+export async function startBenchPostgres(owner: Owner, wanted: 'auto' | 'system' | 'embedded'): Promise<BenchPostgres> {
+  const initdb = wanted === 'embedded' ? undefined : findProgram('initdb')
+  const postgres = initdb && findProgram('postgres')
+  if (wanted === 'system' && !postgres) throw new Error('--postgres system: initdb and postgres are not on PATH')
+  const address = initdb && postgres ? await startSystem(owner, initdb, postgres) : await startEmbedded(owner)
+  return { ...address, ...(await prepare(address)) }
+}
+
+interface Address {
+  host: string
+  port: number
+}
+
+async function startEmbedded(owner: Owner): Promise<Address> {
+  const { host, port, stop } = await startEmbeddedPostgres({ user: 'postgres', settings, hba })
+  owner.teardown(stop)
+  return { host, port }
+}
+
+async function startSystem(owner: Owner, initdb: string, postgres: string): Promise<Address> {
+  const account = serviceAccount()
+  const dir = owner.directory('postgres')
+  if (account) chownSync(dir, account.uid, account.gid)
+  const data = path.join(dir, 'data')
+  const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
+  const args = ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync']
+  execFileSync(initdb, args, { ...account, cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] })
+  writeFileSync(path.join(data, 'pg_hba.conf'), `${hba.join('\n')}\n`)
+  const port = await freePort()
+  const all = {
+    ...settings,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    port: String(port),
+    fsync: 'off',
+  }
+  const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  // SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
+  const program = owner.start(postgres, ['-D', data, ...flags], { ...account, cwd: dir, env }, 'SIGINT')
+  await waitFor(() => !program.running || program.output.includes('ready to accept connections'), {
+    what: () => `PostgreSQL to start; it printed:\n${program.output}`,
+  })
+  if (!program.running) throw new Error(`PostgreSQL did not start:\n${program.output}`)
+  return { host: '127.0.0.1', port }
+}
+
+async function prepare({ host, port }: Address): Promise<{ version: string; verifier: string }> {
+  const client = new pg.Client({ host, port, user: 'postgres', database: 'postgres' })
+  await client.connect()
+  try {
+    // The tables of `pgbench -i`, made here because they are needed without pgbench, too.
+    await client.query(`
+      SET password_encryption = 'scram-sha-256';
+      CREATE ROLE ${TRUST_USER} LOGIN;
+      CREATE ROLE ${SCRAM_USER} LOGIN PASSWORD '${SCRAM_PASSWORD}';
+      CREATE TABLE pgbench_branches (bid int PRIMARY KEY, bbalance int, filler char(88));
+      CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84));
+      CREATE TABLE bench_rows (id int PRIMARY KEY, payload text);
+      INSERT INTO pgbench_branches VALUES (1, 0, '');
+      INSERT INTO pgbench_accounts SELECT n, 1, 0, '' FROM generate_series(1, 100000) AS n;
+      INSERT INTO bench_rows SELECT n, repeat('x', ${ROW_BYTES}) FROM generate_series(1, 10000) AS n;
+      GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
+    `)
+    await client.query('VACUUM (FREEZE, ANALYZE)')
+    const secret = await client.query('SELECT rolpassword FROM pg_authid WHERE rolname = $1', [SCRAM_USER])
+    const version = await client.query('SHOW server_version')
+    return { version: version.rows[0].server_version, verifier: secret.rows[0].rolpassword }
+  } finally {
+    await client.end()
+  }
+}

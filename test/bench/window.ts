@@ -1,0 +1,66 @@
+/**
+ * What one run of a load amounts to: throughput, latencies and processor time of one and the same stretch of time, in
+ * which all clients were connected and the programs were warm. Pure.
+ *
+ * Throughput counts the transactions that ended between two readings of the proxy's processor time, so that neither the
+ * connecting at the beginning nor the waiting for the last ones is part of a figure.
+ */
+import type { Usage } from './process-meter.ts'
+import { quantile } from './statistics.ts'
+import type { LoggedTransaction } from './transaction-log.ts'
+
+/** Processor time of the proxy, read at a moment. */
+export interface Reading {
+  /** Milliseconds since 1970. */
+  at: number
+  /** Undefined where there is no proxy, or its processor time cannot be read. */
+  usage: Usage | undefined
+}
+
+/** The figures of one run. */
+export interface Measurement {
+  /** Transactions in the window, and per second. */
+  transactions: number
+  perSecond: number
+  /** Latencies in milliseconds. */
+  p50: number
+  p99: number
+  /** Processor time of the proxy per transaction in microseconds; undefined for a direct connection. */
+  cpu: { user: number; system: number } | undefined
+}
+
+/** Share of the run that is left out at its beginning. */
+const WARM_UP = 0.15
+
+/**
+ * @param transactions by time of their end
+ * @param readings by time; the window begins and ends with one of them
+ * @throws Error where the run was too short to have a window
+ */
+export function measureWindow(transactions: readonly LoggedTransaction[], readings: readonly Reading[]): Measurement {
+  const first = transactions[0]?.at
+  const last = transactions.at(-1)?.at
+  if (first === undefined || last === undefined) throw new Error('no transaction was finished')
+  const earliest = first + (last - first) * WARM_UP
+  const from = readings.find((reading) => reading.at >= earliest)
+  const to = readings.findLast((reading) => reading.at <= last)
+  if (from === undefined || to === undefined || to.at <= from.at) {
+    throw new Error(`only ${transactions.length} transactions in ${Math.round(last - first)} ms: too few to measure`)
+  }
+  const latencies: number[] = []
+  for (const { at, latency } of transactions) if (at > from.at && at <= to.at) latencies.push(latency)
+  if (latencies.length === 0) throw new Error('no transaction was finished in the measured time')
+  latencies.sort((a, b) => a - b)
+  return {
+    transactions: latencies.length,
+    perSecond: (latencies.length * 1000) / (to.at - from.at),
+    p50: quantile(latencies, 0.5) / 1000,
+    p99: quantile(latencies, 0.99) / 1000,
+    cpu: perTransaction(from.usage, to.usage, latencies.length),
+  }
+}
+
+function perTransaction(from: Usage | undefined, to: Usage | undefined, count: number): Measurement['cpu'] {
+  if (from === undefined || to === undefined) return undefined
+  return { user: (to.user - from.user) / count, system: (to.system - from.system) / count }
+}
