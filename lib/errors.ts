@@ -44,6 +44,7 @@ export const ERRORS = {
   idle_transaction_timeout: row('FATAL', '25P03', 'idle transaction timeout', 'warn'),
   internal_error: row('FATAL', 'XX000', 'internal error of the connection pooler', 'error'),
   no_user: row('FATAL', '28000', 'no PostgreSQL user name specified in startup packet', 'warn'),
+  pin_idle_timeout: row('FATAL', '57P05', 'pin_idle_timeout', 'warn'),
   pool_closed: row('FATAL', '57P01', 'the connection pooler is shutting down', 'info'),
   protocol_violation: row('FATAL', '08P01', '{what}', 'warn'),
   query_timeout: row('FATAL', '57014', 'query_timeout', 'warn'),

@@ -8,7 +8,7 @@
  * client's login; no I/O, the time comes from outside.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { BoundedMap } from './bounded-map.ts'
+import { BoundedMap } from '../util/bounded-map.ts'
 import { encodePassword } from './password-text.ts'
 
 /** Verdict on a password: see PassthroughMemory.check. */

@@ -10,7 +10,7 @@
  */
 import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto'
 import type { ScramSecret } from '../config/userlist.ts'
-import { BoundedMap } from './bounded-map.ts'
+import { BoundedMap } from '../util/bounded-map.ts'
 import { encodePassword } from './password-text.ts'
 import { saslprep } from './saslprep.ts'
 

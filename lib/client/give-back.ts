@@ -1,14 +1,17 @@
 /** How a session that ends returns the server it holds. */
 
 import type { Lease } from '../pool/lease.ts'
+import type { RememberedState } from './remembered-state.ts'
 
 /**
  * Give the server back in whatever state it is. Returns true where the client has got the first part of a reply, so
  * that no error can be said to it any more.
  * @param midMessage the server has got the first part of a message of the client
+ * @param remembered what the client has left in the server's session
  */
-export function giveBack(lease: Lease, midMessage: boolean): boolean {
+export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState): boolean {
   const { server } = lease
+  if (remembered.suspected || remembered.pinned !== '' || server.touched) server.dirty = true
   const { midReply } = server
   // It may have been paused for a client that did not read: nobody is waited for any more.
   server.wire.resume()

@@ -34,10 +34,8 @@ export function applySettings(
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
-  const reported = new Set<string>()
-  for (const name of server.parameters.keys()) reported.add(name.toLowerCase())
   for (const { name, value } of settings) {
-    if (value === undefined || reported.has(name)) server.applied.delete(name)
+    if (value === undefined || server.reports(name)) server.applied.delete(name)
     else server.applied.set(name, value)
   }
 }

@@ -21,6 +21,7 @@ import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
 import { parseOptions } from '../session/parameters.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
+import { ParameterCheck, ParameterRefused } from './parameter-check.ts'
 import type { ClientSession } from './session.ts'
 
 /** Cancel secret: PostgreSQL 18 uses 32 bytes from protocol 3.2 on; before that there is room for 4. */
@@ -33,6 +34,7 @@ class Gone extends Error {}
 /** The login of one client. */
 export class Login {
   readonly #session: ClientSession
+  #check: ParameterCheck | undefined
   #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
 
   constructor(session: ClientSession) {
@@ -69,6 +71,8 @@ export class Login {
 
   /** The session ended: whatever the login waits for will not come. */
   abandon(): void {
+    this.#check?.abandon()
+    this.#check = undefined
     this.#password?.reject(new Gone())
     this.#password = undefined
   }
@@ -142,6 +146,9 @@ export class Login {
     pool.credentials = result.credentials
     const welcome = await pool.getWelcome()
     this.#stillHere()
+    this.#check = new ParameterCheck(session, pool, welcome)
+    await this.#check.run()
+    this.#stillHere()
     this.#greet(packet.version, welcome, result.final)
   }
 
@@ -181,7 +188,7 @@ export class Login {
   }
 
   #want(name: string, value: string): void {
-    this.#session.parameters.set(name, value)
+    this.#session.parameters.setAtStartup(name, value)
     if (name.toLowerCase() === 'application_name') this.#session.applicationName = value
   }
 
@@ -215,7 +222,7 @@ export class Login {
   #failed(error: unknown): void {
     const session = this.#session
     if (session.state === 'closed' || error instanceof Gone) return
-    if (error instanceof AuthRefused) session.end(error.reason)
+    if (error instanceof AuthRefused || error instanceof ParameterRefused) session.end(error.reason)
     else if (error instanceof LoginError) {
       session.end({ kind: 'refused', fields: session.pool!.failureFields(error), remedy: error.remedy })
     } else session.end({ kind: 'fault', error })

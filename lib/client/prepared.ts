@@ -64,14 +64,13 @@ export class PreparedStatements {
     this.#send(true, concat(closes, parseMessage(slot)), 0)
   }
 
-  /** A Bind; `body` is its head, as far as names and more are here. False where it names no statement of ours. */
-  onBind(server: ServerConnection, bytes: Buffer): boolean {
+  /** A Bind; `body` is its head, as far as names and more are here. Returns the statement it runs, undefined where it names none of ours. */
+  onBind(server: ServerConnection, bytes: Buffer): StatementEntry | undefined {
     const portalEnd = bytes.indexOf(0, 5)
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
-    if (nameEnd <= portalEnd + 1) return false
+    if (nameEnd <= portalEnd + 1) return undefined
     const entry = this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd))
-    if (entry === undefined) return false
-    if (entry.effects !== 0) server.dirty = true
+    if (entry === undefined) return undefined
     const { injected, slot } = this.#ensure(server, entry)
     server.plan.expect(BIND)
     // Type, length, portal name, our statement name; the parameters follow from the client's own bytes.
@@ -81,7 +80,7 @@ export class PreparedStatements {
     head.writeUInt32BE(bytes.readUInt32BE(1) + grown, 1)
     slot.name.copy(head, portalEnd + 1)
     this.#send(false, concat(injected, head), nameEnd + 1)
-    return true
+    return entry
   }
 
   /** A Describe of a named statement. False where it names none of ours. */

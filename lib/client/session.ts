@@ -28,6 +28,7 @@ import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RefusedRequest } from './refused-request.ts'
+import { RememberedState } from './remembered-state.ts'
 import { type ClientState, checkEdge } from './state.ts'
 import { timeoutOf } from './timeouts.ts'
 import { Upstream } from './upstream.ts'
@@ -68,10 +69,10 @@ export class ClientSession implements WireHandler, Waiter {
   running = false
   /** When it stopped reading its results; 0 while it reads. */
   stalledSince = 0
-  /** Why it keeps its server between transactions; '' where it does not. */
-  pinned = ''
   /** Shut down: end at the next moment no transaction is open. */
   closing = false
+  /** What it left in the session of its server. */
+  readonly remembered = new RememberedState(this.parameters)
   #state: ClientState = 'startup'
   readonly #login: Login
   readonly #upstream: Upstream
@@ -161,6 +162,7 @@ export class ClientSession implements WireHandler, Waiter {
           return true
         case 'waiting':
         case 'linking':
+        case 'asking':
           return false
       }
     }
@@ -251,6 +253,10 @@ export class ClientSession implements WireHandler, Waiter {
     this.wire.write(bytes)
   }
 
+  onServerError(): void {
+    this.remembered.failed()
+  }
+
   onServerDeallocated(): void {
     this.#upstream.forgetNames()
   }
@@ -266,9 +272,12 @@ export class ClientSession implements WireHandler, Waiter {
         server.parametersChanged = false
         this.parameters.absorb(server)
       }
-    } else if (this.mode === 'statement') {
-      this.endWith('statement_mode_transaction')
-      return
+    } else {
+      this.remembered.inBlock()
+      if (this.mode === 'statement') {
+        this.endWith('statement_mode_transaction')
+        return
+      }
     }
     if (!server.plan.settled) return
     this.#upstream.barrier = false
@@ -284,11 +293,35 @@ export class ClientSession implements WireHandler, Waiter {
       this.endWith('admin_shutdown')
       return
     }
-    if (this.mode === 'session' || this.pinned !== '' || this.#upstream.midMessage) return
+    if (this.mode === 'session' || this.#upstream.midMessage) return
+    const { remembered } = this
+    if (remembered.suspected || lease.server.touched) {
+      const before = remembered.pinned
+      if (!remembered.resolve(lease.server, (result) => this.#resolved(result, before))) {
+        this.setState('asking')
+        return
+      }
+    }
+    if (remembered.pinned !== '') return
     this.lease = undefined
     this.setState('idle')
     lease.release('done')
     this.#regulate()
+  }
+
+  /** The server has told what the last transaction left in its session. */
+  #resolved(result: TaskResult, before: string): void {
+    if (this.#state !== 'asking') return
+    if (result.kind === 'closed') {
+      this.onServerClosed(result.end)
+      return
+    }
+    const lease = this.lease!
+    this.setState('active')
+    lease.server.lend(this, 'active')
+    if (this.pinned !== '' && this.pinned !== before) this.#logPin()
+    this.#maybeRelease(lease)
+    this.pump()
   }
 
   onServerFull(): void {
@@ -329,11 +362,18 @@ export class ClientSession implements WireHandler, Waiter {
 
   /** Keep the server between transactions from now on, because of `reason`. */
   pin(reason: string): void {
-    if (this.pinned !== '') return
-    this.pinned = reason
-    // Whatever it leaves behind is cleared before another client gets the server.
-    this.lease!.server.dirty = true
-    this.ports.log.info('client keeps its server connection', { ...this.about(), reason })
+    const before = this.pinned
+    this.remembered.pinForGood(reason)
+    if (before === '') this.#logPin()
+  }
+
+  /** Why it keeps its server between transactions; '' where it does not. */
+  get pinned(): string {
+    return this.remembered.pinned
+  }
+
+  #logPin(): void {
+    this.ports.log.info('client keeps its server connection', { ...this.about(), reason: this.pinned })
   }
 
   /** Somebody presented this client's cancel key; resolves when PostgreSQL has been told. */
@@ -387,7 +427,7 @@ export class ClientSession implements WireHandler, Waiter {
     this.pool?.leave(this)
     const { lease } = this
     this.lease = undefined
-    const midReply = lease !== undefined && giveBack(lease, this.#upstream.midMessage)
+    const midReply = lease !== undefined && giveBack(lease, this.#upstream.midMessage, this.remembered)
     if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
     else this.wire.close(ending.fields && errorResponse(ending.fields))
     this.#inbox.clear()

@@ -1,7 +1,7 @@
 /**
  * The states of a client and which may follow which (R1):
  *
- *   startup → login → idle ⇄ waiting → linking → active → closed
+ *   startup → login → idle ⇄ waiting → linking → active ⇄ asking → closed
  */
 
 /** States of a client. */
@@ -18,6 +18,8 @@ export type ClientState =
   | 'linking'
   /** It has a server. */
   | 'active'
+  /** Its transaction is over, and the server is asked what it left behind. */
+  | 'asking'
   | 'closed'
 
 const EDGES: Record<ClientState, readonly ClientState[]> = {
@@ -26,7 +28,8 @@ const EDGES: Record<ClientState, readonly ClientState[]> = {
   idle: ['waiting', 'linking', 'active', 'closed'],
   waiting: ['idle', 'linking', 'active', 'closed'],
   linking: ['active', 'closed'],
-  active: ['idle', 'closed'],
+  active: ['idle', 'asking', 'closed'],
+  asking: ['idle', 'active', 'closed'],
   closed: [],
 }
 

@@ -24,9 +24,11 @@ export function timeoutOf(session: ClientSession, at: number): ErrorName | undef
       if (session.lease?.server.txStatus !== TX_IDLE) {
         return over(session.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
       }
+      if (session.pinned !== '' && over(session.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
       return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
     case 'waiting':
     case 'linking':
+    case 'asking':
     case 'closed':
       return undefined
   }

@@ -10,6 +10,8 @@
 import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { CLOSE, PARSE, SKIP } from '../session/reply-plan.ts'
+import { effectsOf } from '../session/state-effects.ts'
+import { textOf } from '../session/statements.ts'
 
 /** Close of the unnamed statement, sent where a client binds one it never prepared. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
@@ -18,17 +20,21 @@ const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
 export class UnnamedStatement {
   /** Its Parse message, and at the same time the mark a server carries that has it. */
   #parse: Buffer | undefined
-  /** What running it may leave behind in a session (session/state-effects). */
-  #effects = 0
+  /** What running it may leave behind in a session (session/state-effects), and its text, kept where that is something. */
+  effects = 0
+  text = ''
 
   /** The client has none any more. */
   forget(): void {
     this.#parse = undefined
   }
 
-  /** The client prepares one. `effects`: what its text may leave behind. */
-  onParse(server: ServerConnection, message: Buffer, effects: number): void {
-    this.#effects = effects
+  /** The client prepares one. */
+  onParse(server: ServerConnection, message: Buffer): void {
+    // Type, length, the empty name.
+    const text = textOf(message.subarray(6))
+    this.effects = effectsOf(text)
+    this.text = this.effects === 0 ? '' : text
     this.#parse = Buffer.from(message)
     server.unnamedOwner = this.#parse
   }
@@ -38,7 +44,6 @@ export class UnnamedStatement {
     // Portal name, then statement name.
     const portalEnd = body.indexOf(0)
     if (portalEnd < 0 || body[portalEnd + 1] !== 0) return undefined
-    if (this.#effects !== 0) server.dirty = true
     return this.#claim(server)
   }
 

@@ -10,7 +10,7 @@ import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { BIND, CLOSE, COPY_END, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY, SYNC } from '../session/reply-plan.ts'
-import { effectsOf } from '../session/state-effects.ts'
+import { ANY, effectsOf } from '../session/state-effects.ts'
 import { ClientStatements, textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import { PreparedStatements } from './prepared.ts'
@@ -130,18 +130,15 @@ export class Upstream {
         this.#unnamed.forget()
         server.unnamedOwner = undefined
         plan.expect(QUERY)
-        if (this.#pooled()) this.#onQuery(server, batch, i)
+        if (this.#pooled()) this.#onQuery(batch, i)
         return
       case FRONTEND.Parse:
         if (this.#pooled()) this.#onParse(server, batch, i)
         else plan.expect(PARSE)
         return
       case FRONTEND.Bind:
-        if (this.#pooled() && this.#map().onBind(server, batch.bytesOf(i))) this.#adopt()
-        else {
-          if (this.#pooled()) this.#prefix = this.#unnamed.onBind(server, batch.bodyOf(i))
-          plan.expect(BIND)
-        }
+        if (this.#pooled()) this.#onBind(server, batch, i)
+        else plan.expect(BIND)
         return
       case FRONTEND.Describe:
         if (this.#pooled() && this.#map().onDescribe(server, batch.bytesOf(i))) this.#adopt()
@@ -179,11 +176,20 @@ export class Upstream {
     }
   }
 
-  #onQuery(server: ServerConnection, batch: Batch, i: number): void {
+  #onQuery(batch: Batch, i: number): void {
     const text = batch.bodyOf(i)
     this.barrier = deallocates(text)
     // A text too long to be looked at may do anything.
-    if ((batch.flags(i) & LAST) === 0 || effectsOf(text.toString('latin1')) !== 0) server.dirty = true
+    if ((batch.flags(i) & LAST) === 0) this.#note(ANY, '')
+    else {
+      const sql = text.toString('latin1', 0, text.length - 1)
+      this.#note(effectsOf(sql), sql)
+    }
+  }
+
+  /** What is sent may leave state behind: it is looked at when the transaction is over. */
+  #note(effects: number, text: string): void {
+    if (effects !== 0) this.#session.remembered.note(effects, text)
   }
 
   #onParse(server: ServerConnection, batch: Batch, i: number): void {
@@ -195,7 +201,7 @@ export class Upstream {
     if (deallocates(text.subarray(text.indexOf(0) + 1))) this.#barrierAtSync = true
     if (whole && named && session.ports.config.maxPreparedStatements > 0) {
       // Settings of a transaction under way are not the client's yet: what is prepared under them is not shared.
-      const changed = server.dirty || server.parametersChanged
+      const changed = server.touched || server.parametersChanged || session.remembered.suspected
       const { fingerprint } = session.parameters
       this.#map().onParse(server, batch.bytesOf(i), changed ? `${fingerprint}\0${session.id}` : fingerprint)
       this.#adopt()
@@ -204,8 +210,20 @@ export class Upstream {
     // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
     // max_prepared_statements is 0.
     if (!whole || named) session.pin(named ? 'prepared statement' : 'long unnamed statement')
-    else this.#unnamed.onParse(server, batch.bytesOf(i), effectsOf(textOf(text.subarray(text.indexOf(0) + 1))))
+    else this.#unnamed.onParse(server, batch.bytesOf(i))
     server.plan.expect(PARSE)
+  }
+
+  #onBind(server: ServerConnection, batch: Batch, i: number): void {
+    const entry = this.#map().onBind(server, batch.bytesOf(i))
+    if (entry !== undefined) {
+      this.#adopt()
+      if (entry.effects !== 0) this.#note(entry.effects, textOf(entry.body))
+      return
+    }
+    this.#prefix = this.#unnamed.onBind(server, batch.bodyOf(i))
+    if (this.#unnamed.effects !== 0) this.#note(this.#unnamed.effects, this.#unnamed.text)
+    server.plan.expect(BIND)
   }
 
   #adopt(): void {

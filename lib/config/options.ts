@@ -173,6 +173,13 @@ const timeouts = section('timeouts', {
     scope: 'client',
     pgbouncer: '=',
   }),
+  pin_idle_timeout: duration(
+    0,
+    'Idle clients of transaction mode that keep a server connection because of session state are disconnected after this.',
+    {
+      scope: 'client',
+    },
+  ),
   query_wait_timeout: duration(120_000, 'Longest wait of a client for a server connection.', {
     scope: 'client',
     pgbouncer: '=',

@@ -14,6 +14,7 @@ import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
+import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
@@ -43,6 +44,8 @@ export class Pool implements ServerOwner {
   clients = 0
   /** What its connections log in to PostgreSQL with: of the client that logged in last. */
   credentials: Credentials = { kind: 'none' }
+  /** Startup parameters (`name=value`) PostgreSQL has accepted here, and how it spells their values. */
+  readonly accepted = new BoundedMap<string>(1000)
   /** The reported parameters of its newest server: what a client is told at login. Undefined before the first. */
   welcome: ReadonlyMap<string, string> | undefined
   readonly #ports: PoolPorts
@@ -255,6 +258,7 @@ export class Pool implements ServerOwner {
     server.lend(waiter, 'active')
     server.lastUser = waiter.id
     server.parametersChanged = false
+    server.touched = false
     this.counters.leases++
     return new Lease(this, server, waiter.mode, at)
   }

@@ -66,14 +66,17 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   txStatus: number = TX_IDLE
   /** Reported parameters as they stand now. */
   readonly parameters: Map<string, string>
+  readonly #reported = new Set<string>()
   /** Reported parameters as a new session has them: what RESET goes back to. */
   readonly baseline: Map<string, string>
   /** A reported parameter changed since this was last set to false. */
   parametersChanged = false
   /** Parameters that are not reported and were set on a client's behalf, by name. */
   readonly applied = new Map<string, string>()
-  /** Session state other than parameters may be left in it: it is reset before another client gets it. */
+  /** It may hold session state nobody keeps track of: it is reset before another client gets it. */
   dirty = false
+  /** A command tag of this lease says that the session was changed. */
+  touched = false
   /** Who used it last, 0 for nobody: that one may come back without a reset. */
   lastUser = 0
   /** SQL-level PREPARE was used: names of a client are in the server's list of statements. */
@@ -102,6 +105,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.statements = new ServerStatements(store)
     this.parameters = new Map(identity.parameters)
     this.baseline = new Map(identity.parameters)
+    for (const name of identity.parameters.keys()) this.#reported.add(name.toLowerCase())
     this.#downstream = new Downstream(this)
     this.plan = new ReplyPlan(this.#downstream)
     wire.handler = this
@@ -128,6 +132,11 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.setState(state)
     this.consumer = consumer
     this.usedAt = now()
+  }
+
+  /** True where the server reports each change of the parameter `name` (in lower case) by itself. */
+  reports(name: string): boolean {
+    return this.#reported.has(name)
   }
 
   /** Write to the server. What it will answer must be in the plan already. */

@@ -16,28 +16,18 @@ import { BACKEND, backendName } from '../protocol/types.ts'
 import { CLOSE, DESYNC, FAKE, PARSE, type PlanObserver, SWALLOW, TO_CLIENT } from '../session/reply-plan.ts'
 import type { ServerConnection } from './connection.ts'
 
-/** Command tags after which nothing of the session is left behind that another client could notice. */
-const CLEAN_TAGS = new Set([
-  'BEGIN',
-  'CLOSE',
-  'COMMIT',
-  'COPY',
-  'DELETE',
-  'FETCH',
-  'INSERT',
-  'MERGE',
-  'MOVE',
-  'RELEASE',
-  'ROLLBACK',
-  'SAVEPOINT',
-  'SELECT',
-  'START',
-  'UPDATE',
-  'NOTIFY',
-  'SHOW',
-  'EXPLAIN',
-  'VACUUM',
-  'ANALYZE',
+/** First words of command tags that change a session: a net below what statements' texts are suspected of. */
+const SESSION_TAGS = new Set([
+  'CALL',
+  'DEALLOCATE',
+  'DISCARD',
+  'DO',
+  'LISTEN',
+  'LOAD',
+  'PREPARE',
+  'RESET',
+  'SET',
+  'UNLISTEN',
 ])
 
 /** Tags after which a server has no prepared statement left. */
@@ -181,12 +171,16 @@ export class Downstream implements PlanObserver {
     let end = 0
     while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
     const word = body.toString('latin1', 0, end)
-    if (CLEAN_TAGS.has(word)) return
-    server.dirty = true
+    if (!SESSION_TAGS.has(word)) return
+    if (server.state === 'active') server.touched = true
     if (word === 'PREPARE') server.sqlPrepared = true
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
     else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
       server.sqlPrepared = false
+      if (word === 'DISCARD') {
+        server.dirty = false
+        server.applied.clear()
+      }
       server.statements.clear()
       server.consumer?.onServerDeallocated?.()
     }

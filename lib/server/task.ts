@@ -8,16 +8,18 @@ import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { QUERY } from '../session/reply-plan.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer, ServerEnd } from './ports.ts'
+import { RowCollector } from './rows.ts'
 
-/** How a task ended: with nothing to say, with the server's error, or with the end of the connection. */
+/** How a task ended: with rows, with the server's error, or with the end of the connection. */
 export type TaskResult =
-  | { kind: 'done' }
+  | { kind: 'done'; rows(): (string | null)[][] }
   | { kind: 'error'; error: ErrorSummary; body: Buffer }
   | { kind: 'closed'; end: ServerEnd }
 
 /** Runs one simple query on a server. */
 export class Task implements Consumer {
   readonly #done: (result: TaskResult) => void
+  readonly #rows = new RowCollector()
   #error: { error: ErrorSummary; body: Buffer } | undefined
 
   private constructor(done: (result: TaskResult) => void) {
@@ -36,7 +38,9 @@ export class Task implements Consumer {
     server.send(query(sql))
   }
 
-  onServerBytes(): void {}
+  onServerBytes(bytes: Buffer): void {
+    this.#rows.add(bytes)
+  }
 
   onServerError(body: Buffer): void {
     // Copied: the body is a view of a chunk that is gone when the task ends.
@@ -44,7 +48,7 @@ export class Task implements Consumer {
   }
 
   onServerReady(): void {
-    this.#done(this.#error ? { kind: 'error', ...this.#error } : { kind: 'done' })
+    this.#done(this.#error ? { kind: 'error', ...this.#error } : { kind: 'done', rows: () => this.#rows.rows() })
   }
 
   onServerFull(): void {}

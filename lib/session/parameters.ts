@@ -10,14 +10,7 @@
 import { ProtocolError } from '../protocol/reader.ts'
 
 /** Reported, but not settable: facts about the server, never copied from one to another. */
-const READ_ONLY = new Set([
-  'server_version',
-  'server_encoding',
-  'is_superuser',
-  'session_authorization',
-  'integer_datetimes',
-  'in_hot_standby',
-])
+const READ_ONLY = new Set(['server_version', 'server_encoding', 'is_superuser', 'integer_datetimes', 'in_hot_standby'])
 
 /** Settings that have no part in what a statement means. */
 const HARMLESS = new Set([
@@ -55,6 +48,8 @@ export interface Setting {
 /** What one client wants set, by lower-case name. */
 export class ClientParameters {
   readonly #wanted = new Map<string, string>()
+  /** What the startup packet asked for: what RESET goes back to. */
+  readonly #startup = new Map<string, string>()
   #fingerprint: string | undefined
 
   /** What tells apart settings under which the same statement may mean different things; '' for none. */
@@ -81,6 +76,39 @@ export class ClientParameters {
     const key = name.toLowerCase()
     if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
     this.#wanted.set(key, value)
+    this.#fingerprint = undefined
+  }
+
+  /** Want `value` from the startup packet on. @throws ProtocolError as set */
+  setAtStartup(name: string, value: string): void {
+    this.set(name, value)
+    this.#startup.set(name.toLowerCase(), value)
+  }
+
+  /** What the startup packet asked for, by lower-case name. */
+  get startup(): ReadonlyMap<string, string> {
+    return this.#startup
+  }
+
+  /** Want what the startup packet asked for, or the server's default. */
+  unset(name: string): void {
+    const value = this.#startup.get(name)
+    if (value === undefined) this.#wanted.delete(name)
+    else this.#wanted.set(name, value)
+    this.#fingerprint = undefined
+  }
+
+  /** Names of all parameters wanted. */
+  names(): Iterable<string> {
+    return this.#wanted.keys()
+  }
+
+  /** After a reset: what the server took back to its own default is, for this client, what it asked for at startup. */
+  restoreStartup(server: ServerParameters): void {
+    for (const [name, value] of server.parameters) {
+      const startup = this.#startup.get(name.toLowerCase())
+      if (startup !== undefined && server.baseline.get(name) === value) this.#wanted.set(name.toLowerCase(), startup)
+    }
     this.#fingerprint = undefined
   }
 

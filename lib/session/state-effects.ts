@@ -36,6 +36,7 @@ const WORDS: Record<string, number> = {
   temp: TEMPORARY,
   temporary: TEMPORARY,
   pg_temp: TEMPORARY,
+  drop: TEMPORARY,
   hold: CURSOR,
   close: CURSOR,
   pg_advisory_lock: ADVISORY,

@@ -1,0 +1,140 @@
+/**
+ * Has PostgreSQL judge a client's startup parameters while it logs in, as a direct connection would: a bad value is
+ * refused with the server's own words, a good one comes back in the server's spelling. Values that were accepted before
+ * cost nothing.
+ */
+
+import type { ErrorFields } from '../errors.ts'
+import type { Lease } from '../pool/lease.ts'
+import type { Pool } from '../pool/pool.ts'
+import type { Waiter } from '../pool/waiter.ts'
+import type { ServerEnd } from '../server/ports.ts'
+import type { TaskResult } from '../server/task.ts'
+import type { EndReason } from './ending.ts'
+import { applySettings } from './link.ts'
+import type { ClientSession } from './session.ts'
+
+/** PostgreSQL does not take the client's parameters, or cannot be asked. */
+export class ParameterRefused extends Error {
+  readonly reason: EndReason
+
+  constructor(fields: ErrorFields) {
+    super(fields.message)
+    this.reason = { kind: 'refused', fields }
+  }
+}
+
+/** One check; a place in the pool's queue while it waits. */
+export class ParameterCheck implements Waiter {
+  list: { readonly name: string } | null = null
+  prev: Waiter | null = null
+  next: Waiter | null = null
+  waitingSince = 0
+  readonly lastServer = 0
+  readonly id: number
+  readonly mode = 'transaction'
+  readonly #session: ClientSession
+  readonly #pool: Pool
+  readonly #welcome: ReadonlyMap<string, string>
+  #lease: Lease | undefined
+  #resolve: () => void = () => {}
+  #reject: (error: Error) => void = () => {}
+
+  constructor(session: ClientSession, pool: Pool, welcome: ReadonlyMap<string, string>) {
+    this.id = session.id
+    this.#session = session
+    this.#pool = pool
+    this.#welcome = welcome
+  }
+
+  /** Resolves when the parameters are known to be good. @throws ParameterRefused */
+  run(): Promise<void> {
+    if (this.#allKnown()) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      const lease = this.#pool.acquire(this)
+      if (lease) this.onLease(lease)
+    })
+  }
+
+  /** The client left. */
+  abandon(): void {
+    this.#pool.leave(this)
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.release(lease.server.settled ? 'done' : 'abandoned')
+  }
+
+  onLease(lease: Lease): void {
+    this.#lease = lease
+    if (applySettings(lease.server, this.#session.parameters, (result) => this.#applied(result))) this.#accept()
+  }
+
+  onLeaseRefused(fields: ErrorFields): void {
+    this.#reject(new ParameterRefused(fields))
+  }
+
+  onServerBytes(): void {}
+
+  onServerReady(): void {}
+
+  onServerFull(): void {}
+
+  onServerDrain(): void {}
+
+  onServerClosed(end: ServerEnd): void {
+    this.#lease?.forfeit()
+    this.#lease = undefined
+    this.#reject(new ParameterRefused(end.fields))
+  }
+
+  #applied(result: TaskResult): void {
+    if (this.#lease === undefined) return
+    if (result.kind === 'done') this.#accept()
+    else if (result.kind === 'closed') this.onServerClosed(result.end)
+    else {
+      const { sqlstate, message, detail } = result.error
+      this.#release()
+      this.#reject(new ParameterRefused({ severity: 'FATAL', sqlstate, message, detail }))
+    }
+  }
+
+  #accept(): void {
+    const { parameters } = this.#session
+    for (const [name, value] of parameters.startup) {
+      this.#pool.accepted.set(`${name}=${value}`, parameters.get(name) ?? value)
+    }
+    this.#release()
+    this.#resolve()
+  }
+
+  #release(): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.release('done')
+  }
+
+  /** Every parameter is one the server has by itself, or has accepted before; takes over its spelling. */
+  #allKnown(): boolean {
+    const { parameters } = this.#session
+    const spelled = new Map<string, string>()
+    for (const [name, value] of parameters.startup) {
+      const known = this.#pool.accepted.get(`${name}=${value}`) ?? (isPlain(name, value) ? value : undefined)
+      if (known !== undefined) spelled.set(name, known)
+      else if (!this.#isDefault(name, value)) return false
+    }
+    for (const [name, value] of spelled) parameters.set(name, value)
+    return true
+  }
+
+  #isDefault(name: string, value: string): boolean {
+    for (const [reported, current] of this.#welcome) if (reported.toLowerCase() === name) return current === value
+    return false
+  }
+}
+
+/** An application_name of plain characters is taken as it is, and there are as many of them as there are programs. */
+function isPlain(name: string, value: string): boolean {
+  return name === 'application_name' && /^[ -~]{0,63}$/.test(value)
+}

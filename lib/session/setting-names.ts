@@ -1,0 +1,74 @@
+/**
+ * Which parameters a statement sets or resets, read from its text. Only the names: what they are set to, PostgreSQL is
+ * asked. A text that does not say is answered by asking for all that is set (which leaves out parameters of extensions
+ * and applications, `app.tenant`, that PostgreSQL does not list: those are looked for in any text).
+ */
+
+/** What a text says about parameters. */
+export interface SettingNames {
+  /** Names found, in lower case. */
+  names: string[]
+  /** These are all there can be. Otherwise PostgreSQL must be asked for everything set. */
+  complete: boolean
+  /** It sets a parameter whose name cannot be read: set_config() with a computed name. */
+  unreadable: boolean
+  /** It takes parameters back to what they were at login: RESET, DISCARD ALL. */
+  resets: boolean
+}
+
+const NOTHING: SettingNames = { names: [], complete: true, unreadable: false, resets: false }
+const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false, resets: false }
+
+const COMMENTS = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/
+const PLAIN_SET = /^(?:set\s+(?:session\s+)?|reset\s+)("?[a-z_][\w$.]*"?)(?:\s*(?:=|\bto\b)|\s*;?\s*$)/i
+/** Forms of SET that name their parameter otherwise, and what that is. */
+const SPECIAL: readonly (readonly [RegExp, SettingNames])[] = [
+  [/^(?:set|reset)\s+local\b|^set\s+(?:transaction|constraints)\b/i, NOTHING],
+  // Reported by PostgreSQL itself when they change.
+  [/^(?:set|reset)\s+(?:session\s+)?(?:time\s+zone|names)\b/i, NOTHING],
+  [/^set\s+(?:session\s+)?role\b/i, only('role')],
+  [/^(?:set|reset)\s+(?:session\s+)?session\s+authorization\b/i, only('session_authorization', 'role')],
+  [/^set\s+(?:session\s+)?schema\b/i, only('search_path')],
+  [/^set\s+(?:session\s+)?xml\s+option\b/i, only('xmloption')],
+  [/^reset\s+all\s*;?\s*$|^discard\s+all\s*;?\s*$/i, { ...EVERYTHING, resets: true }],
+]
+const CUSTOM_SET = /\b(?:set|reset)\s+(?:session\s+)?"?([a-z_][\w$]*\.[\w$.]+)/gi
+const SET_CONFIG = /\bset_config\s*\(\s*(?:'([^']+)'\s*(?:::\s*text\s*)?,|)/gi
+
+/** What `text` says. */
+export function settingNames(text: string): SettingNames {
+  const sql = text.replace(COMMENTS, '')
+  if (!/;\s*\S/.test(sql)) {
+    for (const [pattern, answer] of SPECIAL) if (pattern.test(sql)) return answer
+    const name = PLAIN_SET.exec(sql)?.[1]
+    if (name !== undefined && !/^(?:session|all)$/i.test(name)) {
+      return {
+        ...only(name.replaceAll('"', '').toLowerCase()),
+        resets: /^reset/i.test(sql) || /\bdefault\b/i.test(sql),
+      }
+    }
+  }
+  return search(sql)
+}
+
+/** Names anywhere in a text of any form. */
+function search(sql: string): SettingNames {
+  const names: string[] = []
+  let unreadable = false
+  for (const match of sql.matchAll(CUSTOM_SET)) names.push(match[1]!.toLowerCase())
+  for (const match of sql.matchAll(SET_CONFIG)) {
+    if (match[1] === undefined) unreadable = true
+    else names.push(match[1].toLowerCase())
+  }
+  const onlyCalls = /^\s*select\s+(?:pg_catalog\.)?set_config\s*\([^()]*\)\s*;?\s*$/i.test(sql)
+  return {
+    names: [...new Set(names)],
+    complete: onlyCalls && !unreadable,
+    unreadable,
+    resets: /\b(?:reset|discard)\b/i.test(sql),
+  }
+}
+
+function only(...names: string[]): SettingNames {
+  return { names, complete: true, unreadable: false, resets: false }
+}
