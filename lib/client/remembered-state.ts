@@ -90,7 +90,7 @@ export class RememberedState {
     if (sql === '') return true
     Task.run(server, sql, (result) => {
       if (result.kind === 'done') {
-        const state = readState(result.rows())
+        const state = readState(result.answer.rows())
         this.#take(server, effects, asked, all, names, state)
         if (
           text !== undefined &&

@@ -319,6 +319,7 @@ export class ClientSession implements WireHandler, Waiter {
     const lease = this.lease!
     this.setState('active')
     lease.server.lend(this, 'active')
+    for (const notification of result.answer.notifications()) this.onServerBytes(notification)
     if (this.pinned !== '' && this.pinned !== before) this.#logPin()
     this.#maybeRelease(lease)
     this.pump()

@@ -6,21 +6,21 @@
 import { query } from '../protocol/build.ts'
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { QUERY } from '../session/reply-plan.ts'
+import { Answer } from './answer.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer, ServerEnd } from './ports.ts'
-import { RowCollector } from './rows.ts'
 
 /** How a task ended: with rows, with the server's error, or with the end of the connection. */
 export type TaskResult =
-  | { kind: 'done'; rows(): (string | null)[][] }
-  | { kind: 'error'; error: ErrorSummary; body: Buffer }
+  | { kind: 'done'; answer: Answer }
+  | { kind: 'error'; error: ErrorSummary; answer: Answer }
   | { kind: 'closed'; end: ServerEnd }
 
 /** Runs one simple query on a server. */
 export class Task implements Consumer {
   readonly #done: (result: TaskResult) => void
-  readonly #rows = new RowCollector()
-  #error: { error: ErrorSummary; body: Buffer } | undefined
+  readonly #answer = new Answer()
+  #error: ErrorSummary | undefined
 
   private constructor(done: (result: TaskResult) => void) {
     this.#done = done
@@ -39,16 +39,16 @@ export class Task implements Consumer {
   }
 
   onServerBytes(bytes: Buffer): void {
-    this.#rows.add(bytes)
+    this.#answer.add(bytes)
   }
 
   onServerError(body: Buffer): void {
-    // Copied: the body is a view of a chunk that is gone when the task ends.
-    this.#error ??= { error: readError(body), body: Buffer.from(body) }
+    this.#error ??= readError(body)
   }
 
   onServerReady(): void {
-    this.#done(this.#error ? { kind: 'error', ...this.#error } : { kind: 'done', rows: () => this.#rows.rows() })
+    const answer = this.#answer
+    this.#done(this.#error ? { kind: 'error', error: this.#error, answer } : { kind: 'done', answer })
   }
 
   onServerFull(): void {}
