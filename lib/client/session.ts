@@ -270,7 +270,10 @@ export class ClientSession implements WireHandler, Waiter {
       this.endWith('statement_mode_transaction')
       return
     }
-    if (!server.plan.settled) return
+    if (!server.plan.settled) {
+      if (!this.#upstream.midMessage) server.resolveDoubt()
+      return
+    }
     this.#upstream.barrier = false
     this.running = false
     this.since = now()
