@@ -279,7 +279,10 @@ export class ClientSession implements WireHandler, Waiter {
         return
       }
     }
-    if (!server.plan.settled) return
+    if (!server.plan.settled) {
+      if (!this.#upstream.midMessage) server.resolveDoubt()
+      return
+    }
     this.#upstream.barrier = false
     this.running = false
     this.since = now()

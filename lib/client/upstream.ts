@@ -162,9 +162,6 @@ export class Upstream {
         this.barrier = this.#barrierAtSync
         this.#barrierAtSync = false
         return
-      case FRONTEND.Flush:
-        plan.flush()
-        return
       case FRONTEND.FunctionCall:
         plan.expect(FUNCTION_CALL)
         return
@@ -172,7 +169,7 @@ export class Upstream {
       case FRONTEND.CopyFail:
         plan.expect(COPY_END)
         return
-      // CopyData asks for nothing.
+      // CopyData and Flush ask for nothing.
     }
   }
 

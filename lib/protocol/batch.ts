@@ -34,16 +34,21 @@ export class Batch {
   cursor = 0
   #segments = new Int32Array(32 * STRIDE)
   #length = 0
+  #taken = true
 
   /** An empty batch for `chunk`. */
   static take(chunk: Buffer): Batch {
     const batch = spare.pop() ?? new Batch()
+    batch.#taken = true
     batch.chunk = chunk
     return batch
   }
 
-  /** Give the batch back. Its buffers must not be used through it any more. */
+  /** Give the batch back. Its buffers must not be used through it any more. Throws the second time. */
   release(): void {
+    // It would be handed out twice, and two connections would see each other's bytes.
+    if (!this.#taken) throw new Error('batch released twice')
+    this.#taken = false
     this.chunk = EMPTY
     this.head = EMPTY
     this.violation = undefined

@@ -121,6 +121,11 @@ export function query(sql: string): Buffer {
   return message(FRONTEND.Query, cstrings(sql))
 }
 
+/** Close of a portal. */
+export function closePortal(name: string): Buffer {
+  return message(FRONTEND.Close, cstrings(`P${name}`))
+}
+
 /** CopyFail with the reason the server shall report. */
 export function copyFail(reason: string): Buffer {
   return message(FRONTEND.CopyFail, cstrings(reason))

@@ -11,9 +11,9 @@ import { type ErrorFields, errorFields } from '../errors.ts'
 import type { DialTarget } from '../net/dial-error.ts'
 import type { Wire, WireHandler } from '../net/wire.ts'
 import type { Batch } from '../protocol/batch.ts'
-import { TERMINATE } from '../protocol/build.ts'
+import { closePortal, SYNC as SYNC_MESSAGE, TERMINATE } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import { FAKE, ReplyPlan } from '../session/reply-plan.ts'
+import { CLOSE, FAKE, ReplyPlan, SKIP, SYNC } from '../session/reply-plan.ts'
 import { ServerStatements, type StatementStore } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
@@ -45,6 +45,8 @@ const EDGES: Record<ServerState, readonly ServerState[]> = {
   held: ['idle', 'active', 'busy', 'closed'],
   closed: [],
 }
+
+const NO_OPERATION = Buffer.concat([closePortal('pgbun_no_such_portal'), SYNC_MESSAGE])
 
 let nextId = 1
 
@@ -149,6 +151,17 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.plan.expect(kind, FAKE, ref)
     // Nothing was outstanding: its turn is now.
     this.#downstream.sendFakes()
+  }
+
+  /**
+   * Where the plan is doubtful, ask something harmless of which the answer tells: a Close of a portal that is not there
+   * is no error, and whatever the server still owed comes before it.
+   */
+  resolveDoubt(): void {
+    if (!this.plan.doubtful) return
+    this.plan.expect(CLOSE, SKIP)
+    this.plan.expect(SYNC, SKIP)
+    this.send(NO_OPERATION)
   }
 
   /** True where it owes nothing and is in no transaction: only then it may change hands. */

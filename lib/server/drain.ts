@@ -79,7 +79,9 @@ export class Drain implements Consumer {
   #next(): void {
     const server = this.#server
     // A cancel request that arrives late would hit the rollback.
-    if (server.cancels > 0 || !server.plan.settled) return
+    if (server.cancels > 0) return
+    server.resolveDoubt()
+    if (!server.plan.settled) return
     if (server.txStatus === TX_IDLE) {
       this.#done()
       return

@@ -5,7 +5,8 @@
  * was sent; pgbun answers when the entry's turn comes). The server's messages are matched against the head. The plan
  * knows the rules of the protocol chapters "Extended Query", "Pipelining" and "COPY Operations": an error in an
  * extended message discards everything up to the next Sync, Query and FunctionCall included; COPY IN swallows the Syncs
- * behind it.
+ * behind it. Where a COPY IN with Syncs behind it fails, nobody can say how many of them it had read: up to so many
+ * ReadyForQuery messages more may come, and the plan is `doubtful` until a reply to something later settles it.
  *
  * The release rule of transaction pooling rests on `settled`. Where the plan and the server disagree, `onMessage`
  * returns DESYNC and both ends must be closed: a server of which one does not know what it owes is never pooled.
@@ -64,9 +65,15 @@ export class ReplyPlan {
   #skipping = false
   /** The server reads CopyData; Sync and Flush sent now are ignored by it. */
   #copyIn = false
-  /** A Sync was sent in copy mode, and an error left open whether the server took or ignored it. */
-  #ambiguous = false
+  /** Syncs sent behind the COPY IN that runs, before its end: it ignores them, if it does not fail before it reads them. */
   #syncsInCopy = 0
+  /**
+   * Syncs of which an error left open whether the COPY ignored them or they will be answered. Which ReadyForQuery is
+   * whose does not matter to a client; when the last has come does, and any reply to something later tells that.
+   */
+  #doubt = 0
+  /** Something of the reply to the head has come. */
+  #begun = false
   readonly #observer: PlanObserver | undefined
 
   constructor(observer?: PlanObserver) {
@@ -75,7 +82,12 @@ export class ReplyPlan {
 
   /** Nothing is owed, nothing was sent since the last Sync, no copy is open: the server may change hands. */
   get settled(): boolean {
-    return this.#size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn && !this.#ambiguous
+    return this.#size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn && this.#doubt === 0
+  }
+
+  /** True where only a doubt keeps it from being settled: the reply to any further request will tell. */
+  get doubtful(): boolean {
+    return this.#doubt > 0 && this.#size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn
   }
 
   /** Number of entries not answered yet. */
@@ -111,8 +123,9 @@ export class ReplyPlan {
     this.#batchOpen = false
     this.#skipping = false
     this.#copyIn = false
-    this.#ambiguous = false
     this.#syncsInCopy = 0
+    this.#doubt = 0
+    this.#begun = false
     this.#refs = undefined
   }
 
@@ -137,7 +150,6 @@ export class ReplyPlan {
       case COPY_END:
         if (this.#copyIn) {
           this.#copyIn = false
-          this.#syncsInCopy = 0
           return
         }
         // Without a request before it that may turn out to be a COPY, the server ignores it.
@@ -155,11 +167,6 @@ export class ReplyPlan {
       return
     }
     this.#push(kind | action, ref)
-  }
-
-  /** A Flush is sent: it asks for no reply, but leaves the batch open. */
-  flush(): void {
-    if (!this.#skipping && !this.#copyIn) this.#batchOpen = true
   }
 
   /** The server sent a message of `type`; returns TO_CLIENT, SWALLOW or DESYNC. */
@@ -181,6 +188,8 @@ export class ReplyPlan {
       case BACKEND.NoData:
         return this.#answer(DESCRIBE)
       case BACKEND.CommandComplete:
+        this.#syncsInCopy = 0
+        return this.#head() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
       case BACKEND.EmptyQueryResponse:
         return this.#head() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
       case BACKEND.PortalSuspended:
@@ -190,13 +199,20 @@ export class ReplyPlan {
       case BACKEND.CopyBothResponse:
         return this.#partOf(QUERY, EXECUTE)
       default:
-        // Runs: rows, copy data, descriptions of parameters. They belong to some request.
-        return this.#size > 0 ? this.#actionOfHead() : DESYNC
+        // Runs: rows, copy data, results of functions, descriptions of parameters.
+        return this.#head() === DESCRIBE
+          ? this.#partOf(DESCRIBE, DESCRIBE)
+          : this.#partOf(QUERY, this.#head() === FUNCTION_CALL ? FUNCTION_CALL : EXECUTE)
     }
   }
 
   #head(): number {
     return this.#size === 0 ? 0 : this.#ring[this.#first]! & KIND
+  }
+
+  /** Kind of the entry `offset` behind the head; 0 for none. */
+  #kindAt(offset: number): number {
+    return offset < this.#size ? this.#ring[(this.#first + offset) % this.#ring.length]! & KIND : 0
   }
 
   #actionOfHead(): number {
@@ -205,28 +221,32 @@ export class ReplyPlan {
 
   /** The message belongs to the head, if that is of one of these kinds, and does not complete it. */
   #partOf(a: number, b: number): number {
-    this.#passCopyEnds()
     const head = this.#head()
-    return head === a || head === b ? this.#actionOfHead() : DESYNC
+    if (head !== a && head !== b) return DESYNC
+    this.#begun = true
+    this.#doubt = 0
+    return this.#actionOfHead()
   }
 
   /** The message completes the head, which must be of this kind. */
   #answer(kind: number): number {
-    this.#passCopyEnds()
     if (this.#head() !== kind) return DESYNC
     const result = this.#actionOfHead()
     this.#shift(true)
+    this.#doubt = 0
     if (kind === EXECUTE) this.#copyIn = false
     this.#answerFakes()
     return result
   }
 
   #onReady(): number {
-    this.#passCopyEnds()
     const head = this.#head()
-    if (head !== SYNC && head !== QUERY && head !== FUNCTION_CALL) {
-      // The reply to a Sync of which we could not know whether the server would take it.
-      return this.#ambiguous && head === 0 ? TO_CLIENT : DESYNC
+    // No Query or FunctionCall is without a reply of its own before it: this is to something else.
+    if (head !== SYNC && !((head === QUERY || head === FUNCTION_CALL) && this.#begun)) {
+      if (this.#doubt === 0) return DESYNC
+      this.#doubt--
+      this.#skipping = false
+      return TO_CLIENT
     }
     const result = this.#actionOfHead()
     this.#readies--
@@ -237,10 +257,14 @@ export class ReplyPlan {
   }
 
   #onError(): number {
-    this.#passCopyEnds()
     const head = this.#head()
     if (head === 0) return DESYNC
-    this.#leaveCopyOnError()
+    // What is doubtful are Syncs with nothing to commit: they cannot fail, so this is of something behind them.
+    this.#doubt = 0
+    this.#begun = true
+    this.#copyIn = false
+    this.#doubt += this.#syncsInCopy
+    this.#syncsInCopy = 0
     if (head === SYNC || head === QUERY || head === FUNCTION_CALL) return this.#actionOfHead()
     // Extended message: the server discards all up to the next Sync.
     while (this.#size > 0 && this.#head() !== SYNC) {
@@ -256,42 +280,32 @@ export class ReplyPlan {
     return TO_CLIENT
   }
 
-  #leaveCopyOnError(): void {
-    if (!this.#copyIn) return
-    this.#copyIn = false
-    if (this.#syncsInCopy > 0) this.#ambiguous = true
-    this.#syncsInCopy = 0
-  }
-
   /**
    * COPY FROM STDIN begins: the server ignores the Syncs that lie between the request and the end of the copy (as
-   * PgBouncer had to learn in 1.22.1), so they will never be answered.
+   * PgBouncer had to learn in 1.22.1), so they will not be answered unless the copy fails before it reads them.
    */
   #onCopyIn(): number {
     const result = this.#partOf(QUERY, EXECUTE)
     if (result === DESYNC) return DESYNC
     this.#copyIn = true
-    while (this.#size > 1) {
-      const kind = this.#ring[(this.#first + 1) % this.#ring.length]! & KIND
-      if (kind === SYNC) {
-        this.#readies--
-        this.#removeSecond()
-      } else if (kind === COPY_END) {
-        this.#copyIn = false
-        this.#removeSecond()
-        break
-      } else break
+    let syncs = 0
+    while (this.#kindAt(1 + syncs) === SYNC) syncs++
+    const next = this.#kindAt(1 + syncs)
+    // Anything else in a COPY ends the session; if that does not happen, the copy failed before it read any of it.
+    if (next !== 0 && next !== COPY_END) return result
+    for (let i = 0; i < syncs; i++) this.#removeSecond()
+    this.#readies -= syncs
+    this.#syncsInCopy += syncs
+    if (next === COPY_END) {
+      this.#copyIn = false
+      this.#removeSecond()
     }
     // With the Sync gone, the batch the Execute belongs to is open again until the one that ends the copy.
     if (this.#head() === EXECUTE && this.#readies === 0) this.#batchOpen = true
     return result
   }
 
-  /** CopyDone and CopyFail whose request turned out not to be a COPY were ignored by the server. */
-  #passCopyEnds(): void {
-    while (this.#head() === COPY_END) this.#shift(true)
-  }
-
+  /** Pass what needs no answer of the server: our own, and the ends of copies that turned out not to be copies. */
   #answerFakes(): void {
     while (this.#size > 0) {
       const entry = this.#ring[this.#first]!
@@ -331,6 +345,7 @@ export class ReplyPlan {
     const entry = this.#ring[at]!
     this.#first = (at + 1) % this.#ring.length
     this.#size--
+    this.#begun = false
     let ref: unknown
     if (this.#refs) {
       ref = this.#refs[at]
