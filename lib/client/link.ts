@@ -17,7 +17,16 @@ export function applySettings(
   parameters: ClientParameters,
   done: (result: TaskResult) => void,
 ): boolean {
-  const settings = parameters.difference(server)
+  return applyAll(server, parameters, parameters.difference(server), done)
+}
+
+/** Apply `settings` on `server`, which become or are what `parameters` wants; otherwise as applySettings. */
+export function applyAll(
+  server: ServerConnection,
+  parameters: ClientParameters,
+  settings: readonly Setting[],
+  done: (result: TaskResult) => void,
+): boolean {
   if (settings.length === 0) return true
   // Until the answer is here, nobody knows what is set.
   for (const { name } of settings) server.applied.set(name, UNKNOWN)

@@ -9,7 +9,7 @@
 
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
-import type { ClientParameters } from '../session/parameters.ts'
+import type { ClientParameters, Setting } from '../session/parameters.ts'
 import { type SettingNames, settingNames } from '../session/setting-names.ts'
 import { ANY, DISCARD, LOAD, PREPARED, SETTINGS } from '../session/state-effects.ts'
 import { pinsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
@@ -85,9 +85,16 @@ export class RememberedState {
     if ((effects & LOAD) !== 0 && texts.some((each) => /^\s*load\b/i.test(each))) this.pinForGood('LOAD')
     if (names.unreadable) this.pinForGood('set_config() with a computed name')
     const all = !names.complete
-    const asked = all ? [...new Set([...names.names, ...this.#customNames(server)])] : names.names
+    // What PostgreSQL reports by itself need not be asked for.
+    const named = names.names.filter((name) => !server.reports(name))
+    const asked = all ? [...new Set([...named, ...this.#customNames(server)])] : named
     const sql = stateQuery(effects, asked, all)
-    if (sql === '') return true
+    if (sql === '') {
+      if (names.resets !== 'none') {
+        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.names)
+      }
+      return true
+    }
     Task.run(server, sql, (result) => {
       if (result.kind === 'done') {
         const state = readState(result.answer.rows())
@@ -105,6 +112,24 @@ export class RememberedState {
       done(result)
     })
     return false
+  }
+
+  /**
+   * The same in session mode, where nothing need follow the client: what a RESET took back to the server's default
+   * although the startup packet asked for something else.
+   */
+  resetSettings(server: ServerConnection): Setting[] {
+    const names = readNames(this.#texts)
+    const conditional = this.#conditional
+    this.#effects = 0
+    this.#texts = []
+    this.#conditional = false
+    const settings: Setting[] = []
+    for (const [name, value] of this.#parameters.startup) {
+      if (names.resets === 'none' || (names.resets === 'names' && !names.names.includes(name))) continue
+      if (server.reports(name) ? this.#parameters.isDefault(server, name) : !conditional) settings.push({ name, value })
+    }
+    return settings
   }
 
   #set(server: ServerConnection, name: string, value: string): void {
@@ -126,8 +151,10 @@ export class RememberedState {
     }
     if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#pins.has(PREPARED)
     if ((effects & SETTINGS) !== 0) {
-      if (names.resets) this.#parameters.restoreStartup(server)
-      this.#takeSettings(server, asked, all, names.resets, state.settings)
+      if (names.resets !== 'none') {
+        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.names)
+      }
+      this.#takeSettings(server, asked, all, names.resets !== 'none', state.settings)
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.
     if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.dirty = true
@@ -168,20 +195,20 @@ export class RememberedState {
  */
 const KNOWN = new BoundedMap<[string, string][]>(1000)
 
-const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: false }
+const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none' }
 
 function readNames(texts: readonly string[]): SettingNames {
-  if (texts.length > TEXT_LIMIT) return { names: [], complete: false, unreadable: false, resets: true }
+  if (texts.length > TEXT_LIMIT) return { names: [], complete: false, unreadable: false, resets: 'all' }
   const names = new Set<string>()
   let complete = true
   let unreadable = false
-  let resets = false
+  let resets: SettingNames['resets'] = 'none'
   for (const text of texts) {
     const found = settingNames(text)
     for (const name of found.names) names.add(name)
     complete &&= found.complete
     unreadable ||= found.unreadable
-    resets ||= found.resets
+    if (found.resets !== 'none') resets = resets === 'none' && texts.length === 1 ? found.resets : 'all'
   }
   return { names: [...names], complete, unreadable, resets }
 }

@@ -17,13 +17,13 @@ import { errorResponse } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
-import { ClientParameters } from '../session/parameters.ts'
+import { ClientParameters, type Setting } from '../session/parameters.ts'
 import { now } from '../util/clock.ts'
 import type { LogFields } from '../util/logger.ts'
 import { type EndReason, endingOf } from './ending.ts'
 import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
-import { applySettings } from './link.ts'
+import { applyAll, applySettings } from './link.ts'
 import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
@@ -296,20 +296,32 @@ export class ClientSession implements WireHandler, Waiter {
       this.endWith('admin_shutdown')
       return
     }
-    if (this.mode === 'session' || this.#upstream.midMessage) return
+    if (this.#upstream.midMessage) return
     const { remembered } = this
-    if (remembered.suspected || lease.server.touched) {
+    const { server } = lease
+    if (this.mode === 'session') {
+      if (remembered.suspected) this.#keep(lease, remembered.resetSettings(server))
+      return
+    }
+    if (remembered.suspected || server.touched) {
       const before = remembered.pinned
-      if (!remembered.resolve(lease.server, (result) => this.#resolved(result, before))) {
+      if (!remembered.resolve(server, (result) => this.#resolved(result, before))) {
         this.setState('asking')
         return
       }
+      if (remembered.pinned !== '') this.#keep(lease, this.parameters.difference(server))
     }
     if (remembered.pinned !== '') return
     this.lease = undefined
     this.setState('idle')
     lease.release('done')
     this.#regulate()
+  }
+
+  /** The server stays; but what a RESET took away from it that the startup packet asked for comes back. */
+  #keep(lease: Lease, settings: readonly Setting[]): void {
+    if (applyAll(lease.server, this.parameters, settings, (result) => this.#linked(result))) return
+    this.setState('linking')
   }
 
   /** The server has told what the last transaction left in its session. */
@@ -324,7 +336,8 @@ export class ClientSession implements WireHandler, Waiter {
     lease.server.lend(this, 'active')
     for (const notification of result.answer.notifications()) this.onServerBytes(notification)
     if (this.pinned !== '' && this.pinned !== before) this.#logPin()
-    this.#maybeRelease(lease)
+    if (this.pinned !== '') this.#keep(lease, this.parameters.difference(lease.server))
+    else this.#maybeRelease(lease)
     this.pump()
   }
 

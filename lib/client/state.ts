@@ -28,7 +28,7 @@ const EDGES: Record<ClientState, readonly ClientState[]> = {
   idle: ['waiting', 'linking', 'active', 'closed'],
   waiting: ['idle', 'linking', 'active', 'closed'],
   linking: ['active', 'closed'],
-  active: ['idle', 'asking', 'closed'],
+  active: ['idle', 'asking', 'linking', 'closed'],
   asking: ['idle', 'active', 'closed'],
   closed: [],
 }

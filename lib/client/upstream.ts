@@ -7,10 +7,23 @@
  */
 
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
-import { FRONTEND, frontendName } from '../protocol/types.ts'
+import { query } from '../protocol/build.ts'
+import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { BIND, CLOSE, COPY_END, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY, SYNC } from '../session/reply-plan.ts'
-import { ANY, effectsOf } from '../session/state-effects.ts'
+import {
+  BIND,
+  CLOSE,
+  COPY_END,
+  DESCRIBE,
+  EXECUTE,
+  FUNCTION_CALL,
+  PARSE,
+  QUERY,
+  SKIP,
+  SYNC,
+} from '../session/reply-plan.ts'
+import { RESETTING } from '../session/setting-names.ts'
+import { ANY, effectsOf, NEXTVAL, SEQUENCE, SETTINGS } from '../session/state-effects.ts'
 import { ClientStatements, textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import { PreparedStatements } from './prepared.ts'
@@ -129,12 +142,16 @@ export class Upstream {
         // A simple query does away with the unnamed statement (protocol chapter "Simple Query").
         this.#unnamed.forget()
         server.unnamedOwner = undefined
+        if (this.#pooled()) this.#onQuery(server, batch, i)
+        else this.#noteReset(batch.bodyOf(i))
         plan.expect(QUERY)
-        if (this.#pooled()) this.#onQuery(batch, i)
         return
       case FRONTEND.Parse:
         if (this.#pooled()) this.#onParse(server, batch, i)
-        else plan.expect(PARSE)
+        else {
+          this.#noteReset(batch.bodyOf(i))
+          plan.expect(PARSE)
+        }
         return
       case FRONTEND.Bind:
         if (this.#pooled()) this.#onBind(server, batch, i)
@@ -173,20 +190,51 @@ export class Upstream {
     }
   }
 
-  #onQuery(batch: Batch, i: number): void {
+  #onQuery(server: ServerConnection, batch: Batch, i: number): void {
     const text = batch.bodyOf(i)
     this.barrier = deallocates(text)
     // A text too long to be looked at may do anything.
-    if ((batch.flags(i) & LAST) === 0) this.#note(ANY, '')
+    if ((batch.flags(i) & LAST) === 0) this.#note(server, ANY, '')
     else {
       const sql = text.toString('latin1', 0, text.length - 1)
-      this.#note(effectsOf(sql), sql)
+      this.#note(server, effectsOf(sql), sql)
     }
   }
 
   /** What is sent may leave state behind: it is looked at when the transaction is over. */
-  #note(effects: number, text: string): void {
-    if (effects !== 0) this.#session.remembered.note(effects, text)
+  #note(server: ServerConnection, effects: number, text: string): void {
+    if (effects === 0) return
+    if ((effects & (SEQUENCE | NEXTVAL)) !== 0) this.#onSequence(server, effects)
+    const rest = effects & ~(SEQUENCE | NEXTVAL)
+    if (rest !== 0) this.#session.remembered.note(rest, text)
+  }
+
+  /**
+   * currval() and lastval() speak of this session's nextval(): a client that uses them stays with its server from then
+   * on, and from the first one on no server of the pool is handed over with values of somebody else's.
+   */
+  #onSequence(server: ServerConnection, effects: number): void {
+    const session = this.#session
+    const pool = session.pool!
+    if ((effects & SEQUENCE) !== 0) {
+      const { plan } = server
+      const foreign = !pool.readsSequences && server.sequenceOwner !== session.id
+      pool.readsSequences = true
+      // Inside a transaction the values may be its own; nobody but this first reader can find others there.
+      if (foreign && plan.settled && server.txStatus === TX_IDLE) {
+        plan.expect(QUERY, SKIP)
+        this.#send(server, query('DISCARD SEQUENCES'))
+      }
+    }
+    if (pool.readsSequences) session.pin('sequence values')
+  }
+
+  /** In session mode only what takes parameters back to their defaults matters: those are the client's own. */
+  #noteReset(body: Buffer): void {
+    if (this.#session.parameters.startup.size === 0) return
+    const text = body.toString('latin1')
+    if (RESETTING.test(text))
+      this.#session.remembered.note(SETTINGS, textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body))
   }
 
   #onParse(server: ServerConnection, batch: Batch, i: number): void {
@@ -215,11 +263,11 @@ export class Upstream {
     const entry = this.#map().onBind(server, batch.bytesOf(i))
     if (entry !== undefined) {
       this.#adopt()
-      if (entry.effects !== 0) this.#note(entry.effects, textOf(entry.body))
+      if (entry.effects !== 0) this.#note(server, entry.effects, textOf(entry.body))
       return
     }
     this.#prefix = this.#unnamed.onBind(server, batch.bodyOf(i))
-    if (this.#unnamed.effects !== 0) this.#note(this.#unnamed.effects, this.#unnamed.text)
+    if (this.#unnamed.effects !== 0) this.#note(server, this.#unnamed.effects, this.#unnamed.text)
     server.plan.expect(BIND)
   }
 

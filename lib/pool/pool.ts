@@ -14,6 +14,7 @@ import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
+import { DISCARD_SEQUENCES } from '../session/reset.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
@@ -44,6 +45,8 @@ export class Pool implements ServerOwner {
   clients = 0
   /** What its connections log in to PostgreSQL with: of the client that logged in last. */
   credentials: Credentials = { kind: 'none' }
+  /** A client has used currval() or lastval(): servers are handed over without the sequence values of the one before. */
+  readsSequences = false
   /** Startup parameters (`name=value`) PostgreSQL has accepted here, and how it spells their values. */
   readonly accepted = new BoundedMap<string>(1000)
   /** The reported parameters of its newest server: what a client is told at login. Undefined before the first. */
@@ -246,6 +249,10 @@ export class Pool implements ServerOwner {
       this.#reset(server, smallestReset(server))
       return false
     }
+    if (this.readsSequences && server.sequenceOwner !== 0 && server.sequenceOwner !== waiter.id) {
+      this.#reset(server, DISCARD_SEQUENCES)
+      return false
+    }
     const { checkQuery, checkDelayMs } = this.settings
     if (checkQuery !== undefined && server.state === 'idle' && now() - server.usedAt >= checkDelayMs) {
       checkServer(server, checkQuery, this.#ports.log, () => this.#offer(server))
@@ -257,6 +264,7 @@ export class Pool implements ServerOwner {
   #lend(server: ServerConnection, waiter: Waiter, at: number): Lease {
     server.lend(waiter, 'active')
     server.lastUser = waiter.id
+    server.sequenceOwner = server.sequenceOwner === 0 || server.sequenceOwner === waiter.id ? waiter.id : -1
     server.parametersChanged = false
     server.touched = false
     this.counters.leases++

@@ -3,7 +3,7 @@
 import type { ServerConnection } from '../server/connection.ts'
 import { Task } from '../server/task.ts'
 import { UNKNOWN } from '../session/parameters.ts'
-import { DISCARD_ALL, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
+import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
 import type { Logger } from '../util/logger.ts'
 
 /** The smallest reset that makes `server` clean for anybody. */
@@ -19,7 +19,15 @@ export function resetServer(server: ServerConnection, sql: string, done: () => v
       server.close(`reset failed: ${result.kind === 'error' ? result.error.message : 'transaction left open'}`)
       return
     }
-    if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) server.applied.clear()
+    if (sql === DISCARD_SEQUENCES) {
+      server.sequenceOwner = 0
+      done()
+      return
+    }
+    if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) {
+      server.applied.clear()
+      server.sequenceOwner = 0
+    }
     // What a reset of the operator's own leaves set is not known.
     else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
     if (isDiscardAll(sql)) {

@@ -79,6 +79,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   dirty = false
   /** A command tag of this lease says that the session was changed. */
   touched = false
+  /** Whose sequence values (currval, lastval) it has: one client's, nobody's (0), or of several (-1). */
+  sequenceOwner = 0
   /** Who used it last, 0 for nobody: that one may come back without a reset. */
   lastUser = 0
   /** SQL-level PREPARE was used: names of a client are in the server's list of statements. */

@@ -91,7 +91,10 @@ export class Downstream implements PlanObserver {
         to = -1
         this.sendFakes()
         if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
-        if (type === BACKEND.ReadyForQuery) server.consumer?.onServerReady(server.txStatus)
+        // The answer to a request of our own in between is nobody's to know.
+        if (type === BACKEND.ReadyForQuery && this.#disposition === TO_CLIENT) {
+          server.consumer?.onServerReady(server.txStatus)
+        }
         if (server.state === 'closed') {
           batch.release()
           return
@@ -125,8 +128,7 @@ export class Downstream implements PlanObserver {
       case BACKEND.NegotiateProtocolVersion:
         return DESYNC
       case BACKEND.CommandComplete:
-        this.#lookAtTag(batch.bodyOf(i))
-        return server.plan.onMessage(type)
+        return this.#lookAtTag(server.consumer ? server.plan.onMessage(type) : DESYNC, batch.bodyOf(i))
       default:
         return server.consumer ? server.plan.onMessage(type) : DESYNC
     }
@@ -165,13 +167,14 @@ export class Downstream implements PlanObserver {
     return TO_CLIENT
   }
 
-  #lookAtTag(body: Buffer): void {
+  #lookAtTag(disposition: number, body: Buffer): number {
+    if (disposition !== TO_CLIENT) return disposition
     const server = this.#server
     // `INSERT 0 1`, `CREATE TABLE`: the first word decides.
     let end = 0
     while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
     const word = body.toString('latin1', 0, end)
-    if (!SESSION_TAGS.has(word)) return
+    if (!SESSION_TAGS.has(word)) return disposition
     if (server.state === 'active') server.touched = true
     if (word === 'PREPARE') server.sqlPrepared = true
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
@@ -184,6 +187,7 @@ export class Downstream implements PlanObserver {
       server.statements.clear()
       server.consumer?.onServerDeallocated?.()
     }
+    return disposition
   }
 
   /** Hand over the replies of our own whose turn has come. */

@@ -85,6 +85,14 @@ export class ClientParameters {
     this.#startup.set(name.toLowerCase(), value)
   }
 
+  /** True where `server` reports `name` (in lower case) with the value a new session has. */
+  isDefault(server: ServerParameters, name: string): boolean {
+    for (const [reported, value] of server.parameters) {
+      if (reported.toLowerCase() === name) return server.baseline.get(reported) === value
+    }
+    return false
+  }
+
   /** What the startup packet asked for, by lower-case name. */
   get startup(): ReadonlyMap<string, string> {
     return this.#startup
@@ -103,11 +111,18 @@ export class ClientParameters {
     return this.#wanted.keys()
   }
 
-  /** After a reset: what the server took back to its own default is, for this client, what it asked for at startup. */
-  restoreStartup(server: ServerParameters): void {
+  /**
+   * After a reset of `names` (undefined: of all): what the server took back to its own default is, for this client, what
+   * it asked for at startup.
+   */
+  restoreStartup(server: ServerParameters, names: readonly string[] | undefined): void {
     for (const [name, value] of server.parameters) {
-      const startup = this.#startup.get(name.toLowerCase())
-      if (startup !== undefined && server.baseline.get(name) === value) this.#wanted.set(name.toLowerCase(), startup)
+      const key = name.toLowerCase()
+      if (names !== undefined && !names.includes(key)) continue
+      if (server.baseline.get(name) !== value) continue
+      const startup = this.#startup.get(key)
+      if (startup === undefined) this.#wanted.delete(key)
+      else this.#wanted.set(key, startup)
     }
     this.#fingerprint = undefined
   }

@@ -18,6 +18,9 @@ export const KEEP_STATEMENTS = [
   'DISCARD TEMP',
 ].join('; ')
 
+/** For a server that holds nothing else of its last client. */
+export const DISCARD_SEQUENCES = 'DISCARD SEQUENCES'
+
 /** True where `sql` is DISCARD ALL and nothing else: what it leaves behind is known. */
 export function isDiscardAll(sql: string): boolean {
   return /^\s*DISCARD\s+ALL\s*;?\s*$/i.test(sql)

@@ -12,12 +12,12 @@ export interface SettingNames {
   complete: boolean
   /** It sets a parameter whose name cannot be read: set_config() with a computed name. */
   unreadable: boolean
-  /** It takes parameters back to what they were at login: RESET, DISCARD ALL. */
-  resets: boolean
+  /** It takes parameters back to what they were at login: those of `names`, or all of them. */
+  resets: 'none' | 'names' | 'all'
 }
 
-const NOTHING: SettingNames = { names: [], complete: true, unreadable: false, resets: false }
-const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false, resets: false }
+const NOTHING: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none' }
+const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false, resets: 'none' }
 
 const COMMENTS = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/
 const PLAIN_SET = /^(?:set\s+(?:session\s+)?|reset\s+)("?[a-z_][\w$.]*"?)(?:\s*(?:=|\bto\b)|\s*;?\s*$)/i
@@ -25,15 +25,21 @@ const PLAIN_SET = /^(?:set\s+(?:session\s+)?|reset\s+)("?[a-z_][\w$.]*"?)(?:\s*(
 const SPECIAL: readonly (readonly [RegExp, SettingNames])[] = [
   [/^(?:set|reset)\s+local\b|^set\s+(?:transaction|constraints)\b/i, NOTHING],
   // Reported by PostgreSQL itself when they change.
-  [/^(?:set|reset)\s+(?:session\s+)?(?:time\s+zone|names)\b/i, NOTHING],
+  [/^reset\s+time\s+zone\b|^set\s+(?:session\s+)?time\s+zone\s+(?:default|local)\b/i, reset('timezone')],
+  [/^set\s+(?:session\s+)?(?:time\s+zone|names)\b/i, NOTHING],
+  [/^reset\s+role\b|^set\s+(?:session\s+)?role\s+(?:none|default)\b/i, reset('role')],
+  [/^reset\s+session\s+authorization\b/i, reset('session_authorization', 'role')],
   [/^set\s+(?:session\s+)?role\b/i, only('role')],
   [/^(?:set|reset)\s+(?:session\s+)?session\s+authorization\b/i, only('session_authorization', 'role')],
   [/^set\s+(?:session\s+)?schema\b/i, only('search_path')],
   [/^set\s+(?:session\s+)?xml\s+option\b/i, only('xmloption')],
-  [/^reset\s+all\s*;?\s*$|^discard\s+all\s*;?\s*$/i, { ...EVERYTHING, resets: true }],
+  [/^reset\s+all\s*;?\s*$|^discard\s+all\s*;?\s*$/i, { ...EVERYTHING, resets: 'all' }],
 ]
 const CUSTOM_SET = /\b(?:set|reset)\s+(?:session\s+)?"?([a-z_][\w$]*\.[\w$.]+)/gi
 const SET_CONFIG = /\bset_config\s*\(\s*(?:'([^']+)'\s*(?:::\s*text\s*)?,|)/gi
+
+/** Words without which a text takes nothing back to its default. */
+export const RESETTING = /\b(?:reset|discard|default)\b/i
 
 /** What `text` says. */
 export function settingNames(text: string): SettingNames {
@@ -42,10 +48,8 @@ export function settingNames(text: string): SettingNames {
     for (const [pattern, answer] of SPECIAL) if (pattern.test(sql)) return answer
     const name = PLAIN_SET.exec(sql)?.[1]
     if (name !== undefined && !/^(?:session|all)$/i.test(name)) {
-      return {
-        ...only(name.replaceAll('"', '').toLowerCase()),
-        resets: /^reset/i.test(sql) || /\bdefault\b/i.test(sql),
-      }
+      const key = name.replaceAll('"', '').toLowerCase()
+      return /^reset\b/i.test(sql) || /\bdefault\s*;?\s*$/i.test(sql) ? reset(key) : only(key)
     }
   }
   return search(sql)
@@ -65,10 +69,14 @@ function search(sql: string): SettingNames {
     names: [...new Set(names)],
     complete: onlyCalls && !unreadable,
     unreadable,
-    resets: /\b(?:reset|discard)\b/i.test(sql),
+    resets: RESETTING.test(sql) ? 'all' : 'none',
   }
 }
 
 function only(...names: string[]): SettingNames {
-  return { names, complete: true, unreadable: false, resets: false }
+  return { names, complete: true, unreadable: false, resets: 'none' }
+}
+
+function reset(...names: string[]): SettingNames {
+  return { names, complete: true, unreadable: false, resets: 'names' }
 }

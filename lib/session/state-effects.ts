@@ -20,6 +20,8 @@ export const PREPARED = 32
 export const LOAD = 64
 /** It reads what a sequence gave this session: currval(), lastval(). */
 export const SEQUENCE = 128
+/** It takes values from a sequence: nextval(). */
+export const NEXTVAL = 512
 /** DISCARD: several of the above at once. */
 export const DISCARD = 256
 /** Everything: code whose effects its text does not show. */
@@ -53,6 +55,7 @@ const WORDS: Record<string, number> = {
   load: LOAD,
   currval: SEQUENCE,
   lastval: SEQUENCE,
+  nextval: NEXTVAL,
 }
 
 const SUSPECT = new RegExp(`\\b(?:${Object.keys(WORDS).join('|')})\\b`, 'gi')
