@@ -54,6 +54,8 @@ export class Pool implements ServerOwner {
     held: new List('held'),
   }
   readonly #opening: Opening
+  /** Servers being reset or checked: they come free in a moment. */
+  #preparing = 0
   #closing = false
   /** Logins that wait for the first server. */
   #welcomeWaiters: { resolve(parameters: ReadonlyMap<string, string>): void; reject(error: LoginError): void }[] = []
@@ -121,7 +123,10 @@ export class Pool implements ServerOwner {
     this.waiters.push(waiter)
     const refused = this.#refusal()
     if (refused) this.#refuse(waiter, refused)
-    else this.#grow()
+    else {
+      this.#serve()
+      this.#grow()
+    }
     return undefined
   }
 
@@ -135,11 +140,14 @@ export class Pool implements ServerOwner {
     this.counters.transactionTime += now() - since
     server.consumer = null
     if (outcome === 'broken') {
-      server.close(reason || 'broken')
+      server.cut(reason || 'broken')
       return
     }
-    if (outcome === 'abandoned' && !(server.settled && server.cancels === 0)) {
-      server.dirty = true
+    // What is abandoned is made an end of; and no reset of a session may be hit by a cancel request that is under way.
+    if (
+      outcome === 'abandoned' ? !(server.settled && server.cancels === 0) : mode === 'session' && server.cancels > 0
+    ) {
+      if (outcome === 'abandoned') server.dirty = true
       new Drain(
         server,
         (target) => void this.#ports.cancel(target),
@@ -182,6 +190,7 @@ export class Pool implements ServerOwner {
     this.#sweepIdle(at)
     this.#warm()
     this.#grow()
+    this.#serve()
   }
 
   /** Close what is idle and let the rest go as it comes back; nobody is served any more. */
@@ -211,6 +220,7 @@ export class Pool implements ServerOwner {
 
   onServerGone(): void {
     this.#grow()
+    this.#serve()
   }
 
   onServerFree(server: ServerConnection): void {
@@ -218,6 +228,16 @@ export class Pool implements ServerOwner {
   }
 
   // ---- lending ----
+
+  /** Lend idle servers to those who wait, or make as many of them ready as there are clients waiting. */
+  #serve(): void {
+    const { idle } = this.#lists
+    while (!this.#closing && idle.size > 0 && this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size) {
+      const waiter = this.waiters.first!
+      const server = this.#pick(waiter)
+      if (server) this.#serveWaiter(server, waiter)
+    }
+  }
 
   /** A server `waiter` can have now, or undefined; starts what makes one ready. */
   #pick(waiter: Waiter): ServerConnection | undefined {
@@ -245,7 +265,8 @@ export class Pool implements ServerOwner {
     }
     const { checkQuery, checkDelayMs } = this.settings
     if (checkQuery !== undefined && server.state === 'idle' && now() - server.usedAt >= checkDelayMs) {
-      checkServer(server, checkQuery, this.#ports.log, () => this.#offer(server))
+      this.#preparing++
+      checkServer(server, checkQuery, this.#ports.log, (well) => this.#prepared(server, well))
       return false
     }
     return true
@@ -292,7 +313,10 @@ export class Pool implements ServerOwner {
       server.setState('idle')
       return
     }
-    if (!this.#ready(server, waiter)) return
+    if (this.#ready(server, waiter)) this.#serveWaiter(server, waiter)
+  }
+
+  #serveWaiter(server: ServerConnection, waiter: Waiter): void {
     this.waiters.remove(waiter)
     const at = now()
     this.counters.waitTime += at - waiter.waitingSince
@@ -300,7 +324,14 @@ export class Pool implements ServerOwner {
   }
 
   #reset(server: ServerConnection, sql: string): void {
-    resetServer(server, sql, () => this.#offer(server))
+    this.#preparing++
+    resetServer(server, sql, (clean) => this.#prepared(server, clean))
+  }
+
+  #prepared(server: ServerConnection, well: boolean): void {
+    this.#preparing--
+    if (well) this.#offer(server)
+    else this.onServerGone()
   }
 
   // ---- opening ----
@@ -310,8 +341,7 @@ export class Pool implements ServerOwner {
     if (this.#closing || !this.#opening.possible) return
     const waiting = this.waiters.size + this.#welcomeWaiters.length
     if (waiting === 0) return
-    // What is being reset or checked will come free in a moment.
-    if (this.waiters.size > 0 && this.#lists.busy.size >= waiting) return
+    if (this.waiters.size > 0 && this.#preparing >= waiting) return
     if (this.connected < this.#limit()) this.#opening.begin()
   }
 

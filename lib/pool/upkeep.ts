@@ -11,12 +11,13 @@ export function smallestReset(server: ServerConnection): string {
   return server.sqlPrepared ? DISCARD_ALL : KEEP_STATEMENTS
 }
 
-/** Run the reset `sql`; `done` is called when the server is clean. A server that cannot be reset is closed. */
-export function resetServer(server: ServerConnection, sql: string, done: () => void): void {
+/** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
+export function resetServer(server: ServerConnection, sql: string, done: (clean: boolean) => void): void {
   Task.run(server, sql, (result) => {
-    if (result.kind === 'closed') return
-    if (result.kind === 'error' || !server.settled) {
-      server.close(`reset failed: ${result.kind === 'error' ? result.error.message : 'transaction left open'}`)
+    if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
+    else if (result.kind === 'done' && !server.settled) server.close('reset failed: transaction left open')
+    if (result.kind !== 'done' || server.state === 'closed') {
+      done(false)
       return
     }
     if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) server.applied.clear()
@@ -28,16 +29,16 @@ export function resetServer(server: ServerConnection, sql: string, done: () => v
     }
     server.dirty = false
     server.lastUser = 0
-    done()
+    done(true)
   })
 }
 
-/** Run the liveness check `sql`; `done` is called when the server is well. One that is not is closed. */
-export function checkServer(server: ServerConnection, sql: string, log: Logger, done: () => void): void {
+/** Run the liveness check `sql`; `done` is told whether the server is well. One that is not is closed. */
+export function checkServer(server: ServerConnection, sql: string, log: Logger, done: (well: boolean) => void): void {
   Task.run(server, sql, (result) => {
     if (result.kind === 'closed') {
       log.info('idle server connection was dead', { server: server.id, address: server.identity.address })
     } else if (result.kind === 'error') server.close(`server_check_query failed: ${result.error.message}`)
-    else done()
+    done(result.kind === 'done')
   })
 }

@@ -18,6 +18,7 @@ export type TaskResult =
 /** Runs one simple query on a server. */
 export class Task implements Consumer {
   readonly #done: (result: TaskResult) => void
+  #over = false
   #error: { error: ErrorSummary; body: Buffer } | undefined
 
   private constructor(done: (result: TaskResult) => void) {
@@ -44,7 +45,7 @@ export class Task implements Consumer {
   }
 
   onServerReady(): void {
-    this.#done(this.#error ? { kind: 'error', ...this.#error } : { kind: 'done' })
+    this.#end(this.#error ? { kind: 'error', ...this.#error } : { kind: 'done' })
   }
 
   onServerFull(): void {}
@@ -52,6 +53,13 @@ export class Task implements Consumer {
   onServerDrain(): void {}
 
   onServerClosed(end: ServerEnd): void {
-    this.#done({ kind: 'closed', end })
+    this.#end({ kind: 'closed', end })
+  }
+
+  #end(result: TaskResult): void {
+    // Whoever is told of an error may close the connection, of which we are still the consumer.
+    if (this.#over) return
+    this.#over = true
+    this.#done(result)
   }
 }
