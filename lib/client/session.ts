@@ -141,6 +141,9 @@ export class ClientSession implements WireHandler, Waiter {
   /** Take the rest of the first batch; false where it must wait. */
   #handle(batch: Batch): boolean {
     while (batch.cursor < batch.count) {
+      // Who does not read what it is answered gets no more answers: there is nobody else to stop, as long as it holds
+      // no server.
+      if (this.wire.full && (this.#state === 'idle' || this.#refused.pending)) return false
       if (this.#refused.pending) {
         this.#refused.discard(batch)
         continue
@@ -154,8 +157,8 @@ export class ClientSession implements WireHandler, Waiter {
           if (!takeWithoutServer(this, batch) && !this.#acquire()) return false
           break
         case 'active':
-          if (this.#upstream.barrier) return false
-          this.#upstream.forward(batch)
+          if (!this.#upstream.forward(batch)) return false
+          this.#forwarded()
           break
         case 'closed':
           return true
@@ -168,6 +171,15 @@ export class ClientSession implements WireHandler, Waiter {
       this.endWith('protocol_violation', { args: { what: batch.violation } })
     }
     return true
+  }
+
+  /** What was sent may be nothing the server answers: the rest of a COPY that failed, a Flush. */
+  #forwarded(): void {
+    const { lease } = this
+    if (this.#state !== 'active' || !this.running || !lease?.server.plan.settled) return
+    this.running = false
+    this.since = now()
+    if (lease.server.settled) this.#maybeRelease(lease)
   }
 
   /** Pause or resume the client's socket. */
@@ -251,6 +263,13 @@ export class ClientSession implements WireHandler, Waiter {
     this.wire.write(bytes)
   }
 
+  onServerError(): void {
+    if (!this.#upstream.barrier || !this.lease!.server.plan.skipping) return
+    // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
+    this.#upstream.barrier = false
+    this.pump()
+  }
+
   onServerDeallocated(): void {
     this.#upstream.forgetNames()
   }
@@ -318,6 +337,7 @@ export class ClientSession implements WireHandler, Waiter {
   onDrain(): void {
     this.stalledSince = 0
     this.lease?.server.wire.resume()
+    this.pump()
   }
 
   onEnd(error: Error | undefined): void {
