@@ -3,77 +3,37 @@
  *
  * Comes in: batches of the client's wire, replies of the leased server. Goes out: requests to the server by
  * upstream.ts, bytes to the client. What must hold: input is handled in order and never before its time (until then it
- * stays in the inbox); a lease ends in one of two places only, `#maybeRelease` and `end`.
+ * stays in the inbox); a lease ends in one of two places only, `release` and `end`.
  */
 
 import { type ErrorFields, errorFields } from '../errors.ts'
 import type { Wire, WireHandler } from '../net/wire.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
-import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { Batch } from '../protocol/batch.ts'
 import { errorResponse } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
-import { ClientParameters, type Setting } from '../session/parameters.ts'
 import { now } from '../util/clock.ts'
-import type { LogFields } from '../util/logger.ts'
+import { ClientRecord } from './client-record.ts'
 import { type EndReason, endingOf } from './ending.ts'
 import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
-import { applyAll, applySettings } from './link.ts'
+import { applySettings } from './link.ts'
 import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RefusedRequest } from './refused-request.ts'
-import { RememberedState } from './remembered-state.ts'
-import { type ClientState, checkEdge } from './state.ts'
+import { mayRelease } from './release.ts'
 import { timeoutOf } from './timeouts.ts'
 import { Upstream } from './upstream.ts'
 import { takeWithoutServer } from './without-server.ts'
 
-let nextId = 1
-
 /** The session of one client. */
-export class ClientSession implements WireHandler, Waiter {
-  // Place in a pool's queue.
-  list: { readonly name: string } | null = null
-  prev: Waiter | null = null
-  next: Waiter | null = null
-  waitingSince = 0
-  lastServer = 0
-
-  readonly id = nextId++
-  readonly origin: ClientOrigin
-  readonly ports: ClientPorts
+export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   readonly wire: Wire
-  readonly parameters = new ClientParameters()
-  readonly connectedAt = now()
-  user = ''
-  database = ''
-  applicationName = ''
-  pool: Pool | undefined
-  /** The pool's mode when it logged in: a reload does not change the rules under a session. */
-  mode: PoolMode = 'session'
-  lease: Lease | undefined
-  /** Own cancel key. */
-  pid = 0
-  secret: Buffer | undefined
-  /** When it began what it does now (ms of the clock): waiting for input, running a request. */
-  since = this.connectedAt
-  /** When its transaction began; 0 outside of one. */
-  transactionSince = 0
-  /** A request is running: something was sent that has not been answered. */
-  running = false
-  /** When it stopped reading its results; 0 while it reads. */
-  stalledSince = 0
-  /** Shut down: end at the next moment no transaction is open. */
-  closing = false
-  /** What it left in the session of its server. */
-  readonly remembered = new RememberedState(this.parameters)
-  #state: ClientState = 'startup'
   readonly #login: Login
   readonly #upstream: Upstream
   readonly #inbox = new Inbox()
@@ -82,22 +42,10 @@ export class ClientSession implements WireHandler, Waiter {
 
   /** @param makeWire gives the wire with this session as its handler */
   constructor(makeWire: (handler: WireHandler) => Wire, origin: ClientOrigin, ports: ClientPorts) {
-    this.origin = origin
-    this.ports = ports
+    super(origin, ports)
     this.#login = new Login(this)
     this.#upstream = new Upstream(this)
     this.wire = makeWire(this)
-  }
-
-  get state(): ClientState {
-    return this.#state
-  }
-
-  /** Change the state (R1). Throws on an edge that does not exist. */
-  setState(next: ClientState): void {
-    if (next === this.#state) return
-    checkEdge(this.id, this.#state, next)
-    this.#state = next
   }
 
   /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */
@@ -116,7 +64,7 @@ export class ClientSession implements WireHandler, Waiter {
   // ---- input ----
 
   onBatch(batch: Batch): void {
-    if (this.#state === 'closed') {
+    if (this.state === 'closed') {
       batch.release()
       return
     }
@@ -142,11 +90,14 @@ export class ClientSession implements WireHandler, Waiter {
   /** Take the rest of the first batch; false where it must wait. */
   #handle(batch: Batch): boolean {
     while (batch.cursor < batch.count) {
+      // Who does not read what it is answered gets no more answers: there is nobody else to stop, as long as it holds
+      // no server.
+      if (this.wire.full && (this.state === 'idle' || this.#refused.pending)) return false
       if (this.#refused.pending) {
         this.#refused.discard(batch)
         continue
       }
-      switch (this.#state) {
+      switch (this.state) {
         case 'startup':
         case 'login':
           if (!this.#login.onSegment(batch)) return false
@@ -155,8 +106,8 @@ export class ClientSession implements WireHandler, Waiter {
           if (!takeWithoutServer(this, batch) && !this.#acquire()) return false
           break
         case 'active':
-          if (this.#upstream.barrier) return false
-          this.#upstream.forward(batch)
+          if (!this.#upstream.forward(batch)) return false
+          this.#forwarded()
           break
         case 'closed':
           return true
@@ -166,15 +117,24 @@ export class ClientSession implements WireHandler, Waiter {
           return false
       }
     }
-    if (batch.violation !== undefined && this.#state !== 'closed') {
+    if (batch.violation !== undefined && this.state !== 'closed') {
       this.endWith('protocol_violation', { args: { what: batch.violation } })
     }
     return true
   }
 
+  /** What was sent may be nothing the server answers: the rest of a COPY that failed, a Flush. */
+  #forwarded(): void {
+    const { lease } = this
+    if (this.state !== 'active' || !this.running || !lease?.server.plan.settled) return
+    this.running = false
+    this.since = now()
+    if (lease.server.settled) this.#maybeRelease(lease)
+  }
+
   /** Pause or resume the client's socket. */
   #regulate(): void {
-    if (this.#state === 'closed') return
+    if (this.state === 'closed') return
     const serverFull = this.lease?.server.wire.full ?? false
     if (serverFull || this.#inbox.full) this.wire.pause()
     else this.wire.resume()
@@ -187,10 +147,10 @@ export class ClientSession implements WireHandler, Waiter {
     const lease = this.pool!.acquire(this)
     if (lease !== undefined) {
       this.#link(lease)
-      return this.#state === 'active'
+      return this.state === 'active'
     }
     // Refused at once: the request is being thrown away.
-    if (this.#state === 'closed' || this.#refused.pending) return true
+    if (this.state === 'closed' || this.#refused.pending) return true
     this.setState('waiting')
     this.since = now()
     return false
@@ -206,13 +166,14 @@ export class ClientSession implements WireHandler, Waiter {
     this.lease = lease
     const { server } = lease
     this.lastServer = server.id
-    if (applySettings(server, this.parameters, (result) => this.#linked(result))) this.#activate()
+    if (applySettings(server, this.parameters, (result) => this.linked(result))) this.#activate()
     else this.setState('linking')
   }
 
-  #linked(result: TaskResult): void {
+  /** The server has answered to the client's settings. */
+  linked(result: TaskResult): void {
     // The client may have left meanwhile.
-    if (this.#state !== 'linking') return
+    if (this.state !== 'linking') return
     switch (result.kind) {
       case 'done':
         this.lease!.server.lend(this, 'active')
@@ -235,7 +196,7 @@ export class ClientSession implements WireHandler, Waiter {
   }
 
   onLeaseRefused(fields: ErrorFields): void {
-    if (this.#state === 'waiting') this.setState('idle')
+    if (this.state === 'waiting') this.setState('idle')
     this.#refuse(fields)
     this.pump()
   }
@@ -255,6 +216,10 @@ export class ClientSession implements WireHandler, Waiter {
 
   onServerError(): void {
     this.remembered.failed()
+    if (!this.#upstream.barrier || !this.lease!.server.plan.skipping) return
+    // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
+    this.#upstream.barrier = false
+    this.pump()
   }
 
   onServerDeallocated(): void {
@@ -292,53 +257,16 @@ export class ClientSession implements WireHandler, Waiter {
 
   /** The moment a lease may end: nothing outstanding, no transaction, no half message on its way. */
   #maybeRelease(lease: Lease): void {
-    if (this.closing) {
-      this.endWith('admin_shutdown')
-      return
-    }
-    if (this.#upstream.midMessage) return
-    const { remembered } = this
-    const { server } = lease
-    if (this.mode === 'session') {
-      if (remembered.suspected) this.#keep(lease, remembered.resetSettings(server))
-      return
-    }
-    if (remembered.suspected || server.touched) {
-      const before = remembered.pinned
-      if (!remembered.resolve(server, (result) => this.#resolved(result, before))) {
-        this.setState('asking')
-        return
-      }
-      if (remembered.pinned !== '') this.#keep(lease, this.parameters.difference(server))
-    }
-    if (remembered.pinned !== '') return
+    if (this.closing) this.endWith('admin_shutdown')
+    else if (!this.#upstream.midMessage && mayRelease(this, lease)) this.release(lease)
+  }
+
+  /** Give the server back; the client goes on without one. */
+  release(lease: Lease): void {
     this.lease = undefined
     this.setState('idle')
     lease.release('done')
     this.#regulate()
-  }
-
-  /** The server stays; but what a RESET took away from it that the startup packet asked for comes back. */
-  #keep(lease: Lease, settings: readonly Setting[]): void {
-    if (applyAll(lease.server, this.parameters, settings, (result) => this.#linked(result))) return
-    this.setState('linking')
-  }
-
-  /** The server has told what the last transaction left in its session. */
-  #resolved(result: TaskResult, before: string): void {
-    if (this.#state !== 'asking') return
-    if (result.kind === 'closed') {
-      this.onServerClosed(result.end)
-      return
-    }
-    const lease = this.lease!
-    this.setState('active')
-    lease.server.lend(this, 'active')
-    for (const notification of result.answer.notifications()) this.onServerBytes(notification)
-    if (this.pinned !== '' && this.pinned !== before) this.#logPin()
-    if (this.pinned !== '') this.#keep(lease, this.parameters.difference(lease.server))
-    else this.#maybeRelease(lease)
-    this.pump()
   }
 
   onServerFull(): void {
@@ -365,6 +293,7 @@ export class ClientSession implements WireHandler, Waiter {
   onDrain(): void {
     this.stalledSince = 0
     this.lease?.server.wire.resume()
+    this.pump()
   }
 
   onEnd(error: Error | undefined): void {
@@ -377,37 +306,21 @@ export class ClientSession implements WireHandler, Waiter {
 
   // ---- from outside ----
 
-  /** Keep the server between transactions from now on, because of `reason`. */
-  pin(reason: string): void {
-    const before = this.pinned
-    this.remembered.pinForGood(reason)
-    if (before === '') this.#logPin()
-  }
-
-  /** Why it keeps its server between transactions; '' where it does not. */
-  get pinned(): string {
-    return this.remembered.pinned
-  }
-
-  #logPin(): void {
-    this.ports.log.info('client keeps its server connection', { ...this.about(), reason: this.pinned })
-  }
-
   /** Somebody presented this client's cancel key; resolves when PostgreSQL has been told. */
   async cancel(): Promise<void> {
-    if (this.#state === 'waiting') {
+    if (this.state === 'waiting') {
       this.pool!.leave(this)
       this.setState('idle')
       this.#refuse(errorFields('canceled'))
       this.pump()
-    } else if (this.#state === 'active' && this.running) {
+    } else if (this.state === 'active' && this.running) {
       await this.ports.cancelServer(this.lease!.server)
     }
   }
 
   /** The process shuts down: end now if nothing runs, otherwise when the transaction ends. */
   shutDown(): void {
-    if (this.#state === 'closed') return
+    if (this.state === 'closed') return
     this.closing = true
     const { lease } = this
     if (lease === undefined || lease.server.settled) this.endWith('admin_shutdown')
@@ -417,12 +330,6 @@ export class ClientSession implements WireHandler, Waiter {
   sweep(at: number): void {
     const timeout = timeoutOf(this, at)
     if (timeout !== undefined) this.endWith(timeout)
-  }
-
-  /** What a log line says of it. */
-  about(): LogFields {
-    const { id, user, database, origin } = this
-    return { client: id, user, database, address: origin.address }
   }
 
   // ---- end ----
@@ -437,9 +344,9 @@ export class ClientSession implements WireHandler, Waiter {
 
   /** The end of the session, whatever the reason. */
   end(reason: EndReason): void {
-    if (this.#state === 'closed') return
+    if (this.state === 'closed') return
     const ending = endingOf(reason)
-    const phase = this.#state
+    const phase = this.state
     this.setState('closed')
     this.pool?.leave(this)
     const { lease } = this

@@ -16,6 +16,7 @@ export function timeoutOf(session: ClientSession, at: number): ErrorName | undef
     case 'login':
       return over(session.connectedAt, config.clientLoginTimeout) ? 'client_login_timeout' : undefined
     case 'idle':
+      if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'
       return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
     case 'active':
       if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'

@@ -6,7 +6,7 @@
  * Comes in: batches of an active client. Goes out: bytes on the server's wire. Called by session.ts alone.
  */
 
-import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
+import { type Batch, FIRST, IN_HEAD, LAST, RUN } from '../protocol/batch.ts'
 import { query } from '../protocol/build.ts'
 import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
@@ -33,8 +33,8 @@ import { UnnamedStatement } from './unnamed-statement.ts'
 /** The client-to-server direction of one client. */
 export class Upstream {
   /**
-   * What was sent deallocates statements: nothing that is behind it may be sent before it is answered, because what the
-   * names in it stand for depends on whether it succeeds.
+   * What was sent deallocates statements: nothing behind it that may name one is sent before it is answered, because
+   * what the names stand for depends on whether it succeeds.
    */
   barrier = false
   /** The server has the first part of a message whose rest has not come yet. */
@@ -54,8 +54,8 @@ export class Upstream {
     this.#session = session
   }
 
-  /** Send the rest of `batch` to the server, up to a message that ends the session. */
-  forward(batch: Batch): void {
+  /** Send the rest of `batch` to the server; false where a part of it has to wait for the barrier. */
+  forward(batch: Batch): boolean {
     const session = this.#session
     const { server } = session.lease!
     const count = batch.count
@@ -67,17 +67,17 @@ export class Upstream {
       const flags = batch.flags(i)
       let start = batch.start(i)
       if ((flags & FIRST) !== 0) {
-        if (this.barrier) {
+        const type = batch.type(i)
+        if (this.barrier && !passesBarrier(type)) {
           batch.cursor = i
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
-          return
+          return false
         }
-        const type = batch.type(i)
         if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
           this.#leave(type)
-          return
+          return true
         }
         this.#look(server, type, batch, i)
         if (this.#prefix !== undefined || this.#omit) {
@@ -100,6 +100,7 @@ export class Upstream {
     if (from >= 0) {
       this.#send(server, from === 0 && to === batch.chunk.length ? batch.chunk : batch.chunk.subarray(from, to))
     }
+    return true
   }
 
   /** The client's names were deallocated. */
@@ -176,7 +177,7 @@ export class Upstream {
         return
       case FRONTEND.Sync:
         plan.expect(SYNC)
-        this.barrier = this.#barrierAtSync
+        if (this.#barrierAtSync) this.barrier = true
         this.#barrierAtSync = false
         return
       case FRONTEND.FunctionCall:
@@ -192,7 +193,8 @@ export class Upstream {
 
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
     const text = batch.bodyOf(i)
-    this.barrier = deallocates(text)
+    // In a batch that failed it does nothing, and only the Sync behind it will be answered.
+    this.barrier = deallocates(text) && !server.plan.skipping
     // A text too long to be looked at may do anything.
     if ((batch.flags(i) & LAST) === 0) this.#note(server, ANY, '')
     else {
@@ -289,6 +291,20 @@ export class Upstream {
 
   #pooled(): boolean {
     return this.#session.mode !== 'session'
+  }
+}
+
+/** True for what names no statement, and for what a COPY or a batch that failed must get to come to its end. */
+function passesBarrier(type: number): boolean {
+  switch (type) {
+    case RUN:
+    case FRONTEND.CopyDone:
+    case FRONTEND.CopyFail:
+    case FRONTEND.Flush:
+    case FRONTEND.Sync:
+      return true
+    default:
+      return false
   }
 }
 

@@ -14,16 +14,17 @@ import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
-import { DISCARD_SEQUENCES } from '../session/reset.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
 import { Opening } from './opening.ts'
+import { chooseIdle, type OpenState, ServerLists } from './server-lists.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
-import { checkServer, resetServer, smallestReset } from './upkeep.ts'
+import { checkServer, closeOverdue, resetBefore, resetServer, smallestReset } from './upkeep.ts'
 import type { Waiter } from './waiter.ts'
+import { Welcome } from './welcome.ts'
 
 /** What a pool needs from outside. */
 export interface PoolPorts {
@@ -49,20 +50,13 @@ export class Pool implements ServerOwner {
   readsSequences = false
   /** Startup parameters (`name=value`) PostgreSQL has accepted here, and how it spells their values. */
   readonly accepted = new BoundedMap<string>(1000)
-  /** The reported parameters of its newest server: what a client is told at login. Undefined before the first. */
-  welcome: ReadonlyMap<string, string> | undefined
   readonly #ports: PoolPorts
-  readonly #lists: Record<Exclude<ServerState, 'closed'>, List<ServerConnection>> = {
-    idle: new List('idle'),
-    active: new List('active'),
-    busy: new List('busy'),
-    draining: new List('draining'),
-    held: new List('held'),
-  }
+  readonly #lists = new ServerLists()
   readonly #opening: Opening
+  /** Servers being reset or checked: they come free in a moment. */
+  #preparing = 0
   #closing = false
-  /** Logins that wait for the first server. */
-  #welcomeWaiters: { resolve(parameters: ReadonlyMap<string, string>): void; reject(error: LoginError): void }[] = []
+  readonly #welcome = new Welcome()
 
   constructor(database: string, user: string, settings: PoolSettings, ports: PoolPorts) {
     this.database = database
@@ -84,37 +78,32 @@ export class Pool implements ServerOwner {
     return this.connected + (this.#opening.running ? 1 : 0)
   }
 
-  /** Connections that exist. */
   get connected(): number {
-    let size = 0
-    for (const list of Object.values(this.#lists)) size += list.size
-    return size
+    return this.#lists.size
   }
 
-  /** Nobody uses it, and nothing is left of it. */
   get empty(): boolean {
-    return this.clients === 0 && this.size === 0 && this.waiters.size === 0 && this.#welcomeWaiters.length === 0
+    return this.clients === 0 && this.size === 0 && this.waiters.size === 0 && this.#welcome.waiting === 0
   }
 
-  /** Number of connections in `state`. */
-  count(state: Exclude<ServerState, 'closed'>): number {
+  count(state: OpenState): number {
     return this.#lists[state].size
   }
 
   /** All connections, by state. */
-  *servers(): Generator<ServerConnection> {
-    for (const list of Object.values(this.#lists)) yield* list
+  servers(): Iterable<ServerConnection> {
+    return this.#lists.all()
   }
 
   /** The parameters a client is greeted with; opens the first connection where there is none. */
   getWelcome(): Promise<ReadonlyMap<string, string>> {
-    if (this.welcome !== undefined) return Promise.resolve(this.welcome)
-    return new Promise((resolve, reject) => {
-      const refused = this.#refusal()
-      if (refused) return reject(refused)
-      this.#welcomeWaiters.push({ resolve, reject })
-      this.#grow()
-    })
+    const { parameters } = this.#welcome
+    if (parameters !== undefined) return Promise.resolve(parameters)
+    const refused = this.#refusal()
+    if (refused) return Promise.reject(refused)
+    const waiting = this.#welcome.wait()
+    this.#grow()
+    return waiting
   }
 
   /** A server for `waiter`: at once, as a lease, or later, by its onLease; undefined means that it waits. */
@@ -127,7 +116,10 @@ export class Pool implements ServerOwner {
     this.waiters.push(waiter)
     const refused = this.#refusal()
     if (refused) this.#refuse(waiter, refused)
-    else this.#grow()
+    else {
+      this.#serve()
+      this.#grow()
+    }
     return undefined
   }
 
@@ -141,11 +133,14 @@ export class Pool implements ServerOwner {
     this.counters.transactionTime += now() - since
     server.consumer = null
     if (outcome === 'broken') {
-      server.close(reason || 'broken')
+      server.cut(reason || 'broken')
       return
     }
-    if (outcome === 'abandoned' && !(server.settled && server.cancels === 0)) {
-      server.dirty = true
+    // What is abandoned is made an end of; and no reset of a session may be hit by a cancel request that is under way.
+    if (
+      outcome === 'abandoned' ? !(server.settled && server.cancels === 0) : mode === 'session' && server.cancels > 0
+    ) {
+      if (outcome === 'abandoned') server.dirty = true
       new Drain(
         server,
         (target) => void this.#ports.cancel(target),
@@ -176,18 +171,11 @@ export class Pool implements ServerOwner {
       this.waiters.remove(waiter)
       waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: this.#why() }))
     }
-    for (const server of this.#lists.draining) {
-      if (server.consumer instanceof Drain && at > server.consumer.deadline) {
-        server.closeReason = 'its client left, and what was running did not end in time'
-        server.close(server.closeReason)
-      }
-    }
-    for (const server of this.#lists.busy) {
-      if (at - server.usedAt > settings.connectTimeoutMs) server.close('a reset or check took too long')
-    }
+    closeOverdue(this.#lists, at, settings.connectTimeoutMs)
     this.#sweepIdle(at)
     this.#warm()
     this.#grow()
+    this.#serve()
   }
 
   /** Close what is idle and let the rest go as it comes back; nobody is served any more. */
@@ -206,17 +194,18 @@ export class Pool implements ServerOwner {
   // ---- ServerOwner ----
 
   listOf(state: ServerState): List<ServerConnection> {
-    return this.#lists[state as Exclude<ServerState, 'closed'>]
+    return this.#lists[state as OpenState]
   }
 
   onServerParameter(server: ServerConnection, name: string, value: string): void {
     // A change nobody's session made: the server's configuration, or its role after a failover.
     server.baseline.set(name, value)
-    this.welcome = server.baseline
+    this.#welcome.set(server.baseline)
   }
 
   onServerGone(): void {
     this.#grow()
+    this.#serve()
   }
 
   onServerFree(server: ServerConnection): void {
@@ -225,37 +214,33 @@ export class Pool implements ServerOwner {
 
   // ---- lending ----
 
+  /** Lend idle servers to those who wait, or make as many of them ready as there are clients waiting. */
+  #serve(): void {
+    const { idle } = this.#lists
+    while (!this.#closing && idle.size > 0 && this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size) {
+      const waiter = this.waiters.first!
+      const server = this.#pick(waiter)
+      if (server) this.#serveWaiter(server, waiter)
+    }
+  }
+
   /** A server `waiter` can have now, or undefined; starts what makes one ready. */
   #pick(waiter: Waiter): ServerConnection | undefined {
-    const { idle } = this.#lists
-    let choice: ServerConnection | null = null
-    // Last in, first out keeps a small pool hot; a client's own server needs no settings and no reset.
-    let looked = 0
-    let server = this.settings.roundRobin ? idle.first : idle.last
-    const best = server
-    while (server && looked++ < 8) {
-      if (server.id === waiter.lastServer || (!choice && !server.dirty)) choice = server
-      if (server.id === waiter.lastServer) break
-      server = this.settings.roundRobin ? server.next : server.prev
-    }
-    choice ??= best
-    if (!choice) return undefined
-    return this.#ready(choice, waiter) ? choice : undefined
+    const server = chooseIdle(this.#lists.idle, waiter.lastServer, this.settings.roundRobin)
+    return server && this.#ready(server, waiter) ? server : undefined
   }
 
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
   #ready(server: ServerConnection, waiter: Waiter): boolean {
-    if (server.dirty && server.lastUser !== waiter.id) {
-      this.#reset(server, smallestReset(server))
-      return false
-    }
-    if (this.readsSequences && server.sequenceOwner !== 0 && server.sequenceOwner !== waiter.id) {
-      this.#reset(server, DISCARD_SEQUENCES)
+    const reset = resetBefore(server, waiter.id, this.readsSequences)
+    if (reset !== undefined) {
+      this.#reset(server, reset)
       return false
     }
     const { checkQuery, checkDelayMs } = this.settings
     if (checkQuery !== undefined && server.state === 'idle' && now() - server.usedAt >= checkDelayMs) {
-      checkServer(server, checkQuery, this.#ports.log, () => this.#offer(server))
+      this.#preparing++
+      checkServer(server, checkQuery, this.#ports.log, (well) => this.#prepared(server, well))
       return false
     }
     return true
@@ -304,7 +289,10 @@ export class Pool implements ServerOwner {
       server.setState('idle')
       return
     }
-    if (!this.#ready(server, waiter)) return
+    if (this.#ready(server, waiter)) this.#serveWaiter(server, waiter)
+  }
+
+  #serveWaiter(server: ServerConnection, waiter: Waiter): void {
     this.waiters.remove(waiter)
     const at = now()
     this.counters.waitTime += at - waiter.waitingSince
@@ -312,7 +300,14 @@ export class Pool implements ServerOwner {
   }
 
   #reset(server: ServerConnection, sql: string): void {
-    resetServer(server, sql, () => this.#offer(server))
+    this.#preparing++
+    resetServer(server, sql, (clean) => this.#prepared(server, clean))
+  }
+
+  #prepared(server: ServerConnection, well: boolean): void {
+    this.#preparing--
+    if (well) this.#offer(server)
+    else this.onServerGone()
   }
 
   // ---- opening ----
@@ -320,10 +315,9 @@ export class Pool implements ServerOwner {
   /** Open a connection where somebody waits for one and the limits allow it. */
   #grow(): void {
     if (this.#closing || !this.#opening.possible) return
-    const waiting = this.waiters.size + this.#welcomeWaiters.length
+    const waiting = this.waiters.size + this.#welcome.waiting
     if (waiting === 0) return
-    // What is being reset or checked will come free in a moment.
-    if (this.waiters.size > 0 && this.#lists.busy.size >= waiting) return
+    if (this.waiters.size > 0 && this.#preparing >= waiting) return
     if (this.connected < this.#limit()) this.#opening.begin()
   }
 
@@ -345,10 +339,7 @@ export class Pool implements ServerOwner {
     this.counters.opened++
     // Jitter: connections opened together would otherwise all be renewed together.
     server.lifetimeMs = this.settings.lifetimeMs * (0.8 + Math.random() * 0.2)
-    this.welcome = server.baseline
-    const greeted = this.#welcomeWaiters
-    this.#welcomeWaiters = []
-    for (const { resolve } of greeted) resolve(server.baseline)
+    this.#welcome.set(server.baseline)
     this.#offer(server)
     this.#grow()
   }
@@ -365,9 +356,7 @@ export class Pool implements ServerOwner {
   }
 
   #refuseAll(error: LoginError): void {
-    const welcome = this.#welcomeWaiters
-    this.#welcomeWaiters = []
-    for (const { reject } of welcome) reject(error)
+    this.#welcome.refuse(error)
     for (const waiter of this.waiters) this.#refuse(waiter, error)
   }
 
@@ -406,7 +395,6 @@ export class Pool implements ServerOwner {
   }
 
   #why(): string {
-    const { size } = this.settings
-    return `All ${size} server connections of database "${this.database}", user "${this.user}" (pool_size) are in use.`
+    return `All ${this.settings.size} servers of database "${this.database}", user "${this.user}" are in use (pool_size).`
   }
 }

@@ -80,8 +80,9 @@ export class Prover {
   }
 
   #keep(pool: Pool, opened: OpenedServer): void {
+    const { hasRoom } = pool
     const server = this.#ports.keep(pool, opened)
-    if (pool.hasRoom) pool.adopt(server)
+    if (hasRoom) pool.adopt(server)
     else server.close('proved a password; the pool is full')
   }
 

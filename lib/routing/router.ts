@@ -44,7 +44,10 @@ export class Router {
   sweep(at: number): void {
     for (const [key, pool] of this.#pools) {
       pool.sweep(at)
-      if (pool.empty) this.#pools.delete(key)
+      if (!pool.empty) continue
+      this.#pools.delete(key)
+      // A login that is still being proven for a client that has left would bring its connection to nobody.
+      pool.close('unused')
     }
   }
 }

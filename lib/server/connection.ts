@@ -166,9 +166,9 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.send(NO_OPERATION)
   }
 
-  /** True where it owes nothing and is in no transaction: only then it may change hands. */
+  /** True where it owes nothing, is in no transaction and in no message: only then it may change hands. */
   get settled(): boolean {
-    return this.plan.settled && this.txStatus === TX_IDLE
+    return this.plan.settled && this.txStatus === TX_IDLE && !this.midReply
   }
 
   /** The consumer got the first part of a message whose rest has not come yet. */
@@ -194,6 +194,14 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     if (this.#state === 'closed') return
     this.closeReason ??= reason
     this.wire.close(this.plan.copyIn ? undefined : TERMINATE)
+    this.#gone(this.#endWith(reason), undefined)
+  }
+
+  /** End the connection at once because its last message was not sent whole: whatever followed would be taken for it. */
+  cut(reason: string): void {
+    if (this.#state === 'closed') return
+    this.closeReason ??= reason
+    this.wire.destroy()
     this.#gone(this.#endWith(reason), undefined)
   }
 
@@ -237,6 +245,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** The server said that it ends the session (FATAL): it is not used again even if it takes its time to close. */
   onFatal(fields: { sqlstate: string; message: string }): void {
     this.closeReason ??= `${fields.message} (${fields.sqlstate})`
+    // It would fail whoever gets it before it has closed.
+    if (this.consumer === null) this.close(this.closeReason)
   }
 
   #endWith(cause: string): ServerEnd {

@@ -12,7 +12,7 @@ import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { CLOSE_COMPLETE, PARSE_COMPLETE } from '../protocol/build.ts'
 import { readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
-import { BACKEND, backendName } from '../protocol/types.ts'
+import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import { CLOSE, DESYNC, FAKE, PARSE, type PlanObserver, SWALLOW, TO_CLIENT } from '../session/reply-plan.ts'
 import type { ServerConnection } from './connection.ts'
 
@@ -29,6 +29,9 @@ const SESSION_TAGS = new Set([
   'SET',
   'UNLISTEN',
 ])
+
+/** A server may report this many parameters; more is not PostgreSQL. */
+const PARAMETER_LIMIT = 1000
 
 /** Tags after which a server has no prepared statement left. */
 const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
@@ -69,6 +72,8 @@ export class Downstream implements PlanObserver {
       const type = batch.type(i)
       if ((flags & FIRST) !== 0) this.#disposition = this.#look(type, batch, i)
       if (this.#disposition === DESYNC) {
+        // What is in order before it belongs to the other end, which may have the first part of its last message.
+        if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
         batch.release()
         server.abort(`unexpected ${backendName(type)}`)
         return
@@ -85,11 +90,12 @@ export class Downstream implements PlanObserver {
           to = batch.end(i)
         }
       }
-      if (type === BACKEND.ReadyForQuery || type === BACKEND.ErrorResponse || this.#fakes.length > 0) {
+      const fakes = this.#fakes.length > 0 && (flags & LAST) !== 0
+      if (type === BACKEND.ReadyForQuery || type === BACKEND.ErrorResponse || fakes) {
         if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
         from = -1
         to = -1
-        this.sendFakes()
+        if (fakes) this.sendFakes()
         if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
         // The answer to a request of our own in between is nobody's to know.
         if (type === BACKEND.ReadyForQuery && this.#disposition === TO_CLIENT) {
@@ -112,7 +118,9 @@ export class Downstream implements PlanObserver {
     const server = this.#server
     switch (type) {
       case BACKEND.ReadyForQuery: {
-        server.txStatus = batch.bodyOf(i)[0]!
+        const status = batch.bodyOf(i)[0]
+        if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
+        server.txStatus = status
         return server.consumer ? server.plan.onMessage(type) : DESYNC
       }
       case BACKEND.ErrorResponse:
@@ -158,6 +166,7 @@ export class Downstream implements PlanObserver {
       if (error instanceof ProtocolError) return DESYNC
       throw error
     }
+    if (server.parameters.size >= PARAMETER_LIMIT && !server.parameters.has(name)) return DESYNC
     server.parameters.set(name, value)
     if (server.consumer === null) {
       server.owner.onServerParameter(server, name, value)

@@ -19,11 +19,13 @@ export class Drain implements Consumer {
   readonly #server: ServerConnection
   readonly #done: () => void
   #rollbackSent = false
+  /** All is answered, but a message that nobody asked for (a notice) has not come to its end. */
+  #midNotice = false
 
   /**
    * Begin. `done` is called when the server is settled and in no transaction; if the connection ends first, it is not.
    * @param cancel sends a cancel request for what runs
-   * @param timeoutMs how long it may take
+   * @param timeoutMs how long it may take; 0 for as long as it takes
    */
   constructor(
     server: ServerConnection,
@@ -33,7 +35,7 @@ export class Drain implements Consumer {
   ) {
     this.#server = server
     this.#done = done
-    this.deadline = now() + timeoutMs
+    this.deadline = timeoutMs === 0 ? Number.POSITIVE_INFINITY : now() + timeoutMs
     server.lend(this, 'draining')
     if (server.plan.size > 0) cancel(server)
     this.#push()
@@ -43,6 +45,7 @@ export class Drain implements Consumer {
   onServerBytes(): void {
     // A COPY that was queued behind what ran asks for its data only now.
     this.#push()
+    if (this.#midNotice) this.#next()
   }
 
   onServerError(): void {
@@ -82,6 +85,8 @@ export class Drain implements Consumer {
     if (server.cancels > 0) return
     server.resolveDoubt()
     if (!server.plan.settled) return
+    this.#midNotice = server.midReply
+    if (this.#midNotice) return
     if (server.txStatus === TX_IDLE) {
       this.#done()
       return

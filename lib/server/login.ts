@@ -50,6 +50,9 @@ export interface LoginResult {
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000
 
+/** Messages that may wait while a step of the authentication takes its time. */
+const QUEUE_LIMIT = 2000
+
 /** One login; the handler of the wire until it is done. */
 export class Login implements WireHandler {
   readonly #wire: Wire
@@ -84,6 +87,8 @@ export class Login implements WireHandler {
       const flags = batch.flags(i)
       const type = batch.type(i)
       if ((flags & FIRST) === 0) continue
+      if (this.#queue.length >= QUEUE_LIMIT) batch.violation ??= 'too many messages'
+      if (batch.violation !== undefined) break
       // Copied: an asynchronous step may lie between now and its turn.
       this.#queue.push({ type, body: Buffer.from(batch.bodyOf(i)) })
       const mayBeLong = type === BACKEND.ErrorResponse || type === BACKEND.NoticeResponse

@@ -20,6 +20,7 @@ export type TaskResult =
 export class Task implements Consumer {
   readonly #done: (result: TaskResult) => void
   readonly #answer = new Answer()
+  #over = false
   #error: ErrorSummary | undefined
 
   private constructor(done: (result: TaskResult) => void) {
@@ -48,7 +49,7 @@ export class Task implements Consumer {
 
   onServerReady(): void {
     const answer = this.#answer
-    this.#done(this.#error ? { kind: 'error', error: this.#error, answer } : { kind: 'done', answer })
+    this.#end(this.#error ? { kind: 'error', error: this.#error, answer } : { kind: 'done', answer })
   }
 
   onServerFull(): void {}
@@ -56,6 +57,13 @@ export class Task implements Consumer {
   onServerDrain(): void {}
 
   onServerClosed(end: ServerEnd): void {
-    this.#done({ kind: 'closed', end })
+    this.#end({ kind: 'closed', end })
+  }
+
+  #end(result: TaskResult): void {
+    // Whoever is told of an error may close the connection, of which we are still the consumer.
+    if (this.#over) return
+    this.#over = true
+    this.#done(result)
   }
 }

@@ -186,11 +186,22 @@ function quoteName(name: string): string {
     .join('.')
 }
 
-/** A string constant that means the same whatever standard_conforming_strings is. */
+/**
+ * A string constant that means the same whatever standard_conforming_strings and client_encoding are: the server may
+ * still have those of another client.
+ */
 export function quoteLiteral(value: string): string {
   const quoted = value.replaceAll('\0', '').replaceAll("'", "''")
-  return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
+  if (!UNSAFE.test(quoted)) return `'${quoted}'`
+  const escaped = quoted.replaceAll('\\', '\\\\').replace(NOT_ASCII, (char) => {
+    return `\\U${char.codePointAt(0)!.toString(16).padStart(8, '0')}`
+  })
+  return `E'${escaped}'`
 }
+
+/** What an escape string is needed for. */
+const UNSAFE = /[\\\x80-\uffff]/
+const NOT_ASCII = /[\u0080-\u{10ffff}]/gu
 
 /**
  * The settings in an `options` startup parameter: `-c name=value`, `-cname=value`, `--name=value`, with a backslash

@@ -22,7 +22,7 @@ export interface Case {
   setup: Setup
   /** Numbers of clients; undefined for those of --clients. */
   clients: readonly number[] | undefined
-  /** A lone client runs small queries beside the load; its latencies show what the load does to others. */
+  /** Once more with a lone client of small queries beside the load: its latencies show what the load does to others. */
   bystander: boolean
 }
 

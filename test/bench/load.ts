@@ -9,7 +9,7 @@ import type { Owner } from './owner.ts'
 import { SCRAM_PASSWORD, SCRAM_USER, TRUST_USER } from './postgres.ts'
 import { readUsage } from './process-meter.ts'
 import type { Target } from './targets.ts'
-import { cycleTimes, parseTransactionLogs } from './transaction-log.ts'
+import { cycleTimes, type LoggedTransaction, parseTransactionLogs } from './transaction-log.ts'
 import { type Measurement, measureWindow, type Reading } from './window.ts'
 
 /** What a generator is asked to do. */
@@ -67,32 +67,44 @@ export async function runLoad(
     seconds,
     logPrefix: path.join(dir, 'load'),
   }
-  const readings: Reading[] = []
-  const read = (): void =>
-    void readings.push({ at: Date.now(), usage: (target.pid && readUsage(target.pid)) || undefined })
-  const timer = setInterval(read, READING_PERIOD)
   try {
-    const running = [runGenerator(owner, generator, request)]
-    if (spec.bystander) {
-      const lone = { ...request, reconnect: false, clients: 1, logPrefix: path.join(dir, 'bystander') }
-      running.push(runGenerator(owner, generator, lone))
-    }
-    await Promise.all(running)
-    clearInterval(timer)
-    const transactions = readLogs(dir, 'load')
-    return {
-      load: measureWindow(spec.reconnect ? cycleTimes(transactions) : transactions, readings),
-      bystander: spec.bystander ? measureWindow(readLogs(dir, 'bystander'), readings) : undefined,
-    }
+    const load = await measure(owner, generator, [request], target)
+    if (!spec.bystander) return { load, bystander: undefined }
+    // A run of its own: the lone client's queries would be counted as processor time of the load.
+    const lone = { ...request, reconnect: false, clients: 1, logPrefix: path.join(dir, 'lone') }
+    return { load, bystander: await measure(owner, generator, [lone, request], target) }
   } finally {
-    clearInterval(timer)
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-function readLogs(dir: string, prefix: string): ReturnType<typeof parseTransactionLogs> {
-  const names = readdirSync(dir).filter((name) => name.startsWith(prefix))
-  return parseTransactionLogs(names.map((name) => readFileSync(path.join(dir, name), 'utf8')))
+/** Runs all requests at the same time and measures the first. */
+async function measure(
+  owner: Owner,
+  generator: Generator,
+  requests: readonly LoadRequest[],
+  { pid }: Target,
+): Promise<Measurement> {
+  const readings: Reading[] = []
+  const timer = setInterval(() => {
+    readings.push({ at: Date.now(), usage: pid === undefined ? undefined : readUsage(pid) })
+  }, READING_PERIOD)
+  try {
+    await Promise.all(requests.map((request) => runGenerator(owner, generator, request)))
+  } finally {
+    clearInterval(timer)
+  }
+  const { reconnect, logPrefix } = requests[0]!
+  const transactions = readLogs(logPrefix)
+  return measureWindow(reconnect ? cycleTimes(transactions) : transactions, readings)
+}
+
+function readLogs(prefix: string): LoggedTransaction[] {
+  const dir = path.dirname(prefix)
+  const names = readdirSync(dir).filter((name) => name.startsWith(path.basename(prefix)))
+  const texts = names.map((name) => readFileSync(path.join(dir, name), 'utf8'))
+  for (const name of names) rmSync(path.join(dir, name))
+  return parseTransactionLogs(texts)
 }
 
 async function runGenerator(owner: Owner, generator: Generator, request: LoadRequest): Promise<void> {

@@ -14,11 +14,15 @@ export interface Usage {
 const hasProc = existsSync('/proc/self/stat')
 let ticksPerSecond = 0
 
-/** Processor time of process `pid` so far; undefined where neither /proc nor ps tells it. */
+/** Processor time of process `pid` so far; undefined where it ended, or neither /proc nor ps tells it. */
 export function readUsage(pid: number): Usage | undefined {
   if (hasProc) {
     ticksPerSecond ||= Number(run('getconf', ['CLK_TCK'])) || 100
-    return parseProcStat(readFileSync(`/proc/${pid}/stat`, 'utf8'), ticksPerSecond)
+    try {
+      return parseProcStat(readFileSync(`/proc/${pid}/stat`, 'utf8'), ticksPerSecond)
+    } catch {
+      return undefined
+    }
   }
   return parsePsTimes(run('ps', ['-o', 'utime=,time=', '-p', String(pid)]))
 }

@@ -1,0 +1,91 @@
+/** What is known of one client: who it is, what it holds, since when. Its behaviour is session.ts. */
+
+import type { Lease } from '../pool/lease.ts'
+import type { Pool } from '../pool/pool.ts'
+import type { PoolMode } from '../pool/settings.ts'
+import type { Waiter } from '../pool/waiter.ts'
+import { ClientParameters } from '../session/parameters.ts'
+import { now } from '../util/clock.ts'
+import type { LogFields } from '../util/logger.ts'
+import type { ClientOrigin, ClientPorts } from './ports.ts'
+import { RememberedState } from './remembered-state.ts'
+import { type ClientState, checkEdge } from './state.ts'
+
+let nextId = 1
+
+/** The data of a session, read by logs, snapshots and deadlines. */
+export class ClientRecord {
+  // Place in a pool's queue.
+  list: { readonly name: string } | null = null
+  prev: Waiter | null = null
+  next: Waiter | null = null
+  waitingSince = 0
+  lastServer = 0
+
+  readonly id = nextId++
+  readonly origin: ClientOrigin
+  readonly ports: ClientPorts
+  readonly parameters = new ClientParameters()
+  readonly connectedAt = now()
+  user = ''
+  database = ''
+  applicationName = ''
+  pool: Pool | undefined
+  /** The pool's mode when it logged in: a reload does not change the rules under a session. */
+  mode: PoolMode = 'session'
+  lease: Lease | undefined
+  /** Own cancel key. */
+  pid = 0
+  secret: Buffer | undefined
+  /** When it began what it does now (ms of the clock): waiting for input, running a request. */
+  since = this.connectedAt
+  /** When its transaction began; 0 outside of one. */
+  transactionSince = 0
+  /** A request is running: something was sent that has not been answered. */
+  running = false
+  /** When it stopped reading its results; 0 while it reads. */
+  stalledSince = 0
+  /** Shut down: end at the next moment no transaction is open. */
+  closing = false
+  /** What it left in the session of its server. */
+  readonly remembered = new RememberedState(this.parameters)
+  #state: ClientState = 'startup'
+
+  constructor(origin: ClientOrigin, ports: ClientPorts) {
+    this.origin = origin
+    this.ports = ports
+  }
+
+  get state(): ClientState {
+    return this.#state
+  }
+
+  /** Change the state (R1). Throws on an edge that does not exist. */
+  setState(next: ClientState): void {
+    if (next === this.#state) return
+    checkEdge(this.id, this.#state, next)
+    this.#state = next
+  }
+
+  /** Why it keeps its server between transactions; '' where it does not. */
+  get pinned(): string {
+    return this.remembered.pinned
+  }
+
+  /** Keep the server for as long as the client stays, because of `reason`. */
+  pin(reason: string): void {
+    const before = this.pinned
+    this.remembered.pinForGood(reason)
+    if (before === '') this.logPin()
+  }
+
+  /** Say that it keeps its server, and why. */
+  logPin(): void {
+    this.ports.log.info('client keeps its server connection', { ...this.about(), reason: this.pinned })
+  }
+
+  /** What a log line says of it. */
+  about(): LogFields {
+    return { client: this.id, user: this.user, database: this.database, address: this.origin.address }
+  }
+}

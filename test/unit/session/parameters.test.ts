@@ -1,0 +1,161 @@
+/** Session settings: what a client wants, what a server has, and the statements between. */
+import t from 'tap'
+import { ProtocolError } from '../../../lib/protocol/reader.ts'
+import {
+  ClientParameters,
+  parseOptions,
+  quoteLiteral,
+  type ServerParameters,
+  settingsSql,
+  UNKNOWN,
+} from '../../../lib/session/parameters.ts'
+
+function server(
+  parameters: Record<string, string>,
+  baseline: Record<string, string> = parameters,
+  applied: Record<string, string> = {},
+): ServerParameters {
+  const map = (record: Record<string, string>): Map<string, string> => new Map(Object.entries(record))
+  return { parameters: map(parameters), baseline: map(baseline), applied: map(applied) }
+}
+
+const defaults = { TimeZone: 'UTC', DateStyle: 'ISO, MDY', server_version: '18', in_hot_standby: 'off' }
+
+function wanting(settings: Record<string, string>): ClientParameters {
+  const client = new ClientParameters()
+  for (const [name, value] of Object.entries(settings)) client.set(name, value)
+  return client
+}
+
+t.test('a client without wishes needs nothing on a fresh server', async (t) => {
+  t.strictSame(new ClientParameters().difference(server(defaults)), [])
+})
+
+t.test('what another client left reported is reset', async (t) => {
+  const used = server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults)
+  t.strictSame(new ClientParameters().difference(used), [{ name: 'timezone', value: undefined }])
+})
+
+t.test('what a client wants is set where it differs, names without case', async (t) => {
+  const client = wanting({ TIMEZONE: 'Asia/Tokyo', statement_timeout: '5s' })
+  t.strictSame(client.difference(server(defaults)), [
+    { name: 'timezone', value: 'Asia/Tokyo' },
+    { name: 'statement_timeout', value: '5s' },
+  ])
+  const same = server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults, { statement_timeout: '5s' })
+  t.strictSame(client.difference(same), [])
+  t.equal(client.get('TimeZone'), 'Asia/Tokyo')
+})
+
+t.test('what was applied for another client and is not reported is reset', async (t) => {
+  const used = server(defaults, defaults, { statement_timeout: '5s' })
+  t.strictSame(new ClientParameters().difference(used), [{ name: 'statement_timeout', value: undefined }])
+  t.strictSame(wanting({ statement_timeout: '7s' }).difference(used), [{ name: 'statement_timeout', value: '7s' }])
+})
+
+t.test('a value nobody knows is set again, or reset', async (t) => {
+  const doubtful = server(defaults, defaults, { statement_timeout: UNKNOWN })
+  t.strictSame(wanting({ statement_timeout: '5s' }).difference(doubtful), [{ name: 'statement_timeout', value: '5s' }])
+  t.strictSame(new ClientParameters().difference(doubtful), [{ name: 'statement_timeout', value: undefined }])
+})
+
+t.test('facts about the server are never copied to another', async (t) => {
+  const promoted = server({ ...defaults, in_hot_standby: 'on', server_version: '17' }, defaults)
+  const client = new ClientParameters()
+  t.strictSame(client.difference(promoted), [])
+  client.absorb(promoted)
+  t.equal(client.size, 0)
+})
+
+t.test('a client wants from now on what its statements changed', async (t) => {
+  const client = new ClientParameters()
+  client.absorb(server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults))
+  t.equal(client.get('timezone'), 'Asia/Tokyo')
+  t.equal(client.get('datestyle'), undefined, 'what stands as it was is no wish')
+  client.absorb(server(defaults))
+  t.equal(client.get('timezone'), 'UTC', 'and what it sets back')
+  t.strictSame(client.difference(server(defaults)), [])
+})
+
+t.test("the server's spelling is taken over, so that it is set once", async (t) => {
+  const client = wanting({ client_encoding: "'utf-8'" })
+  const one = server({ ...defaults, client_encoding: 'SQL_ASCII' })
+  t.equal(client.difference(one).length, 1)
+  client.absorb(server({ ...defaults, client_encoding: 'UTF8' }, { ...defaults, client_encoding: 'SQL_ASCII' }))
+  t.strictSame(client.difference(server({ ...defaults, client_encoding: 'UTF8' })), [])
+})
+
+t.test('names that cannot be names', async (t) => {
+  for (const name of ['', 'a b', 'a;b', "a'b", 'a"b', '1a', '.a', 'a.', 'a..b', 'a-b', 'ä']) {
+    t.throws(() => new ClientParameters().set(name, 'x'), ProtocolError, name)
+  }
+  for (const name of ['a', 'A', '_a1', 'my.setting', 'my.own.setting', 'a$b']) {
+    t.doesNotThrow(() => new ClientParameters().set(name, 'x'), name)
+  }
+})
+
+t.test('the fingerprint tells apart what gives a statement another meaning', async (t) => {
+  t.equal(new ClientParameters().fingerprint, '')
+  t.equal(wanting({ application_name: 'x', statement_timeout: '1' }).fingerprint, '')
+  const one = wanting({ DateStyle: 'German', TimeZone: 'UTC' })
+  t.equal(one.fingerprint, wanting({ timezone: 'UTC', datestyle: 'German' }).fingerprint, 'in any order')
+  const before = one.fingerprint
+  one.set('timezone', 'Asia/Tokyo')
+  t.not(one.fingerprint, before)
+})
+
+t.test('one statement sets, others reset', async (t) => {
+  t.equal(
+    settingsSql([
+      { name: 'timezone', value: 'Asia/Tokyo' },
+      { name: 'statement_timeout', value: undefined },
+      { name: 'my.setting', value: "it's" },
+      { name: 'my.other', value: undefined },
+    ]),
+    'RESET "statement_timeout"; RESET "my"."other"; ' +
+      "SELECT pg_catalog.set_config('timezone', 'Asia/Tokyo', false), " +
+      "pg_catalog.set_config('my.setting', 'it''s', false)",
+  )
+  t.equal(settingsSql([{ name: 'a', value: undefined }]), 'RESET "a"')
+})
+
+t.test('a value is one string constant whatever is in it', async (t) => {
+  t.equal(quoteLiteral('plain'), "'plain'")
+  t.equal(quoteLiteral(''), "''")
+  t.equal(quoteLiteral("'; drop table t; --"), "'''; drop table t; --'")
+  t.equal(quoteLiteral("\\'; drop table t; --"), "E'\\\\''; drop table t; --'")
+  t.equal(quoteLiteral('"$user", public'), '\'"$user", public\'')
+  t.equal(quoteLiteral('a\0b'), "'ab'")
+})
+
+t.test('a value survives any client_encoding the server may still have', async (t) => {
+  // As UTF-8 in GBK, the last byte of the euro sign would take a backslash behind it along.
+  t.equal(quoteLiteral("€\\'x"), "E'\\U000020ac\\\\''x'")
+  t.equal(quoteLiteral('José 🐘'), "E'Jos\\U000000e9 \\U0001f418'")
+  for (const value of ['ä', '\u0080', '\uffff', '🐘', "'é\\"]) {
+    const sql = quoteLiteral(value)
+    t.notOk(
+      [...sql].some((char) => char > '\x7f'),
+      sql,
+    )
+  }
+})
+
+t.test('the options parameter', async (t) => {
+  t.strictSame(parseOptions('-c a=b -cc=d --statement-timeout=5s'), [
+    { name: 'a', value: 'b' },
+    { name: 'c', value: 'd' },
+    { name: 'statement_timeout', value: '5s' },
+  ])
+  t.strictSame(parseOptions('-c search_path=a\\ b\\\\c'), [{ name: 'search_path', value: 'a b\\c' }])
+  t.strictSame(parseOptions('  '), [])
+  t.strictSame(parseOptions('-c a='), [{ name: 'a', value: '' }])
+  t.strictSame(parseOptions('-c a=b=c'), [{ name: 'a', value: 'b=c' }])
+})
+
+t.test('options that are not understood are named', async (t) => {
+  t.throws(() => parseOptions('-d 5'), { name: 'ProtocolError', message: /-d/ })
+  t.throws(() => parseOptions('-c'), ProtocolError)
+  t.throws(() => parseOptions('-c a'), { message: /without a value.*a/ })
+  t.throws(() => parseOptions('-c =b'), ProtocolError)
+})

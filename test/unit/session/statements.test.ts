@@ -1,0 +1,86 @@
+/** Prepared statements shared by clients: who holds an entry, and when it goes. */
+import t from 'tap'
+import { ClientStatements, ServerStatements, StatementStore } from '../../../lib/session/statements.ts'
+
+const body = (sql: string): Buffer => Buffer.from(`${sql}\0\0\0`)
+
+t.test('one entry per text and settings, for as long as somebody holds it', async (t) => {
+  const store = new StatementStore()
+  const one = store.hold('', body('select 1'))
+  t.equal(store.hold('', body('select 1')), one)
+  t.not(store.hold('datestyle=German', body('select 1')), one)
+  t.not(store.hold('', body('select 2')), one)
+  t.equal(store.size, 3)
+  store.release(one)
+  t.equal(store.size, 3, 'it is held once more')
+  store.release(one)
+  t.equal(store.size, 2)
+  t.equal(store.bytes, 2 * body('select 1').length)
+})
+
+t.test('an entry does not look into the chunk it came in', async (t) => {
+  const store = new StatementStore()
+  const chunk = body('select 1')
+  const entry = store.hold('', chunk)
+  chunk.fill(0xff)
+  t.strictSame(entry.body, body('select 1'))
+})
+
+t.test("a client's names let go of what they stood for", async (t) => {
+  const store = new StatementStore()
+  const names = new ClientStatements(store)
+  names.set('a', store.hold('', body('select 1')))
+  names.set('b', store.hold('', body('select 1')))
+  names.set('a', store.hold('', body('select 2')))
+  t.equal(store.size, 2)
+  names.delete('b')
+  names.delete('b')
+  t.equal(store.size, 1)
+  t.equal(names.get('b'), undefined)
+  names.clear()
+  t.strictSame([names.size, store.size, store.bytes], [0, 0, 0])
+})
+
+t.test('a server keeps the statements used last', async (t) => {
+  const store = new StatementStore()
+  const server = new ServerStatements(store)
+  const entries = [1, 2, 3].map((i) => store.hold('', body(`select ${i}`)))
+  const slots = entries.map((entry) => server.add(entry))
+  t.equal(new Set(slots.map((slot) => slot.name.toString())).size, 3, 'each under a name of its own')
+  t.equal(server.overflow(1), undefined, 'what is not confirmed cannot be closed')
+  for (const slot of slots) slot.ready = true
+  server.use(entries[0]!)
+  t.equal(server.overflow(2), slots[1], 'the least recently used')
+  t.equal(server.overflow(3), undefined)
+  server.remove(slots[1]!)
+  server.remove(slots[1]!)
+  t.equal(server.size, 2)
+  for (const entry of entries) store.release(entry)
+  t.equal(store.size, 2, 'the server still has two')
+  server.destroy()
+  t.equal(store.size, 0)
+})
+
+t.test('a statement prepared anew leaves its old name to be closed', async (t) => {
+  const store = new StatementStore()
+  const server = new ServerStatements(store)
+  const entry = store.hold('', body('select 1'))
+  const old = server.add(entry)
+  const fresh = server.add(entry)
+  t.equal(server.use(entry), fresh)
+  t.strictSame(server.takeRetired(), [old.name])
+  t.strictSame(server.takeRetired(), [])
+  server.remove(old)
+  t.equal(server.use(entry), fresh, 'the old slot is gone already')
+})
+
+t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
+  const store = new StatementStore()
+  const server = new ServerStatements(store)
+  const [done, under] = ['select 1', 'select 2'].map((sql) => store.hold('', body(sql)))
+  server.add(done!).ready = true
+  server.add(under!)
+  server.clear()
+  t.equal(server.use(done!), undefined)
+  t.ok(server.use(under!))
+})
