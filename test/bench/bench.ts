@@ -47,6 +47,8 @@ function progress(text: string): void {
 }
 
 function print(text: string): void {
+  // What is broken off has failed in every figure.
+  if (interrupted) return
   progress('')
   process.stdout.write(text)
 }

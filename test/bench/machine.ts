@@ -13,17 +13,17 @@ export interface Machine {
   versions: string[]
   /** Of the last minute, before the benchmark began. */
   load: number
-  /** Share of the processors' time that others used while the benchmark waited for a second, 0 to 1. */
+  /** Share of the processors' time that others used while the benchmark waited for two seconds, 0 to 1. */
   busy: number
 }
 
 /** Share of the processors' time above which figures are not to be trusted. */
 const BUSY = 0.1
 
-/** Looks at the machine for a second. */
+/** Looks at the machine for two seconds. */
 export async function inspectMachine(versions: string[]): Promise<Machine> {
   const before = cpuTimes()
-  await new Promise((resolve) => setTimeout(resolve, 1000))
+  await new Promise((resolve) => setTimeout(resolve, 2000))
   const after = cpuTimes()
   return {
     date: `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
@@ -45,8 +45,7 @@ export function describeMachine(machine: Machine): string[] {
     versions.join(', '),
     `before the start: load average ${load.toFixed(2)}, processors ${Math.round(busy * 100)} % busy`,
   ]
-  if (busy > BUSY || load > cores * 0.75)
-    lines.push('WARNING: the machine was busy with something else; figures are not to be trusted')
+  if (busy > BUSY) lines.push('WARNING: the machine was busy with something else; figures are not to be trusted')
   return lines
 }
 

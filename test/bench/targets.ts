@@ -1,5 +1,5 @@
 /** What is compared: PostgreSQL itself, PgBouncer where there is one, and pgbun on one or several runtimes. */
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { pgbunRuntime, type Runtime } from '../fixtures/runtimes.ts'
@@ -33,6 +33,9 @@ export interface Contestants {
 /** The runtimes of --runtime, each with its version as name: `pgbun, node 20.20.0`. */
 export function chooseRuntimes(wanted: readonly string[]): Contestants['runtimes'] {
   return wanted.map((text) => {
+    if (!['node', 'bun', 'binary'].includes(text) && !existsSync(text)) {
+      throw new Error(`--runtime ${text}: no such file. Name a path, or one of node, bun, binary.`)
+    }
     const runtime = pgbunRuntime(text)
     if (runtime.kind === 'binary') return { name: 'pgbun, compiled', runtime }
     const version = versionOf(runtime.command)
