@@ -97,10 +97,7 @@ export class Downstream implements PlanObserver {
         to = -1
         if (fakes) this.sendFakes()
         if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
-        // The answer to a request of our own in between is nobody's to know.
-        if (type === BACKEND.ReadyForQuery && this.#disposition === TO_CLIENT) {
-          server.consumer?.onServerReady(server.txStatus)
-        }
+        if (type === BACKEND.ReadyForQuery) server.consumer?.onServerReady(server.txStatus)
         if (server.state === 'closed') {
           batch.release()
           return

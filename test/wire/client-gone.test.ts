@@ -315,9 +315,9 @@ t.test('while it waits for a server it leaves the queue', async (t) => {
 
 t.test('while its settings are applied', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
-  const client = await lab.client({ parameters: { TimeZone: 'Asia/Tokyo' } })
+  const client = await lab.connect()
+  client.send(frontend.startup({ user: 'u', database: 'd', TimeZone: 'Asia/Tokyo' }), frontend.query('select 1'))
   const server = await lab.server.connection(0)
-  client.send(frontend.query('select 1'))
   await received(server, 'Q')
   client.destroy()
   await canceled(lab, server)

@@ -360,6 +360,9 @@ t.test('DEALLOCATE inside of a batch that failed holds nothing up', async (t) =>
   await received(server, 'PQPS')
   server.send(backend.ready())
   t.equal(typesOf(await client.readUntil('Z')), 'EZ')
+  // What its text may have done is asked.
+  await received(server, 'PQPSQ')
+  server.send(backend.commandComplete('SELECT 0'), backend.ready())
   await waitFor(() => lab.servers().idle === 1, { what: 'an idle server' })
 })
 
