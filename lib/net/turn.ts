@@ -9,7 +9,9 @@ export interface Flushable {
   flush(): void
 }
 
-const dirty: Flushable[] = []
+/** Wires to be flushed, up to `count`. The array is kept: emptying it by its length costs a call into the runtime. */
+const dirty: (Flushable | undefined)[] = []
+let count = 0
 let depth = 0
 let scheduled = false
 
@@ -25,7 +27,7 @@ export function endTurn(): void {
 
 /** Called by a wire on its first write of a turn. Outside of one (timers, promises) it is written in a microtask. */
 export function markDirty(wire: Flushable): void {
-  dirty.push(wire)
+  dirty[count++] = wire
   if (depth > 0 || scheduled) return
   scheduled = true
   queueMicrotask(flushAll)
@@ -34,6 +36,9 @@ export function markDirty(wire: Flushable): void {
 function flushAll(): void {
   scheduled = false
   // A flush may make another wire dirty (a socket that fails calls its handler): the loop sees those, too.
-  for (let i = 0; i < dirty.length; i++) dirty[i]!.flush()
-  dirty.length = 0
+  for (let i = 0; i < count; i++) {
+    dirty[i]!.flush()
+    dirty[i] = undefined
+  }
+  count = 0
 }

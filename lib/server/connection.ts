@@ -14,6 +14,7 @@ import type { Batch } from '../protocol/batch.ts'
 import { closePortal, SYNC as SYNC_MESSAGE, TERMINATE } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { CLOSE, FAKE, ReplyPlan, SKIP, SYNC } from '../session/reply-plan.ts'
+import { StampedMap } from '../session/stamped-map.ts'
 import { ServerStatements, type StatementStore } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
@@ -67,14 +68,16 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** Status byte of the last ReadyForQuery. */
   txStatus: number = TX_IDLE
   /** Reported parameters as they stand now. */
-  readonly parameters: Map<string, string>
+  readonly parameters: StampedMap<string, string>
   readonly #reported = new Set<string>()
   /** Reported parameters as a new session has them: what RESET goes back to. */
-  readonly baseline: Map<string, string>
+  readonly baseline: StampedMap<string, string>
   /** A reported parameter changed since this was last set to false. */
   parametersChanged = false
   /** Parameters that are not reported and were set on a client's behalf, by name. */
-  readonly applied = new Map<string, string>()
+  readonly applied = new StampedMap<string, string>()
+  matched: string | undefined
+  matchedStamp = -1
   /** It may hold session state nobody keeps track of: it is reset before another client gets it. */
   dirty = false
   /** A command tag of this lease says that the session was changed. */
@@ -107,8 +110,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.owner = owner
     this.log = log
     this.statements = new ServerStatements(store)
-    this.parameters = new Map(identity.parameters)
-    this.baseline = new Map(identity.parameters)
+    this.parameters = new StampedMap(identity.parameters)
+    this.baseline = new StampedMap(identity.parameters)
     for (const name of identity.parameters.keys()) this.#reported.add(name.toLowerCase())
     this.#downstream = new Downstream(this)
     this.plan = new ReplyPlan(this.#downstream)
@@ -136,6 +139,11 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.setState(state)
     this.consumer = consumer
     this.usedAt = now()
+  }
+
+  /** Grows with every change of what is set (session/parameters). */
+  get stamp(): number {
+    return this.parameters.stamp + this.baseline.stamp + this.applied.stamp
   }
 
   /** True where the server reports each change of the parameter `name` (in lower case) by itself. */

@@ -33,6 +33,9 @@ const SESSION_TAGS = new Set([
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000
 
+/** Their first three letters as a number; DO is followed by the end of the tag. */
+const SESSION_LETTERS = new Set([...SESSION_TAGS].map((tag) => Buffer.from(`${tag}\0`).readUIntBE(0, 3)))
+
 /** Tags after which a server has no prepared statement left. */
 const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
 
@@ -176,7 +179,8 @@ export class Downstream implements PlanObserver {
   #lookAtTag(disposition: number, body: Buffer): number {
     if (disposition !== TO_CLIENT) return disposition
     const server = this.#server
-    // `INSERT 0 1`, `CREATE TABLE`: the first word decides.
+    // `INSERT 0 1`, `CREATE TABLE`: the first word decides, and for nearly all its first three letters do.
+    if (!SESSION_LETTERS.has((body[0]! << 16) | (body[1]! << 8) | body[2]!)) return disposition
     let end = 0
     while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
     const word = body.toString('latin1', 0, end)

@@ -37,6 +37,11 @@ export interface ServerParameters {
   baseline: ReadonlyMap<string, string>
   /** Unreported ones set by pgbun, by lower-case name. */
   applied: ReadonlyMap<string, string>
+  /** Grows with every change of the three. */
+  readonly stamp: number
+  /** The last comparison that found nothing to change: with which wishes, and at which stamp. */
+  matched: string | undefined
+  matchedStamp: number
 }
 
 /** One parameter to set, or, without a value, to reset. */
@@ -51,6 +56,7 @@ export class ClientParameters {
   /** What the startup packet asked for: what RESET goes back to. */
   readonly #startup = new Map<string, string>()
   #fingerprint: string | undefined
+  #signature: string | undefined
 
   /** What tells apart settings under which the same statement may mean different things; '' for none. */
   get fingerprint(): string {
@@ -76,7 +82,7 @@ export class ClientParameters {
     const key = name.toLowerCase()
     if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
     this.#wanted.set(key, value)
-    this.#fingerprint = undefined
+    this.#changed()
   }
 
   /** Want `value` from the startup packet on. @throws ProtocolError as set */
@@ -103,7 +109,7 @@ export class ClientParameters {
     const value = this.#startup.get(name)
     if (value === undefined) this.#wanted.delete(name)
     else this.#wanted.set(name, value)
-    this.#fingerprint = undefined
+    this.#changed()
   }
 
   /** Names of all parameters wanted. */
@@ -124,12 +130,12 @@ export class ClientParameters {
       if (startup === undefined) this.#wanted.delete(key)
       else this.#wanted.set(key, startup)
     }
-    this.#fingerprint = undefined
+    this.#changed()
   }
 
   /** Take over what a server reports after the client's own statements changed it. */
   absorb(server: ServerParameters): void {
-    this.#fingerprint = undefined
+    this.#changed()
     for (const [name, value] of server.parameters) {
       const key = name.toLowerCase()
       if (READ_ONLY.has(key)) continue
@@ -137,8 +143,30 @@ export class ClientParameters {
     }
   }
 
+  #changed(): void {
+    this.#fingerprint = undefined
+    this.#signature = undefined
+  }
+
+  /** All wishes as one text. */
+  get #wishes(): string {
+    this.#signature ??= [...this.#wanted].map(([name, value]) => `${name}=${value}`).join('\0')
+    return this.#signature
+  }
+
   /** What must be changed on `server` for this client; empty in the common case. */
-  difference(server: ServerParameters): Setting[] {
+  difference(server: ServerParameters): readonly Setting[] {
+    // Asked at every lease: most servers were last used with the same wishes.
+    if (server.matchedStamp === server.stamp && server.matched === this.#wishes) return NONE
+    const settings = this.#compare(server)
+    if (settings.length === 0) {
+      server.matched = this.#wishes
+      server.matchedStamp = server.stamp
+    }
+    return settings
+  }
+
+  #compare(server: ServerParameters): readonly Setting[] {
     let settings: Setting[] | undefined
     const reported = new Set<string>()
     for (const [name, value] of server.parameters) {
@@ -165,7 +193,7 @@ export class ClientParameters {
   }
 }
 
-const NONE: Setting[] = []
+const NONE: readonly Setting[] = []
 
 /** The statements that apply `settings`, in one simple query. */
 export function settingsSql(settings: readonly Setting[]): string {

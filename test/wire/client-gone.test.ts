@@ -322,6 +322,8 @@ t.test('while its settings are applied', async (t) => {
   client.destroy()
   await canceled(lab, server)
   server.send(cancelError, backend.ready())
+  await received(server, 'QQ')
+  server.send(backend.commandComplete('DISCARD'), backend.ready())
   await reused(t, lab, server)
   t.notOk(queriesOf(server).includes('select 1'))
 })

@@ -391,7 +391,13 @@ t.test('the servers that were idle for long are checked all at once, not one aft
   }
   // Each of the three gets a server of its own.
   const begun = Promise.all(clients.map((client) => client.query('begin')))
-  await waitFor(() => (pass(), lab.servers().active === 3), { what: 'three servers' })
+  await waitFor(
+    () => {
+      pass()
+      return lab.servers().active === 3
+    },
+    { what: 'three servers' },
+  )
   await begun
   await Promise.all(clients.map((client) => client.query('commit')))
   await waitFor(() => Math.min(...lab.pooler.snapshot().servers.map((server) => server.idle)) > 1)

@@ -16,7 +16,14 @@ function server(
   applied: Record<string, string> = {},
 ): ServerParameters {
   const map = (record: Record<string, string>): Map<string, string> => new Map(Object.entries(record))
-  return { parameters: map(parameters), baseline: map(baseline), applied: map(applied) }
+  return {
+    parameters: map(parameters),
+    baseline: map(baseline),
+    applied: map(applied),
+    stamp: 0,
+    matched: undefined,
+    matchedStamp: -1,
+  }
 }
 
 const defaults = { TimeZone: 'UTC', DateStyle: 'ISO, MDY', server_version: '18', in_hot_standby: 'off' }
