@@ -316,7 +316,10 @@ t.test('while it waits for a server it leaves the queue', async (t) => {
 t.test('while its settings are applied', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
   const client = await lab.connect()
-  client.send(frontend.startup({ user: 'postgres', database: 'postgres', TimeZone: 'Asia/Tokyo' }), frontend.query('select 1'))
+  client.send(
+    frontend.startup({ user: 'postgres', database: 'postgres', TimeZone: 'Asia/Tokyo' }),
+    frontend.query('select 1'),
+  )
   const server = await lab.server.connection(0)
   await received(server, 'Q')
   client.destroy()

@@ -149,22 +149,35 @@ t.test('who says nothing, and who stops in the middle: client_login_timeout', as
 })
 
 t.test('startup parameters are set on whatever server serves the client', async (t) => {
-  const lab = await startLab(t, { poolSize: 1 })
-  const one = await lab.client({ parameters: { TimeZone: 'Asia/Tokyo', options: '-c statement_timeout=5s' } })
-  t.equal(one.session.parameters.TimeZone, 'Asia/Tokyo')
+  const lab = await startLab(t, {
+    poolSize: 1,
+    script: {
+      onMessage(connection, message) {
+        const sql = message.body.toString()
+        if (message.type !== 'Q') return
+        const zone =
+          /set_config\('timezone', '([^']+)'/.exec(sql)?.[1] ?? (sql.includes('RESET "timezone"') && 'Etc/UTC')
+        if (zone) connection.send(backend.parameterStatus('TimeZone', zone))
+        connection.send(backend.commandComplete('SELECT 0'), backend.ready())
+      },
+    },
+  })
+  const one = await lab.client({ parameters: { TimeZone: 'asia/tokyo', options: '-c statement_timeout=5s' } })
+  t.equal(one.session.parameters.TimeZone, 'asia/tokyo', 'as the server spells it')
   const other = await lab.client()
   const server = await lab.server.connection(0)
-  await one.query('select 1')
-  await other.query('select 2')
+  await other.query('select 1')
+  await one.query('select 2')
   await one.query('select 3')
-  const queries = queriesOf(server)
-  const at = (sql: string): number => queries.indexOf(sql)
-  t.match(queries[at('select 1') - 1], /set_config\('timezone', 'Asia\/Tokyo'.*set_config\('statement_timeout', '5s'/)
-  t.match(queries[at('select 2') - 1], /RESET "statement_timeout"/)
-  t.match(queries[at('select 3') - 1], /set_config/)
+  t.strictSame(
+    queriesOf(server).map((sql) => (/^SELECT|^RESET/.test(sql) ? 'set' : sql)),
+    ['set', 'set', 'select 1', 'set', 'select 2', 'select 3'],
+  )
+  t.match(queriesOf(server)[0], /set_config\('timezone', 'asia\/tokyo'.*set_config\('statement_timeout', '5s'/)
+  t.match(queriesOf(server)[1], /RESET "statement_timeout"/)
 })
 
-t.test('a setting the server refuses ends the client with its words, before anything was run', async (t) => {
+t.test('a setting the server refuses ends the login with its words', async (t) => {
   const lab = await startLab(t, {
     poolSize: 1,
     script: {
@@ -176,8 +189,11 @@ t.test('a setting the server refuses ends the client with its words, before anyt
       },
     },
   })
-  const client = await lab.client({ parameters: { statement_timeout: 'soon' } })
-  client.send(frontend.query('delete from t'))
+  const client = await lab.connect()
+  client.send(
+    frontend.startup({ user: 'postgres', database: 'postgres', statement_timeout: 'soon' }),
+    frontend.query('delete from t'),
+  )
   t.match(await client.expectFatal(), { C: '22023', M: 'invalid value for parameter' })
   t.notOk(queriesOf(await lab.server.connection(0)).includes('delete from t'))
   const other = await lab.client()
