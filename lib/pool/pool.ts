@@ -17,10 +17,11 @@ import { type Counters, createCounters } from '../session/counters.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
+import { chooseServer } from './choose-server.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
 import { Opening } from './opening.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
-import { checkServer, resetServer, smallestReset } from './upkeep.ts'
+import { checkServer, closeLate, expired, resetServer, smallestReset } from './upkeep.ts'
 import type { Waiter } from './waiter.ts'
 
 /** What a pool needs from outside. */
@@ -58,7 +59,10 @@ export class Pool implements ServerOwner {
   #preparing = 0
   #closing = false
   /** Logins that wait for the first server. */
-  #welcomeWaiters: { resolve(parameters: ReadonlyMap<string, string>): void; reject(error: LoginError): void }[] = []
+  readonly #welcomeWaiters: {
+    resolve(parameters: ReadonlyMap<string, string>): void
+    reject(error: LoginError): void
+  }[] = []
 
   constructor(database: string, user: string, settings: PoolSettings, ports: PoolPorts) {
     this.database = database
@@ -172,21 +176,15 @@ export class Pool implements ServerOwner {
 
   /** Compare deadlines; called by the janitor. */
   sweep(at: number): void {
-    const { settings } = this
+    const { settings, database, user } = this
     for (const waiter of this.waiters) {
       if (settings.queryWaitTimeoutMs === 0 || at - waiter.waitingSince < settings.queryWaitTimeoutMs) break
       this.waiters.remove(waiter)
-      waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: this.#why() }))
+      const pool = `database "${database}", user "${user}"`
+      const detail = `All ${settings.size} server connections of ${pool} (pool_size) are in use.`
+      waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail }))
     }
-    for (const server of this.#lists.draining) {
-      if (server.consumer instanceof Drain && at > server.consumer.deadline) {
-        server.closeReason = 'its client left, and what was running did not end in time'
-        server.close(server.closeReason)
-      }
-    }
-    for (const server of this.#lists.busy) {
-      if (at - server.usedAt > settings.connectTimeoutMs) server.close('a reset or check took too long')
-    }
+    closeLate(this.#lists.draining, this.#lists.busy, settings, at)
     this.#sweepIdle(at)
     this.#warm()
     this.#grow()
@@ -196,8 +194,7 @@ export class Pool implements ServerOwner {
   /** Close what is idle and let the rest go as it comes back; nobody is served any more. */
   close(reason: string): void {
     this.#closing = true
-    for (const server of this.#lists.idle) server.close(reason)
-    for (const server of this.#lists.held) server.close(reason)
+    for (const list of [this.#lists.idle, this.#lists.held]) for (const server of list) server.close(reason)
   }
 
   /** Close every connection now. */
@@ -241,20 +238,8 @@ export class Pool implements ServerOwner {
 
   /** A server `waiter` can have now, or undefined; starts what makes one ready. */
   #pick(waiter: Waiter): ServerConnection | undefined {
-    const { idle } = this.#lists
-    let choice: ServerConnection | null = null
-    // Last in, first out keeps a small pool hot; a client's own server needs no settings and no reset.
-    let looked = 0
-    let server = this.settings.roundRobin ? idle.first : idle.last
-    const best = server
-    while (server && looked++ < 8) {
-      if (server.id === waiter.lastServer || (!choice && !server.dirty)) choice = server
-      if (server.id === waiter.lastServer) break
-      server = this.settings.roundRobin ? server.next : server.prev
-    }
-    choice ??= best
-    if (!choice) return undefined
-    return this.#ready(choice, waiter) ? choice : undefined
+    const choice = chooseServer(this.#lists.idle, waiter.lastServer, this.settings.roundRobin)
+    return choice && this.#ready(choice, waiter) ? choice : undefined
   }
 
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
@@ -283,7 +268,7 @@ export class Pool implements ServerOwner {
   /** The server is free of its lease or drain: reset it where the mode demands that, then offer it. */
   #finish(server: ServerConnection, mode: PoolMode): void {
     if (server.state === 'closed') return
-    if (server.closeReason !== undefined || this.#closing || this.#expired(server, now())) {
+    if (server.closeReason !== undefined || this.#closing || expired(server, this.settings, now())) {
       server.close(server.closeReason ?? (this.#closing ? 'shutting down' : 'server_lifetime'))
       return
     }
@@ -364,9 +349,7 @@ export class Pool implements ServerOwner {
     // Jitter: connections opened together would otherwise all be renewed together.
     server.lifetimeMs = this.settings.lifetimeMs * (0.8 + Math.random() * 0.2)
     this.welcome = server.baseline
-    const greeted = this.#welcomeWaiters
-    this.#welcomeWaiters = []
-    for (const { resolve } of greeted) resolve(server.baseline)
+    for (const { resolve } of this.#welcomeWaiters.splice(0)) resolve(server.baseline)
     this.#offer(server)
     this.#grow()
   }
@@ -383,9 +366,7 @@ export class Pool implements ServerOwner {
   }
 
   #refuseAll(error: LoginError): void {
-    const welcome = this.#welcomeWaiters
-    this.#welcomeWaiters = []
-    for (const { reject } of welcome) reject(error)
+    for (const { reject } of this.#welcomeWaiters.splice(0)) reject(error)
     for (const waiter of this.waiters) this.#refuse(waiter, error)
   }
 
@@ -406,14 +387,10 @@ export class Pool implements ServerOwner {
 
   // ---- housekeeping ----
 
-  #expired(server: ServerConnection, at: number): boolean {
-    return this.settings.lifetimeMs > 0 && at - server.openedAt > server.lifetimeMs
-  }
-
   #sweepIdle(at: number): void {
     const { idleTimeoutMs, minSize } = this.settings
     for (const server of this.#lists.idle) {
-      if (this.#expired(server, at)) server.close('server_lifetime')
+      if (expired(server, this.settings, at)) server.close('server_lifetime')
       else if (idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs && this.connected > minSize) {
         server.close('server_idle_timeout')
       } else if (server.dirty) {
@@ -421,10 +398,5 @@ export class Pool implements ServerOwner {
         this.#reset(server, smallestReset(server))
       }
     }
-  }
-
-  #why(): string {
-    const { size } = this.settings
-    return `All ${size} server connections of database "${this.database}", user "${this.user}" (pool_size) are in use.`
   }
 }

@@ -1,10 +1,35 @@
 /** What a pool does to a server between two clients: reset it, or look whether it is still alive. */
 
 import type { ServerConnection } from '../server/connection.ts'
+import { Drain } from '../server/drain.ts'
 import { Task } from '../server/task.ts'
 import { UNKNOWN } from '../session/parameters.ts'
 import { DISCARD_ALL, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
+import type { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
+import type { PoolSettings } from './settings.ts'
+
+/** True where `server` is older than `server_lifetime` allows. */
+export function expired(server: ServerConnection, { lifetimeMs }: PoolSettings, at: number): boolean {
+  return lifetimeMs > 0 && at - server.openedAt > server.lifetimeMs
+}
+
+/** Close what has not become free in time. */
+export function closeLate(
+  draining: List<ServerConnection>,
+  busy: List<ServerConnection>,
+  { connectTimeoutMs }: PoolSettings,
+  at: number,
+): void {
+  for (const server of draining) {
+    if (!(server.consumer instanceof Drain) || at <= server.consumer.deadline) continue
+    server.closeReason = 'its client left, and what was running did not end in time'
+    server.close(server.closeReason)
+  }
+  for (const server of busy) {
+    if (at - server.usedAt > connectTimeoutMs) server.close('a reset or check took too long')
+  }
+}
 
 /** The smallest reset that makes `server` clean for anybody. */
 export function smallestReset(server: ServerConnection): string {
