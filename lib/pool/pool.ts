@@ -18,9 +18,10 @@ import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
+import { chooseServer } from './choose-server.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
 import { Opening } from './opening.ts'
-import { chooseIdle, type OpenState, ServerLists } from './server-lists.ts'
+import { type OpenState, ServerLists } from './server-lists.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
 import { checkServer, closeOverdue, resetBefore, resetServer, smallestReset } from './upkeep.ts'
 import type { Waiter } from './waiter.ts'
@@ -226,8 +227,8 @@ export class Pool implements ServerOwner {
 
   /** A server `waiter` can have now, or undefined; starts what makes one ready. */
   #pick(waiter: Waiter): ServerConnection | undefined {
-    const server = chooseIdle(this.#lists.idle, waiter.lastServer, this.settings.roundRobin)
-    return server && this.#ready(server, waiter) ? server : undefined
+    const choice = chooseServer(this.#lists.idle, waiter.lastServer, this.settings.roundRobin)
+    return choice && this.#ready(choice, waiter) ? choice : undefined
   }
 
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */

@@ -25,26 +25,3 @@ export class ServerLists {
     for (const list of [this.idle, this.active, this.busy, this.draining, this.held]) yield* list
   }
 }
-
-/** So many idle servers are looked at for a better one. */
-const LOOK = 8
-
-/**
- * The idle server that suits client `id` best: its own of last time, which has its settings and needs no reset;
- * otherwise a clean one; otherwise any. Last in, first out keeps a small pool hot; `roundRobin` is the other way.
- */
-export function chooseIdle(
-  idle: List<ServerConnection>,
-  lastServer: number,
-  roundRobin: boolean,
-): ServerConnection | null {
-  const first = roundRobin ? idle.first : idle.last
-  let clean: ServerConnection | null = null
-  let looked = 0
-  for (let server = first; server && looked < LOOK; looked++) {
-    if (server.id === lastServer) return server
-    if (!server.dirty) clean ??= server
-    server = roundRobin ? server.next : server.prev
-  }
-  return clean ?? first
-}

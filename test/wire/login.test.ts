@@ -95,7 +95,7 @@ t.test('what is right before what is wrong still counts', async (t) => {
 t.test('a query sent ahead with the password waits for its turn', async (t) => {
   const lab = await startLab(t, {
     authType: 'plain',
-    authFile: t.testdir({ 'users.txt': '"u" "secret"\n' }) + '/users.txt',
+    authFile: `${t.testdir({ 'users.txt': '"u" "secret"\n' })}/users.txt`,
   })
   const client = await lab.connect()
   client.send(frontend.startup({ user: 'u', database: 'd' }))
@@ -128,7 +128,7 @@ t.test('a query in one packet with the startup, while the first server connectio
 t.test('instead of a password something else', async (t) => {
   const lab = await startLab(t, {
     authType: 'plain',
-    authFile: t.testdir({ 'users.txt': '"u" "secret"\n' }) + '/users.txt',
+    authFile: `${t.testdir({ 'users.txt': '"u" "secret"\n' })}/users.txt`,
   })
   const client = await lab.connect()
   client.send(frontend.startup({ user: 'u' }), frontend.query('select 1'))

@@ -386,13 +386,13 @@ t.test('the servers that were idle for long are checked all at once, not one aft
   const script = answering({ '': (connection) => void checks.push(connection) })
   const lab = await startLab(t, { poolSize: 3, script, serverCheckDelay: 1 })
   const clients = [await lab.client(), await lab.client(), await lab.client()]
-  const pass = (): boolean => {
+  const pass = (): number => {
     for (const connection of checks.splice(0)) connection.send(backend.emptyQuery(), backend.ready())
-    return lab.servers().active === 3
+    return lab.servers().active
   }
   // Each of the three gets a server of its own.
   const begun = Promise.all(clients.map((client) => client.query('begin')))
-  await waitFor(pass, { what: 'three servers' })
+  await waitFor(() => pass() === 3, { what: 'three servers' })
   await begun
   await Promise.all(clients.map((client) => client.query('commit')))
   await waitFor(() => Math.min(...lab.pooler.snapshot().servers.map((server) => server.idle)) > 1)
