@@ -347,13 +347,9 @@ export class Pool implements ServerOwner {
 
   #openFailed(error: LoginError): void {
     this.counters.openFailures++
-    this.#ports.log.warn('server connection failed', {
-      database: this.database,
-      user: this.user,
-      reason: error.message,
-      sqlstate: error.sqlstate,
-      remedy: error.remedy,
-    })
+    const { message: reason, sqlstate, remedy } = error
+    const { database, user } = this
+    this.#ports.log.warn('server connection failed', { database, user, reason, sqlstate, remedy })
   }
 
   #refuseAll(error: LoginError): void {
