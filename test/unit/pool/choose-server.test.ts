@@ -1,0 +1,39 @@
+/** Which idle server a client gets. */
+import t from 'tap'
+import { chooseServer } from '../../../lib/pool/choose-server.ts'
+import type { ServerConnection } from '../../../lib/server/connection.ts'
+import { List } from '../../../lib/util/list.ts'
+
+/** Idle servers in the order in which they came back; `d` marks a dirty one. */
+function idle(...servers: string[]): List<ServerConnection> {
+  const list = new List<ServerConnection>('idle')
+  for (const text of servers) {
+    const server = { id: Number.parseInt(text, 10), dirty: text.endsWith('d'), list: null, prev: null, next: null }
+    list.push(server as unknown as ServerConnection)
+  }
+  return list
+}
+
+t.test('the last that came back, or with round robin the first', async (t) => {
+  t.equal(chooseServer(idle(), 0, false), undefined)
+  t.equal(chooseServer(idle('1', '2', '3'), 0, false)?.id, 3)
+  t.equal(chooseServer(idle('1', '2', '3'), 0, true)?.id, 1)
+})
+
+t.test("the client's own, dirty or not", async (t) => {
+  t.equal(chooseServer(idle('1', '2', '3'), 1, false)?.id, 1)
+  t.equal(chooseServer(idle('1', '2d', '3'), 2, false)?.id, 2)
+  t.equal(chooseServer(idle('1', '2', '3'), 3, true)?.id, 3)
+  t.equal(chooseServer(idle('1', '2', '3'), 9, false)?.id, 3, 'one that is gone')
+})
+
+t.test('a clean one rather than one that has to be reset', async (t) => {
+  t.equal(chooseServer(idle('1', '2', '3d'), 0, false)?.id, 2)
+  t.equal(chooseServer(idle('1d', '2', '3'), 0, true)?.id, 2)
+  t.equal(chooseServer(idle('1d', '2d', '3d'), 0, false)?.id, 3)
+})
+
+t.test('only a few are looked at', async (t) => {
+  const many = idle('1', ...Array.from({ length: 50 }, (_, i) => `${i + 2}d`))
+  t.equal(chooseServer(many, 1, false)?.id, 51)
+})
