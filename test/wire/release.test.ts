@@ -360,8 +360,7 @@ t.test('DEALLOCATE inside of a batch that failed holds nothing up', async (t) =>
   await received(server, 'PQPS')
   server.send(backend.ready())
   t.equal(typesOf(await client.readUntil('Z')), 'EZ')
-  // What its text may have done is asked.
-  await received(server, 'PQPSQ')
+  await received(server, 'PQPSQ') // what its text may have done is asked
   server.send(backend.commandComplete('SELECT 0'), backend.ready())
   await waitFor(() => lab.servers().idle === 1, { what: 'an idle server' })
 })
@@ -384,13 +383,12 @@ t.test('a COPY behind a DEALLOCATE in the same query gets its data', async (t) =
 t.test('the servers that were idle for long are checked all at once, not one after another', async (t) => {
   const checks: ScriptedConnection[] = []
   const script = answering({ '': (connection) => void checks.push(connection) })
-  const lab = await startLab(t, { poolSize: 3, script, serverCheckDelay: 1 })
+  const lab = await startLab(t, { poolSize: 3, script, serverCheckDelay: 1 }) // one server for each of three clients
   const clients = [await lab.client(), await lab.client(), await lab.client()]
   const pass = (): number => {
     for (const connection of checks.splice(0)) connection.send(backend.emptyQuery(), backend.ready())
     return lab.servers().active
   }
-  // Each of the three gets a server of its own.
   const begun = Promise.all(clients.map((client) => client.query('begin')))
   await waitFor(() => pass() === 3, { what: 'three servers' })
   await begun
