@@ -2,9 +2,8 @@
 import t from 'tap'
 import { backend, frontend } from '../fixtures/messages.ts'
 import { errorOf, rowsOf, typesOf } from '../fixtures/raw-client.ts'
-import type { ScriptedConnection } from '../fixtures/scripted-postgres.ts'
 import { waitFor } from '../fixtures/wait.ts'
-import { answering, oneRow, queriesOf, received, silent, sqlOf, startLab } from './lab.ts'
+import { oneRow, queriesOf, received, silent, sqlOf, startLab } from './lab.ts'
 
 t.test('a pipeline is answered to its end before anybody else is served', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
@@ -378,24 +377,4 @@ t.test('a COPY behind a DEALLOCATE in the same query gets its data', async (t) =
   await received(server, 'Qdc')
   server.send(backend.commandComplete('COPY 1'), backend.ready())
   await client.readUntil('Z')
-})
-
-t.test('the servers that were idle for long are checked all at once, not one after another', async (t) => {
-  const checks: ScriptedConnection[] = []
-  const script = answering({ '': (connection) => void checks.push(connection) })
-  const lab = await startLab(t, { poolSize: 3, script, serverCheckDelay: 1 }) // one server for each of three clients
-  const clients = [await lab.client(), await lab.client(), await lab.client()]
-  const pass = (): number => {
-    for (const connection of checks.splice(0)) connection.send(backend.emptyQuery(), backend.ready())
-    return lab.servers().active
-  }
-  const begun = Promise.all(clients.map((client) => client.query('begin')))
-  await waitFor(() => pass() === 3, { what: 'three servers' })
-  await begun
-  await Promise.all(clients.map((client) => client.query('commit')))
-  await waitFor(() => Math.min(...lab.pooler.snapshot().servers.map((server) => server.idle)) > 1)
-  const results = clients.map((client) => client.rows('select 1'))
-  await waitFor(() => checks.length === 3, { what: () => `three checks under way, not ${checks.length}` })
-  pass()
-  for (const rows of await Promise.all(results)) t.strictSame(rows, [['select 1']])
 })

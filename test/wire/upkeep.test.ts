@@ -2,6 +2,7 @@
 import t from 'tap'
 import { backend, frontend } from '../fixtures/messages.ts'
 import { rowsOf, typesOf } from '../fixtures/raw-client.ts'
+import type { ScriptedConnection } from '../fixtures/scripted-postgres.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { answering, oneRow, queriesOf, received, silent, startLab } from './lab.ts'
 
@@ -218,4 +219,24 @@ t.test('a server is used again after its client was closed by a fault of the pro
   await waitFor(() => queriesOf(server).includes('select 2'), { what: 'the next query' })
   server.send(...oneRow('2'))
   t.strictSame(rowsOf(await other.readUntil('Z')), [['2']])
+})
+
+t.test('the servers that were idle for long are checked all at once, not one after another', async (t) => {
+  const checks: ScriptedConnection[] = []
+  const script = answering({ '': (connection) => void checks.push(connection) })
+  const lab = await startLab(t, { poolSize: 3, script, serverCheckDelay: 1 }) // one server for each of three clients
+  const clients = [await lab.client(), await lab.client(), await lab.client()]
+  const pass = (): number => {
+    for (const connection of checks.splice(0)) connection.send(backend.emptyQuery(), backend.ready())
+    return lab.servers().active
+  }
+  const begun = Promise.all(clients.map((client) => client.query('begin')))
+  await waitFor(() => pass() === 3, { what: 'three servers' })
+  await begun
+  await Promise.all(clients.map((client) => client.query('commit')))
+  await waitFor(() => Math.min(...lab.pooler.snapshot().servers.map((server) => server.idle)) > 1)
+  const results = clients.map((client) => client.rows('select 1'))
+  await waitFor(() => checks.length === 3, { what: () => `three checks under way, not ${checks.length}` })
+  pass()
+  for (const rows of await Promise.all(results)) t.strictSame(rows, [['select 1']])
 })
