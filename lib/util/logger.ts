@@ -77,7 +77,7 @@ export function createLogger({
 }: LoggerOptions = {}): LogControl {
   let threshold = LOG_LEVELS.indexOf(level)
   let windowStart = 0
-  const counts = new Map<string, { level: LogLevel; msg: string; seen: number }>()
+  const counts = new Map<string, { level: LogLevel; msg: string; reason: LogFields[string]; seen: number }>()
   const render = format === 'json' ? renderJson : renderText
 
   function emit(time: number, at: LogLevel, msg: string, fields: LogFields | undefined): void {
@@ -89,8 +89,9 @@ export function createLogger({
   }
 
   function sumUp(time: number): void {
-    for (const { level: at, msg, seen } of counts.values()) {
-      if (seen > BURST) emit(time, at, msg, { repeated: seen - BURST, note: 'similar lines left out within a second' })
+    for (const { level: at, msg, reason, seen } of counts.values()) {
+      if (seen > BURST)
+        emit(time, at, msg, { reason, repeated: seen - BURST, note: 'similar lines left out within a second' })
     }
     counts.clear()
   }
@@ -103,12 +104,17 @@ export function createLogger({
       if (counts.size > 0) sumUp(time)
       windowStart = time
     }
-    const key = `${at} ${msg}`
+    // Logins and their ends are news each; the same trouble again and again is not.
+    if (at === 'info' || at === 'debug') {
+      emit(time, at, msg, fields)
+      return
+    }
+    const key = `${at} ${msg} ${fields?.reason ?? ''}`
     const count = counts.get(key)
     if (count) {
       if (++count.seen > BURST) return
     } else if (counts.size < MAX_TRACKED) {
-      counts.set(key, { level: at, msg, seen: 1 })
+      counts.set(key, { level: at, msg, reason: fields?.reason, seen: 1 })
     }
     emit(time, at, msg, fields)
   }
