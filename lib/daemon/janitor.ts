@@ -26,7 +26,13 @@ export function startJanitor(parts: JanitorParts): () => void {
   let before: Counters | undefined
   return every(PERIOD_MS, () => {
     const at = now()
-    for (const session of parts.registry.sessions) session.sweep(at)
+    for (const session of parts.registry.sessions) {
+      try {
+        session.sweep(at)
+      } catch (error) {
+        session.onFault(error)
+      }
+    }
     parts.router.sweep(at)
     const period = parts.statsPeriodMs()
     if (period === 0 || at - statsAt < period) return
