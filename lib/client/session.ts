@@ -291,6 +291,8 @@ export class ClientSession implements WireHandler, Waiter {
     }
     if (!server.plan.settled) {
       if (!this.#upstream.midMessage) server.resolveDoubt()
+      // What waited for the answer to this batch.
+      if (this.#inbox.first !== undefined) this.pump()
       return
     }
     this.#upstream.barrier = false

@@ -10,10 +10,10 @@ import { type Batch, FIRST, IN_HEAD, LAST, RUN } from '../protocol/batch.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { BIND, CLOSE, COPY_END, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY, SYNC } from '../session/reply-plan.ts'
-import { effectsOf } from '../session/state-effects.ts'
+import { ANY, effectsOf } from '../session/state-effects.ts'
 import { ClientStatements, textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
-import { PreparedStatements } from './prepared.ts'
+import { PreparedStatements, STATEMENT } from './prepared.ts'
 import type { ClientSession } from './session.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
@@ -32,6 +32,8 @@ export class Upstream {
   #prepared: PreparedStatements | undefined
   readonly #unnamed = new UnnamedStatement()
   #barrierAtSync = false
+  /** Number of the batch under way: the messages between two Syncs, of which an error takes all that follow. */
+  #batch = 0
   // What #look decided of the current message.
   #prefix: Buffer | undefined
   #skip = 0
@@ -55,7 +57,7 @@ export class Upstream {
       let start = batch.start(i)
       if ((flags & FIRST) !== 0) {
         const type = batch.type(i)
-        if (this.barrier && !passesBarrier(type)) {
+        if ((this.barrier && !passesBarrier(type)) || this.#uncertain(server, type, batch, i)) {
           batch.cursor = i
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           return false
@@ -97,7 +99,7 @@ export class Upstream {
 
   /** The session is over: its statements are nobody's. */
   end(): void {
-    this.#names?.clear()
+    this.#names?.destroy()
   }
 
   /** The first message of a request. */
@@ -127,11 +129,8 @@ export class Upstream {
     this.#omit = false
     switch (type) {
       case FRONTEND.Query:
-        // A simple query does away with the unnamed statement (protocol chapter "Simple Query").
-        this.#unnamed.forget()
-        server.unnamedOwner = undefined
-        plan.expect(QUERY)
         if (this.#pooled()) this.#onQuery(server, batch, i)
+        else plan.expect(QUERY)
         return
       case FRONTEND.Parse:
         if (this.#pooled()) this.#onParse(server, batch, i)
@@ -140,29 +139,31 @@ export class Upstream {
       case FRONTEND.Bind:
         if (this.#pooled() && this.#map().onBind(server, batch.bytesOf(i))) this.#adopt()
         else {
-          if (this.#pooled()) this.#prefix = this.#unnamed.onBind(server, batch.bodyOf(i))
+          if (this.#pooled() && bindsUnnamed(batch.bodyOf(i))) this.#prefix = this.#unnamed.onBind(server, this.#batch)
           plan.expect(BIND)
         }
         return
       case FRONTEND.Describe:
         if (this.#pooled() && this.#map().onDescribe(server, batch.bytesOf(i))) this.#adopt()
         else {
-          if (this.#pooled()) this.#prefix = this.#unnamed.onDescribe(server, batch.bodyOf(i))
+          if (this.#pooled() && isUnnamed(batch.bodyOf(i))) {
+            this.#prefix = this.#unnamed.onDescribe(server, this.#batch)
+          }
           plan.expect(DESCRIBE)
         }
         return
       case FRONTEND.Close:
         if (this.#pooled() && this.#map().onClose(server, batch.bytesOf(i))) this.#adopt()
-        else {
-          if (this.#pooled()) this.#unnamed.onClose(server, batch.bodyOf(i))
-          plan.expect(CLOSE)
-        }
+        else if (this.#pooled() && isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
+        else plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
         plan.expect(EXECUTE)
         return
       case FRONTEND.Sync:
         plan.expect(SYNC)
+        this.#batch++
+        if (this.#prepared !== undefined) this.#prepared.batch = this.#batch
         if (this.#barrierAtSync) this.barrier = true
         this.#barrierAtSync = false
         return
@@ -177,7 +178,48 @@ export class Upstream {
     }
   }
 
+  /**
+   * True for a message whose meaning depends on a batch that was sent and has not been answered: were that to fail, a
+   * statement it prepared would not be there, or one of the same name would still be. It waits for the answer. A driver
+   * that pipelines meets this once for each new statement; a batch never waits for itself.
+   */
+  #uncertain(server: ServerConnection, type: number, batch: Batch, i: number): boolean {
+    if (server.plan.readies === 0 || !this.#pooled()) return false
+    switch (type) {
+      case FRONTEND.Parse: {
+        const bytes = batch.bytesOf(i)
+        if (this.#prepared === undefined || bytes[5] === 0) return false
+        if (this.#prepared.uncertain(server, bytes, 5)) return true
+        const body = bytes.subarray(bytes.indexOf(0, 5) + 1)
+        return this.#prepared.uncertainText(server, this.#settings(server), body)
+      }
+      case FRONTEND.Bind: {
+        const bytes = batch.bytesOf(i)
+        if (bindsUnnamed(batch.bodyOf(i))) return !this.#unnamed.certain(this.#batch)
+        return this.#prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1) ?? false
+      }
+      case FRONTEND.Describe:
+      case FRONTEND.Close: {
+        const bytes = batch.bytesOf(i)
+        if (bytes[5] !== STATEMENT) return false
+        // A Close makes an end of the unnamed statement whatever it was.
+        if (bytes[6] === 0) return type === FRONTEND.Describe && !this.#unnamed.certain(this.#batch)
+        return this.#prepared?.uncertain(server, bytes, 6) ?? false
+      }
+      default:
+        return false
+    }
+  }
+
+  /** What a statement prepared now is prepared under, as part of its identity. */
+  #settings(server: ServerConnection): string {
+    const { id, parameters } = this.#session
+    // Settings of a transaction under way are not the client's yet: what is prepared under them is not shared.
+    return server.dirty || server.parametersChanged ? `${parameters.fingerprint}\0${id}` : parameters.fingerprint
+  }
+
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
+    this.#unnamed.onQuery(server, this.#batch)
     const text = batch.bodyOf(i)
     // In a batch that failed it does nothing, and only the Sync behind it will be answered.
     this.barrier = deallocates(text) && !server.plan.skipping
@@ -193,17 +235,22 @@ export class Upstream {
     const text = batch.bodyOf(i)
     if (deallocates(text.subarray(text.indexOf(0) + 1))) this.#barrierAtSync = true
     if (whole && named && session.ports.config.maxPreparedStatements > 0) {
-      // Settings of a transaction under way are not the client's yet: what is prepared under them is not shared.
-      const changed = server.dirty || server.parametersChanged
-      const { fingerprint } = session.parameters
-      this.#map().onParse(server, batch.bytesOf(i), changed ? `${fingerprint}\0${session.id}` : fingerprint)
+      this.#map().onParse(server, batch.bytesOf(i), this.#settings(server))
       this.#adopt()
       return
     }
     // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
     // max_prepared_statements is 0.
     if (!whole || named) session.pin(named ? 'prepared statement' : 'long unnamed statement')
-    else this.#unnamed.onParse(server, batch.bytesOf(i), effectsOf(textOf(text.subarray(text.indexOf(0) + 1))))
+    if (!named) {
+      const message = whole ? batch.bytesOf(i) : undefined
+      const effects = message ? effectsOf(textOf(text.subarray(text.indexOf(0) + 1))) : ANY
+      this.#unnamed.onParse(server, message, effects, this.#batch)
+      return
+    }
+    // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
+    server.sqlPrepared = true
+    if (!whole) this.#prefix = this.#map().onLongParse(server, batch.bytesOf(i))
     server.plan.expect(PARSE)
   }
 
@@ -219,6 +266,7 @@ export class Upstream {
       const { ports } = this.#session
       this.#names = new ClientStatements(ports.statements)
       this.#prepared = new PreparedStatements(this.#names, ports.statements, () => ports.config.maxPreparedStatements)
+      this.#prepared.batch = this.#batch
     }
     return this.#prepared
   }
@@ -226,6 +274,17 @@ export class Upstream {
   #pooled(): boolean {
     return this.#session.mode !== 'session'
   }
+}
+
+/** True for the body of a Bind of the unnamed statement: behind the portal's name there is an empty one. */
+function bindsUnnamed(body: Buffer): boolean {
+  const portalEnd = body.indexOf(0)
+  return portalEnd >= 0 && body[portalEnd + 1] === 0
+}
+
+/** True for the body of a Describe or Close of the unnamed statement. */
+function isUnnamed(body: Buffer): boolean {
+  return body[0] === STATEMENT && body[1] === 0
 }
 
 /** True for what names no statement, and for what a COPY or a batch that failed must get to come to its end. */

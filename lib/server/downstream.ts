@@ -50,8 +50,8 @@ const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
 export interface PlanRef {
   /** The server answered it, or its turn to be answered by us came. */
   answered(): void
-  /** The server failed or discarded it. */
-  dropped(): void
+  /** It failed, or, where not `failed`, the server discarded it unseen. */
+  dropped(failed: boolean): void
 }
 
 /** The server-to-client direction of one server connection. */
@@ -217,8 +217,8 @@ export class Downstream implements PlanObserver {
     else if (kind === CLOSE) this.#fakes.push(CLOSE_COMPLETE)
   }
 
-  onDropped(kind: number, _action: number, ref: unknown): void {
-    if (ref !== undefined) (ref as PlanRef).dropped()
+  onDropped(kind: number, _action: number, ref: unknown, failed: boolean): void {
+    if (ref !== undefined) (ref as PlanRef).dropped(failed)
     // It was not prepared, or not closed: whose the unnamed statement is now is not known.
     if (kind === PARSE || kind === CLOSE) this.#server.unnamedOwner = undefined
   }
