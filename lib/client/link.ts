@@ -33,6 +33,13 @@ export function applySettings(
   return false
 }
 
+/** A transaction of the client ended: what its statements set is what it wants from now on. */
+export function adoptSettings(server: ServerConnection, parameters: ClientParameters): void {
+  if (!server.parametersChanged) return
+  server.parametersChanged = false
+  parameters.absorb(server)
+}
+
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
   const reported = new Map<string, string>()
   for (const name of server.parameters.keys()) reported.set(name.toLowerCase(), name)

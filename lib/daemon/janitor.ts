@@ -1,5 +1,6 @@
 /** The one sweep (R14): three times a second all deadlines are compared; once per `stats_period` a line is logged. */
 
+import { sweepSession } from '../client/timeouts.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
 import { totals } from '../observe/snapshot.ts'
 import type { Router } from '../routing/router.ts'
@@ -28,7 +29,7 @@ export function startJanitor(parts: JanitorParts): () => void {
     const at = now()
     for (const session of parts.registry.sessions) {
       try {
-        session.sweep(at)
+        sweepSession(session, at)
       } catch (error) {
         session.onFault(error)
       }
