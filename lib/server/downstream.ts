@@ -176,10 +176,9 @@ export class Downstream implements PlanObserver {
     }
     if (server.parameters.size >= PARAMETER_LIMIT && !server.parameters.has(name)) return DESYNC
     server.parameters.set(name, value)
-    if (server.consumer === null) {
-      server.owner.onServerParameter(server, name, value)
-      return SWALLOW
-    }
+    // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
+    if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
+    if (server.consumer === null) return SWALLOW
     server.parametersChanged = true
     return TO_CLIENT
   }
