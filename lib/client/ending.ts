@@ -6,6 +6,15 @@
 import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorLevel } from '../errors.ts'
 import type { ServerEnd } from '../server/ports.ts'
 
+/** pgbun ends it with an error of its catalogue. `reason` and `remedy` are for the log alone. */
+export interface NamedError {
+  kind: 'error'
+  name: ErrorName
+  args?: ErrorArgs
+  reason?: string
+  remedy?: string
+}
+
 /** Why a session ends. */
 export type EndReason =
   /** The client sent Terminate. */
@@ -14,8 +23,7 @@ export type EndReason =
   | { kind: 'disconnected'; error: Error | undefined }
   /** The connection carried a cancel request. */
   | { kind: 'cancel-request' }
-  /** pgbun ends it with an error of its catalogue. `remedy` is for the log alone. */
-  | { kind: 'error'; name: ErrorName; args?: ErrorArgs; reason?: string; remedy?: string }
+  | NamedError
   /** PostgreSQL refused the login, or the client's settings, in its own words. */
   | { kind: 'refused'; fields: ErrorFields; remedy?: string }
   /** The server it depended on is gone. */

@@ -42,9 +42,23 @@ export function applyAll(
   return false
 }
 
+/** A transaction of the client ended: what its statements set is what it wants from now on. */
+export function adoptSettings(server: ServerConnection, parameters: ClientParameters): void {
+  if (!server.parametersChanged) return
+  server.parametersChanged = false
+  parameters.absorb(server)
+}
+
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
+  const reported = new Map<string, string>()
+  for (const name of server.parameters.keys()) reported.set(name.toLowerCase(), name)
   for (const { name, value } of settings) {
-    if (value === undefined || server.reports(name)) server.applied.delete(name)
+    const spelling = reported.get(name)
+    if (value === undefined || spelling !== undefined) server.applied.delete(name)
     else server.applied.set(name, value)
+    if (value !== undefined || spelling === undefined) continue
+    // Where RESET goes to is what a new session has: the server's configuration may have changed since this one began.
+    const current = server.parameters.get(spelling)!
+    if (server.baseline.get(spelling) !== current) server.owner.onServerParameter(server, spelling, current)
   }
 }

@@ -20,6 +20,7 @@ import { PROTOCOL_3_2, readStartup, type StartupPacket } from '../protocol/start
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
 import { parseOptions } from '../session/parameters.ts'
+import { now } from '../util/clock.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
 import { ParameterCheck, ParameterRefused } from './parameter-check.ts'
 import type { ClientSession } from './session.ts'
@@ -204,7 +205,8 @@ export class Login {
     parts.push(backendKeyData(key.pid, key.secret), READY_IDLE)
     session.wire.write(Buffer.concat(parts))
     session.pool!.counters.logins++
-    session.loggedIn()
+    session.setState('idle')
+    session.since = now()
     if (config.logConnections) {
       log.info('client connected', {
         ...session.about(),

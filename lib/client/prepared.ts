@@ -25,11 +25,14 @@ export interface Rewrite {
   skip: number
 }
 
-const STATEMENT = 0x53
+/** Kind of a Describe or Close that names a statement. */
+export const STATEMENT = 0x53
 
 /** Statement names in the messages of one client. */
 export class PreparedStatements {
   readonly rewrite: Rewrite = { omit: false, prefix: undefined, skip: 0 }
+  /** Number of the batch (what lies between two Syncs) under way. */
+  batch = 0
   readonly #names: ClientStatements
   readonly #store: StatementStore
   readonly #limit: () => number
@@ -39,6 +42,26 @@ export class PreparedStatements {
     this.#names = names
     this.#store = store
     this.#limit = limit
+  }
+
+  /**
+   * True where what the statement name in a message stands for, or whether the server has it, depends on a batch sent
+   * before and not answered yet: if that fails, its Parse and Close messages have not happened. Only for messages of
+   * named statements; `name` is at `start`.
+   */
+  uncertain(server: ServerConnection, bytes: Buffer, start: number): boolean {
+    const end = bytes.indexOf(0, start)
+    if (end <= start) return false
+    const name = bytes.toString('latin1', start, end)
+    if (!this.#names.certain(name, this.batch)) return true
+    const entry = this.#names.get(name)
+    return !(entry ? server.statements.certain(entry, this.batch) : server.statements.closed(this.batch))
+  }
+
+  /** True where it is open whether the server has a statement that `body`, a new name's Parse, would share. */
+  uncertainText(server: ServerConnection, settings: string, body: Buffer): boolean {
+    const entry = this.#store.find(settings, body)
+    return entry !== undefined && !server.statements.certain(entry, this.batch)
   }
 
   /** A Parse with a name; `bytes` is the whole message. `settings`: the fingerprint it is parsed under. */
@@ -51,26 +74,26 @@ export class PreparedStatements {
       return
     }
     const entry = this.#store.hold(settings, body)
-    this.#names.set(name, entry)
-    const ref = new ParsedName(this.#names, name, entry)
+    this.#names.change(name, entry, this.batch)
+    const ref = new ChangedName(this.#names, name)
     if (server.statements.use(entry) !== undefined) {
       this.#send(true, undefined, 0)
       server.expectFake(PARSE, ref)
       return
     }
     const closes = this.#makeRoom(server)
-    const slot = server.statements.add(entry)
+    const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, FORWARD, new PreparedSlot(server, slot, ref))
     this.#send(true, concat(closes, parseMessage(slot)), 0)
   }
 
-  /** A Bind; `body` is its head, as far as names and more are here. Returns the statement it runs, undefined where it names none of ours. */
-  onBind(server: ServerConnection, bytes: Buffer): StatementEntry | undefined {
+  /** A Bind; `bytes` are its head. Returns the statement it runs; false where it names the unnamed one. */
+  onBind(server: ServerConnection, bytes: Buffer): StatementEntry | boolean {
     const portalEnd = bytes.indexOf(0, 5)
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
-    if (nameEnd <= portalEnd + 1) return undefined
+    if (nameEnd <= portalEnd + 1) return false
     const entry = this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd))
-    if (entry === undefined) return undefined
+    if (entry === undefined) return this.#unknown(server, BIND)
     const { injected, slot } = this.#ensure(server, entry)
     server.plan.expect(BIND)
     // Type, length, portal name, our statement name; the parameters follow from the client's own bytes.
@@ -85,8 +108,9 @@ export class PreparedStatements {
 
   /** A Describe of a named statement. False where it names none of ours. */
   onDescribe(server: ServerConnection, bytes: Buffer): boolean {
+    if (bytes[5] !== STATEMENT || bytes[6] === 0) return false
     const entry = this.#named(bytes)
-    if (entry === undefined) return false
+    if (entry === undefined) return this.#unknown(server, DESCRIBE)
     const { injected, slot } = this.#ensure(server, entry)
     server.plan.expect(DESCRIBE)
     const describe = message(FRONTEND.Describe, Buffer.concat([Buffer.from([STATEMENT]), slot.name]))
@@ -96,14 +120,34 @@ export class PreparedStatements {
 
   /** A Close of a named statement: the name goes, the shared statement stays. False where it names none of ours. */
   onClose(server: ServerConnection, bytes: Buffer): boolean {
-    const entry = this.#named(bytes)
-    if (entry === undefined) return false
+    if (this.#named(bytes) === undefined) return false
     const name = bytes.toString('latin1', 6, bytes.length - 1)
     this.#send(true, undefined, 0)
-    // Held for the case that the server discards this message with a batch that failed.
-    entry.refs++
-    this.#names.delete(name)
-    server.expectFake(CLOSE, new ClosedName(this.#names, this.#store, name, entry))
+    this.#names.change(name, undefined, this.batch)
+    server.expectFake(CLOSE, new ChangedName(this.#names, name))
+    return true
+  }
+
+  /**
+   * A Parse with a name that is too long to be kept, on a server its client is kept on; `bytes` is its head. Where the
+   * client has the name already, PostgreSQL is made to know it, too, and refuses the Parse.
+   */
+  onLongParse(server: ServerConnection, bytes: Buffer): Buffer | undefined {
+    const nameEnd = bytes.indexOf(0, 5)
+    const entry = this.#names.get(bytes.toString('latin1', 5, nameEnd))
+    if (entry === undefined) return undefined
+    const name = Buffer.from(bytes.subarray(5, nameEnd + 1))
+    server.plan.expect(PARSE, SKIP)
+    server.statements.retire(name)
+    return message(FRONTEND.Parse, Buffer.concat([name, entry.body]))
+  }
+
+  /** PostgreSQL shall say that there is no such statement: nothing under a name of its client's may be left there. */
+  #unknown(server: ServerConnection, kind: number): boolean {
+    let closes: Buffer | undefined
+    for (const name of server.statements.takeRetired()) closes = concat(closes, this.#close(server, name))
+    server.plan.expect(kind)
+    this.#send(false, closes, 0)
     return true
   }
 
@@ -123,7 +167,7 @@ export class PreparedStatements {
     const present = server.statements.use(entry)
     if (present !== undefined) return { injected: undefined, slot: present }
     const closes = this.#makeRoom(server)
-    const slot = server.statements.add(entry)
+    const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
     return { injected: concat(closes, parseMessage(slot)), slot }
   }
@@ -142,6 +186,7 @@ export class PreparedStatements {
   }
 
   #close(server: ServerConnection, name: Buffer): Buffer {
+    server.statements.closing(this.batch)
     server.plan.expect(CLOSE, SKIP, new RetiredName(server, name))
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
@@ -151,26 +196,29 @@ export class PreparedStatements {
     server.plan.expect(PARSE, SKIP)
     server.plan.expect(PARSE)
     server.statements.retire(Buffer.from(bytes.subarray(5, nameEnd + 1)))
+    // Nobody else may come upon it before it is closed.
+    server.dirty = true
+    server.sqlPrepared = true
     this.#send(true, Buffer.concat([bytes, bytes]), 0)
   }
 }
 
-/** A name the client gave: it has it only if the server did not discard the Parse. */
-class ParsedName implements PlanRef {
+/** A name the client gave or closed: nothing came of it if the server discarded that. */
+class ChangedName implements PlanRef {
   readonly #names: ClientStatements
   readonly #name: string
-  readonly #entry: StatementEntry
 
-  constructor(names: ClientStatements, name: string, entry: StatementEntry) {
+  constructor(names: ClientStatements, name: string) {
     this.#names = names
     this.#name = name
-    this.#entry = entry
   }
 
-  answered(): void {}
+  answered(): void {
+    this.#names.settle(this.#name, true)
+  }
 
   dropped(): void {
-    if (this.#names.get(this.#name) === this.#entry) this.#names.delete(this.#name)
+    this.#names.settle(this.#name, false)
   }
 }
 
@@ -178,9 +226,9 @@ class ParsedName implements PlanRef {
 class PreparedSlot implements PlanRef {
   readonly #server: ServerConnection
   readonly #slot: Slot
-  readonly #name: ParsedName | undefined
+  readonly #name: ChangedName | undefined
 
-  constructor(server: ServerConnection, slot: Slot, name: ParsedName | undefined) {
+  constructor(server: ServerConnection, slot: Slot, name: ChangedName | undefined) {
     this.#server = server
     this.#slot = slot
     this.#name = name
@@ -188,36 +236,12 @@ class PreparedSlot implements PlanRef {
 
   answered(): void {
     this.#slot.ready = true
+    this.#name?.answered()
   }
 
   dropped(): void {
     this.#server.statements.remove(this.#slot)
     this.#name?.dropped()
-  }
-}
-
-/** A name the client closed: it still has it if the server discarded the Close. */
-class ClosedName implements PlanRef {
-  readonly #names: ClientStatements
-  readonly #store: StatementStore
-  readonly #name: string
-  readonly #entry: StatementEntry
-
-  constructor(names: ClientStatements, store: StatementStore, name: string, entry: StatementEntry) {
-    this.#names = names
-    this.#store = store
-    this.#name = name
-    this.#entry = entry
-  }
-
-  answered(): void {
-    this.#store.release(this.#entry)
-  }
-
-  dropped(): void {
-    // A Parse of the same name behind the Close was discarded with it, and has been undone before or will be after.
-    if (this.#names.get(this.#name) === undefined) this.#names.set(this.#name, this.#entry)
-    else this.#store.release(this.#entry)
   }
 }
 
@@ -231,9 +255,12 @@ class RetiredName implements PlanRef {
     this.#name = name
   }
 
-  answered(): void {}
+  answered(): void {
+    this.#server.statements.closeSettled()
+  }
 
   dropped(): void {
+    this.#server.statements.closeSettled()
     this.#server.statements.retire(this.#name)
   }
 }

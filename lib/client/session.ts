@@ -18,16 +18,15 @@ import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { now } from '../util/clock.ts'
 import { ClientRecord } from './client-record.ts'
-import { type EndReason, endingOf } from './ending.ts'
+import { type EndReason, endingOf, type NamedError } from './ending.ts'
 import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
-import { applySettings } from './link.ts'
+import { adoptSettings, applySettings } from './link.ts'
 import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { mayRelease } from './release.ts'
-import { timeoutOf } from './timeouts.ts'
 import { Upstream } from './upstream.ts'
 import { takeWithoutServer } from './without-server.ts'
 
@@ -53,12 +52,6 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.pool = pool
     this.mode = pool.settings.mode
     pool.clients++
-  }
-
-  /** The login is complete. */
-  loggedIn(): void {
-    this.setState('idle')
-    this.since = now()
   }
 
   // ---- input ----
@@ -157,8 +150,13 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   }
 
   onLease(lease: Lease): void {
-    this.#link(lease)
-    this.pump()
+    try {
+      this.#link(lease)
+      this.pump()
+    } catch (error) {
+      // We are called in the turn of whoever gave the server back: our fault must not become its end.
+      this.onFault(error)
+    }
   }
 
   /** The server is ours: give it this client's settings, then send what waits. */
@@ -174,20 +172,13 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   linked(result: TaskResult): void {
     // The client may have left meanwhile.
     if (this.state !== 'linking') return
-    switch (result.kind) {
-      case 'done':
-        this.lease!.server.lend(this, 'active')
-        this.#activate()
-        this.pump()
-        return
-      case 'error': {
-        const { sqlstate, message, detail } = result.error
-        this.end({ kind: 'refused', fields: { severity: 'FATAL', sqlstate, message, detail } })
-        return
-      }
-      case 'closed':
-        this.onServerClosed(result.end)
-    }
+    if (result.kind === 'done') {
+      this.lease!.server.lend(this, 'active')
+      this.#activate()
+      this.pump()
+    } else if (result.kind === 'error') {
+      this.end({ kind: 'refused', fields: { ...result.error, severity: 'FATAL' } })
+    } else this.onServerClosed(result.end)
   }
 
   #activate(): void {
@@ -195,18 +186,12 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.since = now()
   }
 
+  /** The request at the head of the inbox is answered with an error; the client stays connected. */
   onLeaseRefused(fields: ErrorFields): void {
     if (this.state === 'waiting') this.setState('idle')
-    this.#refuse(fields)
-    this.pump()
-  }
-
-  /** Answer the request at the head of the inbox with an error; the client stays connected. */
-  #refuse(fields: ErrorFields): void {
-    const batch = this.#inbox.first
-    if (batch === undefined) return
-    this.#refused.refuse(batch, fields)
+    this.#refused.refuse(this.#inbox.first!, fields)
     this.since = now()
+    this.pump()
   }
 
   onServerBytes(bytes: Buffer): void {
@@ -216,10 +201,11 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
 
   onServerError(): void {
     this.remembered.failed()
-    if (!this.#upstream.barrier || !this.lease!.server.plan.skipping) return
     // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
-    this.#upstream.barrier = false
-    this.pump()
+    if (this.#upstream.barrier && this.lease!.server.plan.skipping) {
+      this.#upstream.barrier = false
+      this.pump()
+    }
   }
 
   onServerDeallocated(): void {
@@ -233,10 +219,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (status === TX_IDLE) {
       pool!.counters.transactions++
       this.transactionSince = 0
-      if (server.parametersChanged) {
-        server.parametersChanged = false
-        this.parameters.absorb(server)
-      }
+      adoptSettings(server, this.parameters)
     } else {
       this.remembered.inBlock()
       if (this.mode === 'statement') {
@@ -246,6 +229,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     }
     if (!server.plan.settled) {
       if (!this.#upstream.midMessage) server.resolveDoubt()
+      // What waited for the answer to this batch.
+      if (this.#inbox.first !== undefined) this.pump()
       return
     }
     this.#upstream.barrier = false
@@ -310,9 +295,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   async cancel(): Promise<void> {
     if (this.state === 'waiting') {
       this.pool!.leave(this)
-      this.setState('idle')
-      this.#refuse(errorFields('canceled'))
-      this.pump()
+      this.onLeaseRefused(errorFields('canceled'))
     } else if (this.state === 'active' && this.running) {
       await this.ports.cancelServer(this.lease!.server)
     }
@@ -326,19 +309,10 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (lease === undefined || lease.server.settled) this.endWith('admin_shutdown')
   }
 
-  /** Compare deadlines; called by the janitor. */
-  sweep(at: number): void {
-    const timeout = timeoutOf(this, at)
-    if (timeout !== undefined) this.endWith(timeout)
-  }
-
   // ---- end ----
 
   /** End with an error of the catalogue. */
-  endWith(
-    name: Extract<EndReason, { kind: 'error' }>['name'],
-    args?: Extract<EndReason, { kind: 'error' }>['args'],
-  ): void {
+  endWith(name: NamedError['name'], args?: NamedError['args']): void {
     this.end({ kind: 'error', name, args })
   }
 

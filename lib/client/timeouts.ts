@@ -1,14 +1,19 @@
 /**
  * The deadlines of a client (R14): timestamps compared in the janitor's sweep, never timers. A timeout of 0 is off.
- * Returns the error that ends the session, or undefined.
  */
 
 import type { ErrorName } from '../errors.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ClientSession } from './session.ts'
 
-/** The deadline `session` has passed at `at`, if any. */
-export function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
+/** End `session` if it has passed a deadline at `at`; called by the janitor. */
+export function sweepSession(session: ClientSession, at: number): void {
+  const timeout = timeoutOf(session, at)
+  if (timeout !== undefined) session.endWith(timeout)
+}
+
+/** The error of the deadline `session` has passed at `at`, if any. */
+function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
   const { config } = session.ports
   const over = (since: number, limit: number): boolean => limit > 0 && since > 0 && at - since > limit
   switch (session.state) {

@@ -5,71 +5,114 @@
  *
  * Drivers that prepare in one round trip and bind in the next need this (lib/pq, older diesel and asyncpg, Bun.sql
  * without named statements).
+ *
+ * What a Parse, Close or Query makes of it is known when the server has answered: behind an error the server discards
+ * them. Until then only messages of the same batch, which would be discarded as well, can rely on it (`certain`).
  */
 
 import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { CLOSE, PARSE, SKIP } from '../session/reply-plan.ts'
-import { effectsOf } from '../session/state-effects.ts'
-import { textOf } from '../session/statements.ts'
+import type { PlanRef } from '../server/downstream.ts'
+import { CLOSE, PARSE, QUERY, SKIP } from '../session/reply-plan.ts'
 
-/** Close of the unnamed statement, sent where a client binds one it never prepared. */
+/** Close of the unnamed statement, sent where a client binds one it does not have. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
 
-/** What one client's unnamed statement is. */
-export class UnnamedStatement {
-  /** Its Parse message, and at the same time the mark a server carries that has it. */
-  #parse: Buffer | undefined
-  /** What running it may leave behind in a session (session/state-effects), and its text, kept where that is something. */
-  effects = 0
-  text = ''
+/** One unnamed statement, and at the same time the mark a server carries that has it. */
+export interface Unnamed {
+  /** Its Parse message; undefined where that was too long to be kept, and the client is kept on its server instead. */
+  message: Buffer | undefined
+  /** What running it may leave behind in a session (session/state-effects). */
+  effects: number
+  /** Its text, kept where there is something it may leave behind. */
+  text: string
+}
 
-  /** The client has none any more. */
-  forget(): void {
-    this.#parse = undefined
+/** What one client's unnamed statement is. Told by the reply plan what became of each message that changes it. */
+export class UnnamedStatement implements PlanRef {
+  /** As far as the server has answered. */
+  #known: Unnamed | undefined
+  /** What it is after each message that is under way, oldest first. */
+  readonly #changes: (Unnamed | undefined)[] = []
+  /** The batch of the last change. */
+  #batch = 0
+
+  /** False while what it is depends on the answer to another batch than `batch`. */
+  certain(batch: number): boolean {
+    return this.#changes.length === 0 || this.#batch === batch
   }
 
-  /** The client prepares one. */
-  onParse(server: ServerConnection, message: Buffer): void {
-    // Type, length, the empty name.
-    const text = textOf(message.subarray(6))
-    this.effects = effectsOf(text)
-    this.text = this.effects === 0 ? '' : text
-    this.#parse = Buffer.from(message)
-    server.unnamedOwner = this.#parse
+  /** The client sends a Query: it has none any more (protocol chapter "Simple Query"). */
+  onQuery(server: ServerConnection, batch: number): void {
+    server.unnamedOwner = undefined
+    if (this.#known === undefined && this.#changes.length === 0) {
+      server.plan.expect(QUERY)
+      return
+    }
+    this.#change(undefined, batch)
+    server.plan.expect(QUERY, 0, this)
   }
 
-  /** The client binds; returns what must be sent first. */
-  onBind(server: ServerConnection, body: Buffer): Buffer | undefined {
-    // Portal name, then statement name.
-    const portalEnd = body.indexOf(0)
-    if (portalEnd < 0 || body[portalEnd + 1] !== 0) return undefined
-    return this.#claim(server)
+  /**
+   * The client prepares one.
+   * @param message the whole Parse; undefined where it is too long to be kept
+   * @param effects what its text may leave behind
+   */
+  onParse(server: ServerConnection, message: Buffer | undefined, effects: number, text: string, batch: number): void {
+    const unnamed = { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text }
+    this.#change(unnamed, batch)
+    server.unnamedOwner = unnamed
+    server.plan.expect(PARSE, 0, this)
   }
 
-  /** The client describes; returns what must be sent first. */
-  onDescribe(server: ServerConnection, body: Buffer): Buffer | undefined {
-    if (body[0] !== 0x53 || body[1] !== 0) return undefined
-    return this.#claim(server)
+  /** The client binds it; returns what must be sent first. */
+  onBind(server: ServerConnection, batch: number): Buffer | undefined {
+    return this.#claim(server, this.current, batch)
   }
 
-  /** The client closes. */
-  onClose(server: ServerConnection, body: Buffer): void {
-    if (body[0] !== 0x53 || body[1] !== 0) return
-    if (server.unnamedOwner === this.#parse) server.unnamedOwner = undefined
-    this.#parse = undefined
+  /** The client describes it; returns what must be sent first. */
+  onDescribe(server: ServerConnection, batch: number): Buffer | undefined {
+    return this.#claim(server, this.current, batch)
   }
 
-  #claim(server: ServerConnection): Buffer | undefined {
-    if (this.#parse !== undefined && server.unnamedOwner === this.#parse) return undefined
-    if (this.#parse === undefined) {
+  /** The client closes it. */
+  onClose(server: ServerConnection, batch: number): void {
+    server.unnamedOwner = undefined
+    this.#change(undefined, batch)
+    server.plan.expect(CLOSE, 0, this)
+  }
+
+  answered(): void {
+    this.#known = this.#changes.shift()
+  }
+
+  dropped(failed: boolean): void {
+    const change = this.#changes.shift()
+    // A Parse that fails has done away with the one before; one sent again on the client's behalf was never the client's.
+    if (failed && change !== this.#known) this.#known = undefined
+  }
+
+  /** What it is for the next message. */
+  get current(): Unnamed | undefined {
+    return this.#changes.length === 0 ? this.#known : this.#changes.at(-1)
+  }
+
+  #change(next: Unnamed | undefined, batch: number): void {
+    this.#changes.push(next)
+    this.#batch = batch
+  }
+
+  /** Have the server's unnamed statement be `unnamed`. */
+  #claim(server: ServerConnection, unnamed: Unnamed | undefined, batch: number): Buffer | undefined {
+    if (unnamed !== undefined && (server.unnamedOwner === unnamed || unnamed.message === undefined)) return undefined
+    this.#change(unnamed, batch)
+    server.unnamedOwner = unnamed
+    if (unnamed === undefined) {
       // PostgreSQL itself shall say that there is no such statement, whoever used this server before.
-      server.unnamedOwner = undefined
-      server.plan.expect(CLOSE, SKIP)
+      server.plan.expect(CLOSE, SKIP, this)
       return CLOSE_UNNAMED
     }
-    server.unnamedOwner = this.#parse
-    server.plan.expect(PARSE, SKIP)
-    return this.#parse
+    server.plan.expect(PARSE, SKIP, this)
+    return unnamed.message
   }
 }

@@ -26,7 +26,7 @@ import { RESETTING } from '../session/setting-names.ts'
 import { ANY, effectsOf, NEXTVAL, SEQUENCE, SETTINGS } from '../session/state-effects.ts'
 import { ClientStatements, textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
-import { PreparedStatements } from './prepared.ts'
+import { PreparedStatements, STATEMENT } from './prepared.ts'
 import type { ClientSession } from './session.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
@@ -45,6 +45,8 @@ export class Upstream {
   #prepared: PreparedStatements | undefined
   readonly #unnamed = new UnnamedStatement()
   #barrierAtSync = false
+  /** Number of the batch under way: the messages between two Syncs, of which an error takes all that follow. */
+  #batch = 0
   // What #look decided of the current message.
   #prefix: Buffer | undefined
   #skip = 0
@@ -68,7 +70,7 @@ export class Upstream {
       let start = batch.start(i)
       if ((flags & FIRST) !== 0) {
         const type = batch.type(i)
-        if (this.barrier && !passesBarrier(type)) {
+        if ((this.barrier && !passesBarrier(type)) || this.#uncertain(server, type, batch, i)) {
           batch.cursor = i
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           return false
@@ -110,7 +112,7 @@ export class Upstream {
 
   /** The session is over: its statements are nobody's. */
   end(): void {
-    this.#names?.clear()
+    this.#names?.destroy()
   }
 
   /** The first message of a request. */
@@ -140,12 +142,11 @@ export class Upstream {
     this.#omit = false
     switch (type) {
       case FRONTEND.Query:
-        // A simple query does away with the unnamed statement (protocol chapter "Simple Query").
-        this.#unnamed.forget()
-        server.unnamedOwner = undefined
         if (this.#pooled()) this.#onQuery(server, batch, i)
-        else this.#noteReset(batch.bodyOf(i))
-        plan.expect(QUERY)
+        else {
+          this.#noteReset(batch.bodyOf(i))
+          plan.expect(QUERY)
+        }
         return
       case FRONTEND.Parse:
         if (this.#pooled()) this.#onParse(server, batch, i)
@@ -161,22 +162,24 @@ export class Upstream {
       case FRONTEND.Describe:
         if (this.#pooled() && this.#map().onDescribe(server, batch.bytesOf(i))) this.#adopt()
         else {
-          if (this.#pooled()) this.#prefix = this.#unnamed.onDescribe(server, batch.bodyOf(i))
+          if (this.#pooled() && isUnnamed(batch.bodyOf(i))) {
+            this.#prefix = this.#unnamed.onDescribe(server, this.#batch)
+          }
           plan.expect(DESCRIBE)
         }
         return
       case FRONTEND.Close:
         if (this.#pooled() && this.#map().onClose(server, batch.bytesOf(i))) this.#adopt()
-        else {
-          if (this.#pooled()) this.#unnamed.onClose(server, batch.bodyOf(i))
-          plan.expect(CLOSE)
-        }
+        else if (this.#pooled() && isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
+        else plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
         plan.expect(EXECUTE)
         return
       case FRONTEND.Sync:
         plan.expect(SYNC)
+        this.#batch++
+        if (this.#prepared !== undefined) this.#prepared.batch = this.#batch
         if (this.#barrierAtSync) this.barrier = true
         this.#barrierAtSync = false
         return
@@ -191,16 +194,58 @@ export class Upstream {
     }
   }
 
+  /**
+   * True for a message whose meaning depends on a batch that was sent and has not been answered: were that to fail, a
+   * statement it prepared would not be there, or one of the same name would still be. It waits for the answer. A driver
+   * that pipelines meets this once for each new statement; a batch never waits for itself.
+   */
+  #uncertain(server: ServerConnection, type: number, batch: Batch, i: number): boolean {
+    if (server.plan.readies === 0 || !this.#pooled()) return false
+    switch (type) {
+      case FRONTEND.Parse: {
+        const bytes = batch.bytesOf(i)
+        if (this.#prepared === undefined || bytes[5] === 0) return false
+        if (this.#prepared.uncertain(server, bytes, 5)) return true
+        const body = bytes.subarray(bytes.indexOf(0, 5) + 1)
+        return this.#prepared.uncertainText(server, this.#settings(server), body)
+      }
+      case FRONTEND.Bind: {
+        const bytes = batch.bytesOf(i)
+        if (bindsUnnamed(batch.bodyOf(i))) return !this.#unnamed.certain(this.#batch)
+        return this.#prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1) ?? false
+      }
+      case FRONTEND.Describe:
+      case FRONTEND.Close: {
+        const bytes = batch.bytesOf(i)
+        if (bytes[5] !== STATEMENT) return false
+        // A Close makes an end of the unnamed statement whatever it was.
+        if (bytes[6] === 0) return type === FRONTEND.Describe && !this.#unnamed.certain(this.#batch)
+        return this.#prepared?.uncertain(server, bytes, 6) ?? false
+      }
+      default:
+        return false
+    }
+  }
+
+  /** What a statement prepared now is prepared under, as part of its identity. */
+  #settings(server: ServerConnection): string {
+    const { id, parameters } = this.#session
+    // Settings of a transaction under way are not the client's yet: what is prepared under them is not shared.
+    const changed = server.touched || server.parametersChanged || this.#session.remembered.suspected
+    return changed ? `${parameters.fingerprint}\0${id}` : parameters.fingerprint
+  }
+
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
     const text = batch.bodyOf(i)
-    // In a batch that failed it does nothing, and only the Sync behind it will be answered.
-    this.barrier = deallocates(text) && !server.plan.skipping
     // A text too long to be looked at may do anything.
     if ((batch.flags(i) & LAST) === 0) this.#note(server, ANY, '')
     else {
       const sql = text.toString('latin1', 0, text.length - 1)
       this.#note(server, effectsOf(sql), sql)
     }
+    this.#unnamed.onQuery(server, this.#batch)
+    // In a batch that failed it does nothing, and only the Sync behind it will be answered.
+    this.barrier = deallocates(text) && !server.plan.skipping
   }
 
   /** What is sent may leave state behind: it is looked at when the transaction is over. */
@@ -235,8 +280,25 @@ export class Upstream {
   #noteReset(body: Buffer): void {
     if (this.#session.parameters.startup.size === 0) return
     const text = body.toString('latin1')
-    if (RESETTING.test(text))
-      this.#session.remembered.note(SETTINGS, textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body))
+    if (!RESETTING.test(text)) return
+    // The body of a Query, or of a Parse behind its name.
+    const sql = textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body)
+    this.#session.remembered.note(SETTINGS, sql)
+  }
+
+  #onBind(server: ServerConnection, batch: Batch, i: number): void {
+    const entry = this.#map().onBind(server, batch.bytesOf(i))
+    if (entry !== false) {
+      this.#adopt()
+      if (entry !== true && entry.effects !== 0) this.#note(server, entry.effects, textOf(entry.body))
+      return
+    }
+    if (bindsUnnamed(batch.bodyOf(i))) {
+      const unnamed = this.#unnamed.current
+      if (unnamed) this.#note(server, unnamed.effects, unnamed.text)
+      this.#prefix = this.#unnamed.onBind(server, this.#batch)
+    }
+    server.plan.expect(BIND)
   }
 
   #onParse(server: ServerConnection, batch: Batch, i: number): void {
@@ -246,31 +308,26 @@ export class Upstream {
     const session = this.#session
     const text = batch.bodyOf(i)
     if (deallocates(text.subarray(text.indexOf(0) + 1))) this.#barrierAtSync = true
+    const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
+    const effects = whole ? effectsOf(sql) : ANY
+    if ((effects & SEQUENCE) !== 0) this.#onSequence(server, effects)
     if (whole && named && session.ports.config.maxPreparedStatements > 0) {
-      // Settings of a transaction under way are not the client's yet: what is prepared under them is not shared.
-      const changed = server.touched || server.parametersChanged || session.remembered.suspected
-      const { fingerprint } = session.parameters
-      this.#map().onParse(server, batch.bytesOf(i), changed ? `${fingerprint}\0${session.id}` : fingerprint)
+      this.#map().onParse(server, batch.bytesOf(i), this.#settings(server))
       this.#adopt()
       return
     }
     // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
     // max_prepared_statements is 0.
     if (!whole || named) session.pin(named ? 'prepared statement' : 'long unnamed statement')
-    else this.#unnamed.onParse(server, batch.bytesOf(i))
-    server.plan.expect(PARSE)
-  }
-
-  #onBind(server: ServerConnection, batch: Batch, i: number): void {
-    const entry = this.#map().onBind(server, batch.bytesOf(i))
-    if (entry !== undefined) {
-      this.#adopt()
-      if (entry.effects !== 0) this.#note(server, entry.effects, textOf(entry.body))
+    if (!named) {
+      const message = whole ? batch.bytesOf(i) : undefined
+      this.#unnamed.onParse(server, message, effects, sql, this.#batch)
       return
     }
-    this.#prefix = this.#unnamed.onBind(server, batch.bodyOf(i))
-    if (this.#unnamed.effects !== 0) this.#note(server, this.#unnamed.effects, this.#unnamed.text)
-    server.plan.expect(BIND)
+    // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
+    server.sqlPrepared = true
+    if (!whole) this.#prefix = this.#map().onLongParse(server, batch.bytesOf(i))
+    server.plan.expect(PARSE)
   }
 
   #adopt(): void {
@@ -285,6 +342,7 @@ export class Upstream {
       const { ports } = this.#session
       this.#names = new ClientStatements(ports.statements)
       this.#prepared = new PreparedStatements(this.#names, ports.statements, () => ports.config.maxPreparedStatements)
+      this.#prepared.batch = this.#batch
     }
     return this.#prepared
   }
@@ -292,6 +350,17 @@ export class Upstream {
   #pooled(): boolean {
     return this.#session.mode !== 'session'
   }
+}
+
+/** True for the body of a Bind of the unnamed statement: behind the portal's name there is an empty one. */
+function bindsUnnamed(body: Buffer): boolean {
+  const portalEnd = body.indexOf(0)
+  return portalEnd >= 0 && body[portalEnd + 1] === 0
+}
+
+/** True for the body of a Describe or Close of the unnamed statement. */
+function isUnnamed(body: Buffer): boolean {
+  return body[0] === STATEMENT && body[1] === 0
 }
 
 /** True for what names no statement, and for what a COPY or a batch that failed must get to come to its end. */

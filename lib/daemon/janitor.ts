@@ -1,5 +1,6 @@
 /** The one sweep (R14): three times a second all deadlines are compared; once per `stats_period` a line is logged. */
 
+import { sweepSession } from '../client/timeouts.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
 import { totals } from '../observe/snapshot.ts'
 import type { Router } from '../routing/router.ts'
@@ -26,7 +27,13 @@ export function startJanitor(parts: JanitorParts): () => void {
   let before: Counters | undefined
   return every(PERIOD_MS, () => {
     const at = now()
-    for (const session of parts.registry.sessions) session.sweep(at)
+    for (const session of parts.registry.sessions) {
+      try {
+        sweepSession(session, at)
+      } catch (error) {
+        session.onFault(error)
+      }
+    }
     parts.router.sweep(at)
     const period = parts.statsPeriodMs()
     if (period === 0 || at - statsAt < period) return

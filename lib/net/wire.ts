@@ -62,11 +62,7 @@ export class Wire {
     this.#socket = socket
     this.#framer = new Framer(scanner)
     this.#framer.on('data', (batch: Batch) => this.#onData(batch))
-    socket.on('drain', () => {
-      if (!this.#full) return
-      this.#full = false
-      this.handler.onDrain()
-    })
+    socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#end(undefined))
     socket.on('error', (error) => this.#end(new Error(describeTlsError(error), { cause: error })))
     socket.on('close', () => {
@@ -215,6 +211,19 @@ export class Wire {
     beginTurn()
     try {
       this.handler.onBatch(batch)
+    } catch (error) {
+      this.#fault(error)
+    } finally {
+      endTurn()
+    }
+  }
+
+  #onDrain(): void {
+    if (!this.#full || this.#ended) return
+    this.#full = false
+    beginTurn()
+    try {
+      this.handler.onDrain()
     } catch (error) {
       this.#fault(error)
     } finally {

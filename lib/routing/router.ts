@@ -43,7 +43,13 @@ export class Router {
   /** Deadlines of all pools, and the end of those nobody needs. */
   sweep(at: number): void {
     for (const [key, pool] of this.#pools) {
-      pool.sweep(at)
+      try {
+        pool.sweep(at)
+      } catch (error) {
+        // The other pools have their deadlines, too (R20).
+        const { database, user } = pool
+        this.#ports.log.error('internal error', { database, user, error: String((error as Error).stack ?? error) })
+      }
       if (!pool.empty) continue
       this.#pools.delete(key)
       // A login that is still being proven for a client that has left would bring its connection to nobody.

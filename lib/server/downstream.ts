@@ -43,8 +43,8 @@ const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
 export interface PlanRef {
   /** The server answered it, or its turn to be answered by us came. */
   answered(): void
-  /** The server failed or discarded it. */
-  dropped(): void
+  /** It failed, or, where not `failed`, the server discarded it unseen. */
+  dropped(failed: boolean): void
 }
 
 /** The server-to-client direction of one server connection. */
@@ -168,10 +168,9 @@ export class Downstream implements PlanObserver {
     }
     if (server.parameters.size >= PARAMETER_LIMIT && !server.parameters.has(name)) return DESYNC
     server.parameters.set(name, value)
-    if (server.consumer === null) {
-      server.owner.onServerParameter(server, name, value)
-      return SWALLOW
-    }
+    // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
+    if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
+    if (server.consumer === null) return SWALLOW
     server.parametersChanged = true
     return TO_CLIENT
   }
@@ -216,8 +215,8 @@ export class Downstream implements PlanObserver {
     else if (kind === CLOSE) this.#fakes.push(CLOSE_COMPLETE)
   }
 
-  onDropped(kind: number, _action: number, ref: unknown): void {
-    if (ref !== undefined) (ref as PlanRef).dropped()
+  onDropped(kind: number, _action: number, ref: unknown, failed: boolean): void {
+    if (ref !== undefined) (ref as PlanRef).dropped(failed)
     // It was not prepared, or not closed: whose the unnamed statement is now is not known.
     if (kind === PARSE || kind === CLOSE) this.#server.unnamedOwner = undefined
   }

@@ -45,8 +45,8 @@ const ACTION = 48
 export interface PlanObserver {
   /** Entry `kind` with its `ref` was answered by the server, or, as a FAKE, must be answered now. */
   onAnswered(kind: number, action: number, ref: unknown): void
-  /** The server discarded the request of this entry. */
-  onDropped(kind: number, action: number, ref: unknown): void
+  /** The request of this entry failed, or, where not `failed`, the server discarded it unseen behind one that did. */
+  onDropped(kind: number, action: number, ref: unknown, failed: boolean): void
 }
 
 /** The replies one server connection owes, in order. */
@@ -143,7 +143,10 @@ export class ReplyPlan {
         break
       case QUERY:
       case FUNCTION_CALL:
-        if (this.#skipping) return
+        if (this.#skipping) {
+          this.#observer?.onDropped(kind, action, ref, false)
+          return
+        }
         this.#batchOpen = false
         this.#readies++
         break
@@ -157,7 +160,7 @@ export class ReplyPlan {
         break
       default:
         if (this.#skipping) {
-          this.#observer?.onDropped(kind, action, ref)
+          this.#observer?.onDropped(kind, action, ref, false)
           return
         }
         if (action !== FAKE) this.#batchOpen = true
@@ -267,10 +270,10 @@ export class ReplyPlan {
     this.#syncsInCopy = 0
     if (head === SYNC || head === QUERY || head === FUNCTION_CALL) return this.#actionOfHead()
     // Extended message: the server discards all up to the next Sync.
-    while (this.#size > 0 && this.#head() !== SYNC) {
+    for (let failed = true; this.#size > 0 && this.#head() !== SYNC; failed = false) {
       const kind = this.#head()
       if (kind === QUERY || kind === FUNCTION_CALL) this.#readies--
-      this.#shift(false)
+      this.#shift(false, failed)
     }
     if (this.#size === 0) {
       this.#skipping = true
@@ -340,7 +343,7 @@ export class ReplyPlan {
     this.#first = 0
   }
 
-  #shift(answered: boolean): void {
+  #shift(answered: boolean, failed = false): void {
     const at = this.#first
     const entry = this.#ring[at]!
     this.#first = (at + 1) % this.#ring.length
@@ -353,7 +356,7 @@ export class ReplyPlan {
     }
     if (this.#observer === undefined) return
     if (answered) this.#observer.onAnswered(entry & KIND, entry & ACTION, ref)
-    else this.#observer.onDropped(entry & KIND, entry & ACTION, ref)
+    else this.#observer.onDropped(entry & KIND, entry & ACTION, ref, failed)
   }
 
   /** Take out the entry behind the head by moving the head onto its place. */

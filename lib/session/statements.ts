@@ -32,6 +32,8 @@ export interface Slot {
   readonly name: Buffer
   /** The server confirmed it. */
   ready: boolean
+  /** In which batch of its client it was prepared: until it is confirmed, that one alone can rely on it. */
+  readonly batch: number
 }
 
 /** Names on servers begin with this: no client can guess one, so none can reach another's statement by its name. */
@@ -53,12 +55,17 @@ export class StatementStore {
     return this.#bytes
   }
 
+  /** The entry of a Parse message's `body` behind the name, if there is one. */
+  find(settings: string, body: Buffer): StatementEntry | undefined {
+    return this.#entries.get(keyOf(settings, body))
+  }
+
   /**
    * The entry of a Parse message's `body` behind the name. It is held until `release`.
    * @param settings fingerprint of the settings it is parsed under
    */
   hold(settings: string, body: Buffer): StatementEntry {
-    const key = `${settings}\0${body.toString('latin1')}`
+    const key = keyOf(settings, body)
     let entry = this.#entries.get(key)
     if (entry === undefined) {
       // Copied: the message is a view of a chunk (R7).
@@ -78,47 +85,83 @@ export class StatementStore {
   }
 }
 
+function keyOf(settings: string, body: Buffer): string {
+  return `${settings}\0${body.toString('latin1')}`
+}
+
 /** The query text of a Parse body. */
 export function textOf(body: Buffer): string {
   return body.toString('latin1', 0, body.indexOf(0))
 }
 
-/** The statements one client has named. */
+/**
+ * The statements one client has named. A Parse or Close changes what a name stands for when it is sent, which is before
+ * anybody knows whether the server will discard it with a batch that fails. So changes wait here until they are
+ * answered or dropped; until then, only messages of the same batch, which would be dropped as well, can rely on them.
+ */
 export class ClientStatements {
   readonly #store: StatementStore
   readonly #named = new Map<string, StatementEntry>()
+  /** Names with unanswered changes, oldest first, all of one batch. */
+  readonly #changes = new Map<string, { entries: (StatementEntry | undefined)[]; batch: number }>()
 
   constructor(store: StatementStore) {
     this.#store = store
   }
 
+  /** Names with a statement, as far as the server has answered. */
   get size(): number {
     return this.#named.size
   }
 
-  /** What `name` stands for. */
+  /** What `name` stands for if nothing fails that is under way. */
   get(name: string): StatementEntry | undefined {
-    return this.#named.get(name)
+    const changes = this.#changes.get(name)
+    return changes === undefined ? this.#named.get(name) : changes.entries.at(-1)
   }
 
-  /** `name` stands for `entry` (already held for it) from now on. */
-  set(name: string, entry: StatementEntry): void {
-    this.delete(name)
-    this.#named.set(name, entry)
+  /** False while what `name` stands for depends on the answer to another batch than `batch`. */
+  certain(name: string, batch: number): boolean {
+    const changes = this.#changes.get(name)
+    return changes === undefined || changes.batch === batch
   }
 
-  /** Forget `name`. */
-  delete(name: string): void {
-    const entry = this.#named.get(name)
-    if (entry === undefined) return
-    this.#named.delete(name)
-    this.#store.release(entry)
+  /** A message is sent in `batch` by which `name` stands for `entry` (held for it), or, closed, for nothing. */
+  change(name: string, entry: StatementEntry | undefined, batch: number): void {
+    const changes = this.#changes.get(name)
+    if (changes === undefined) this.#changes.set(name, { entries: [entry], batch })
+    else changes.entries.push(entry)
   }
 
-  /** Forget all names (DEALLOCATE ALL, DISCARD ALL, the end of the session). */
+  /** The oldest change of `name` was answered, or, where not `done`, has not happened. */
+  settle(name: string, done: boolean): void {
+    const changes = this.#changes.get(name)
+    if (changes === undefined) return
+    const entry = changes.entries.shift()
+    if (changes.entries.length === 0) this.#changes.delete(name)
+    if (!done) {
+      if (entry !== undefined) this.#store.release(entry)
+      return
+    }
+    const before = this.#named.get(name)
+    if (before !== undefined) this.#store.release(before)
+    if (entry === undefined) this.#named.delete(name)
+    else this.#named.set(name, entry)
+  }
+
+  /** The server deallocated everything (DEALLOCATE ALL, DISCARD ALL): what is under way comes after that. */
   clear(): void {
     for (const entry of this.#named.values()) this.#store.release(entry)
     this.#named.clear()
+  }
+
+  /** The session is over. */
+  destroy(): void {
+    this.clear()
+    for (const { entries } of this.#changes.values()) {
+      for (const entry of entries) if (entry !== undefined) this.#store.release(entry)
+    }
+    this.#changes.clear()
   }
 }
 
@@ -129,6 +172,9 @@ export class ServerStatements {
   readonly #slots = new Map<StatementEntry, Slot>()
   /** Names to be closed on the server when something is sent there next. */
   #retired: Buffer[] = []
+  /** Closes under way, and the batch of the oldest. */
+  #closing = 0
+  #closingBatch = 0
 
   constructor(store: StatementStore) {
     this.#store = store
@@ -148,10 +194,16 @@ export class ServerStatements {
     return slot
   }
 
-  /** A new slot for `entry`; it is prepared when the server has confirmed it (`ready`). */
-  add(entry: StatementEntry): Slot {
+  /** False while the server has been sent `entry` in another batch than `batch` and has not confirmed it. */
+  certain(entry: StatementEntry, batch: number): boolean {
+    const slot = this.#slots.get(entry)
+    return slot === undefined || slot.ready || slot.batch === batch
+  }
+
+  /** A new slot for `entry`, sent in `batch`; it is prepared when the server has confirmed it (`ready`). */
+  add(entry: StatementEntry, batch = 0): Slot {
     this.drop(entry)
-    const slot = { entry, name: Buffer.from(`${PREFIX}${nextSlot++}\0`), ready: false }
+    const slot = { entry, name: Buffer.from(`${PREFIX}${nextSlot++}\0`), ready: false, batch }
     entry.refs++
     this.#slots.set(entry, slot)
     return slot
@@ -190,6 +242,21 @@ export class ServerStatements {
     const retired = this.#retired
     this.#retired = []
     return retired
+  }
+
+  /** A Close of a retired name is sent in `batch`. */
+  closing(batch: number): void {
+    if (this.#closing++ === 0) this.#closingBatch = batch
+  }
+
+  /** A Close was answered or dropped. */
+  closeSettled(): void {
+    this.#closing--
+  }
+
+  /** False while the server may have a name that was to be closed in another batch than `batch`. */
+  closed(batch: number): boolean {
+    return this.#closing === 0 || this.#closingBatch === batch
   }
 
   /** The server deallocated everything it had confirmed (DEALLOCATE ALL, DISCARD ALL). */

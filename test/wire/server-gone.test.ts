@@ -202,6 +202,15 @@ t.test('parameters, notices and notifications may come at any time', async (t) =
   await othersAreWell(t, lab)
 })
 
+t.test('a promotion is told to newcomers, whoever has the server meanwhile', async (t) => {
+  const lab = await startLab(t, { poolSize: 1, script: { ...silent, parameters: { in_hot_standby: 'on' } } })
+  const { server } = await running(lab)
+  server.send(backend.parameterStatus('in_hot_standby', 'off'))
+  await waitFor(async () => (await lab.client()).session.parameters.in_hot_standby === 'off', {
+    what: 'newcomers to be told of the new role',
+  })
+})
+
 t.test('endless new parameters are not PostgreSQL', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
   const { client, server } = await running(lab)

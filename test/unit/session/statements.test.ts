@@ -29,16 +29,52 @@ t.test('an entry does not look into the chunk it came in', async (t) => {
 t.test("a client's names let go of what they stood for", async (t) => {
   const store = new StatementStore()
   const names = new ClientStatements(store)
-  names.set('a', store.hold('', body('select 1')))
-  names.set('b', store.hold('', body('select 1')))
-  names.set('a', store.hold('', body('select 2')))
+  const change = (name: string, sql: string | undefined): void => {
+    names.change(name, sql === undefined ? undefined : store.hold('', body(sql)), 1)
+    names.settle(name, true)
+  }
+  change('a', 'select 1')
+  change('b', 'select 1')
+  change('a', 'select 2')
   t.equal(store.size, 2)
-  names.delete('b')
-  names.delete('b')
+  change('b', undefined)
+  change('b', undefined)
   t.equal(store.size, 1)
   t.equal(names.get('b'), undefined)
   names.clear()
   t.strictSame([names.size, store.size, store.bytes], [0, 0, 0])
+})
+
+t.test('a name is what the server made of it, and what is under way counts for its own batch alone', async (t) => {
+  const store = new StatementStore()
+  const names = new ClientStatements(store)
+  const [old, fresh] = ['select 1', 'select 2'].map((sql) => store.hold('', body(sql)))
+  names.change('a', old, 1)
+  t.equal(names.get('a'), old)
+  t.ok(names.certain('a', 1))
+  t.notOk(names.certain('a', 2), 'the next batch has to wait for the answer')
+  t.ok(names.certain('b', 2))
+  names.settle('a', true)
+  t.ok(names.certain('a', 2))
+
+  names.change('a', undefined, 2)
+  names.change('a', fresh, 2)
+  t.equal(names.get('a'), fresh)
+  names.settle('a', false)
+  names.settle('a', false)
+  t.equal(names.get('a'), old, 'a Close and a Parse behind an error have not happened')
+  t.equal(store.size, 1)
+
+  names.change('c', store.hold('', body('select 3')), 3)
+  names.change('c', undefined, 3)
+  names.settle('c', false)
+  names.settle('c', false)
+  t.equal(names.get('c'), undefined, 'nor have a Parse and a Close')
+
+  names.change('d', store.hold('', body('select 4')), 4)
+  names.destroy()
+  names.settle('d', true)
+  t.strictSame([names.size, store.size], [0, 0], 'nothing is left behind by a session that ends meanwhile')
 })
 
 t.test('a server keeps the statements used last', async (t) => {
@@ -83,4 +119,16 @@ t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
   server.clear()
   t.equal(server.use(done!), undefined)
   t.ok(server.use(under!))
+})
+
+t.test('a statement that was sent and not confirmed counts for its own batch alone', async (t) => {
+  const store = new StatementStore()
+  const server = new ServerStatements(store)
+  const entry = store.hold('', body('select 1'))
+  t.ok(server.certain(entry, 7), 'it is not there for sure')
+  const slot = server.add(entry, 7)
+  t.ok(server.certain(entry, 7))
+  t.notOk(server.certain(entry, 8))
+  slot.ready = true
+  t.ok(server.certain(entry, 8))
 })
