@@ -63,9 +63,9 @@ export function checkServer(server: ServerConnection, sql: string, log: Logger, 
 /** Close what takes too long: to get rid of what a client left behind, or to answer the pooler itself. */
 export function closeOverdue({ draining, busy }: ServerLists, at: number, taskTimeoutMs: number): void {
   for (const server of draining) {
-    if (server.consumer instanceof Drain && at > server.consumer.deadline) {
-      server.close('its client left, and what was running did not end in time')
-    }
+    if (!(server.consumer instanceof Drain)) continue
+    if (at > server.consumer.deadline) server.close('its client left, and what was running did not end in time')
+    else server.consumer.cancel()
   }
   for (const server of busy) {
     if (at - server.usedAt > taskTimeoutMs) server.close('a query of the pooler took too long')

@@ -126,6 +126,11 @@ export function closePortal(name: string): Buffer {
   return message(FRONTEND.Close, cstrings(`P${name}`))
 }
 
+/** Execute of a portal, to its end. */
+export function executePortal(name: string): Buffer {
+  return message(FRONTEND.Execute, Buffer.concat([Buffer.from(`${name}\0`), Buffer.alloc(4)]))
+}
+
 /** CopyFail with the reason the server shall report. */
 export function copyFail(reason: string): Buffer {
   return message(FRONTEND.CopyFail, cstrings(reason))

@@ -74,7 +74,7 @@ t.test('client_stall_timeout closes who never reads; the server is drained and u
   const other = await lab.client()
   t.strictSame(await other.rows('select 1'), [['select 1']])
   t.equal(lab.server.connections.length, 1)
-  t.equal(lab.server.cancels.length, 1)
+  t.ok(lab.server.cancels.length >= 1)
 })
 
 t.test('who sends requests and reads no answers gets no more answers', async (t) => {

@@ -92,7 +92,7 @@ t.test('between transactions: nothing is to be done', async (t) => {
   t.strictSame(lab.server.cancels, [])
 })
 
-t.test('behind a Flush: the batch is synced', async (t) => {
+t.test('behind a Flush: the batch is failed, because only its client may commit it, and synced', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
   const server = await abandon(
     lab,
@@ -103,9 +103,9 @@ t.test('behind a Flush: the batch is synced', async (t) => {
       await client.readUntil('T')
     },
   )
-  await received(server, 'PBDHS')
+  await received(server, 'PBDHES')
   t.strictSame(lab.server.cancels, [], 'nothing ran')
-  server.send(backend.ready())
+  server.send(backend.error('34000', 'portal does not exist'), backend.ready())
   await reused(t, lab, server)
 })
 
@@ -133,7 +133,7 @@ t.test('with an Execute running and no Sync sent', async (t) => {
     'PBEH',
   )
   await canceled(lab, server)
-  await received(server, 'PBEHS')
+  await received(server, 'PBEHES')
   server.send(backend.parseComplete(), backend.bindComplete(), cancelError, backend.ready())
   await reused(t, lab, server)
 })
