@@ -30,7 +30,8 @@ export interface OpeningPorts {
 
 /** PostgreSQL is starting up or in recovery: it will be there in a moment. */
 const STARTING_UP = '57P03'
-const STARTING_UP_RETRY_MS = 1000
+/** Pause between two attempts at a server that is starting up. */
+export const STARTING_UP_RETRY_MS = 1000
 
 /** The one connection attempt of a pool, and the memory of the last that failed. */
 export class Opening {
@@ -79,7 +80,7 @@ export class Opening {
   /** The error a newcomer gets at once: the server failed a moment ago, and nothing else serves. */
   refusal(): LoginError | undefined {
     if (this.#failure === undefined || this.#running || this.#ports.connected() > 0) return undefined
-    if (startingUp(this.#failure)) return undefined
+    if (isStartingUp(this.#failure)) return undefined
     return this.#backoff.active(now()) ? this.#failure : undefined
   }
 
@@ -99,15 +100,16 @@ export class Opening {
   #failed(reason: unknown): void {
     const error =
       reason instanceof LoginError ? reason : new LoginError(String(reason), { sqlstate: 'XX000', cause: reason })
-    this.#backoff.failed(now(), startingUp(error) ? STARTING_UP_RETRY_MS : this.#ports.retryMs())
+    this.#backoff.failed(now(), isStartingUp(error) ? STARTING_UP_RETRY_MS : this.#ports.retryMs())
     this.#failure = error
     this.#failedAt = now()
     this.#ports.failed(error)
-    if (startingUp(error) || this.#ports.connected() > 0) return
+    if (isStartingUp(error) || this.#ports.connected() > 0) return
     this.#ports.refuseAll(error)
   }
 }
 
-function startingUp(error: LoginError): boolean {
+/** True where PostgreSQL says that it is only starting up. */
+export function isStartingUp(error: LoginError): boolean {
   return error.fromServer && error.sqlstate === STARTING_UP
 }

@@ -2,6 +2,8 @@
  * auth_type passthrough: proves a client's password by logging in to PostgreSQL with it. The connection that proved it
  * goes into the pool where that has room, so a first login costs nothing extra.
  *
+ * A server that is starting up (57P03) is waited for, as by clients that are logged in.
+ *
  * However many clients come with the same password at once, it is tried once; and only a few passwords of one pool are
  * tried at a time, so that a guesser cannot keep PostgreSQL busy through us.
  */
@@ -9,13 +11,18 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Credentials } from '../auth/credentials.ts'
 import type { PassthroughMemory } from '../auth/passthrough.ts'
+import { isStartingUp, STARTING_UP_RETRY_MS } from '../pool/opening.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import type { OpenedServer } from '../server/open.ts'
+import { delay, now } from '../util/clock.ts'
 
 /** Passwords of one pool tried at the same time. */
 const CONCURRENCY = 4
+
+/** How long a server that is starting up is asked again: clients give up earlier (client_login_timeout). */
+const PATIENCE_MS = 60_000
 
 /** Opens connections for passwords that are to be proven. */
 export interface ProverPorts {
@@ -61,10 +68,7 @@ export class Prover {
   async #attempt(pool: Pool, key: string, password: string | undefined): Promise<Proof> {
     await this.#enter(pool)
     try {
-      const opened = await this.#ports.open(
-        pool,
-        password === undefined ? { kind: 'none' } : { kind: 'password', password },
-      )
+      const opened = await this.#open(pool, password === undefined ? { kind: 'none' } : { kind: 'password', password })
       if (opened.askedForPassword && password !== undefined) this.#memory.remember(key, password)
       else this.#memory.markNoPassword(key)
       this.#keep(pool, opened)
@@ -76,6 +80,18 @@ export class Prover {
       throw error
     } finally {
       this.#leave(pool)
+    }
+  }
+
+  async #open(pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+    const patience = now() + PATIENCE_MS
+    for (;;) {
+      try {
+        return await this.#ports.open(pool, credentials)
+      } catch (error) {
+        if (!(error instanceof LoginError && isStartingUp(error)) || now() > patience) throw error
+        await delay(STARTING_UP_RETRY_MS)
+      }
     }
   }
 
