@@ -34,18 +34,18 @@ export class PassthroughMemory {
   readonly #options: PassthroughOptions
   readonly #digestKey = randomBytes(32)
   readonly #proofs: BoundedMap<Proof>
-  /** When a server let us in under a key without asking for a password. */
-  readonly #open: BoundedMap<{ seenAt: number }>
+  /** Whether the server asked for a password under a key of which none is proven, and when that was seen. */
+  readonly #seen: BoundedMap<{ asks: boolean; seenAt: number }>
 
   constructor(options: PassthroughOptions) {
     this.#options = options
     this.#proofs = new BoundedMap(options.maxUsers ?? 10000)
-    this.#open = new BoundedMap(options.maxUsers ?? 10000)
+    this.#seen = new BoundedMap(options.maxUsers ?? 10000)
   }
 
   /** PostgreSQL asked for a password and accepted this one, just now. */
   remember(key: string, password: string): void {
-    this.#open.delete(key)
+    this.#seen.delete(key)
     this.#proofs.set(key, { password, digest: this.#digest(password), provenAt: this.#options.now() })
   }
 
@@ -68,22 +68,26 @@ export class PassthroughMemory {
   /** PostgreSQL refused the remembered password, or the key's target is gone. */
   forget(key: string): void {
     this.#proofs.delete(key)
-    this.#open.delete(key)
+    this.#seen.delete(key)
   }
 
   /** PostgreSQL let us in without asking for a password, so no login under this key proves anything. */
   markNoPassword(key: string): void {
     this.#proofs.delete(key)
-    this.#open.set(key, { seenAt: this.#options.now() })
+    this.#seen.set(key, { asks: false, seenAt: this.#options.now() })
+  }
+
+  /** PostgreSQL asked for a password, and nothing is known of it: spares asking again for the next login. */
+  markPassword(key: string): void {
+    this.#seen.set(key, { asks: true, seenAt: this.#options.now() })
   }
 
   /** Whether the server asks for a password under this key, as seen within the ttl; undefined if not seen. */
   asksPassword(key: string): boolean | undefined {
     const proof = this.#proofs.get(key)
     if (proof && this.#isFresh(proof.provenAt)) return true
-    const open = this.#open.get(key)
-    if (open && this.#isFresh(open.seenAt)) return false
-    return undefined
+    const seen = this.#seen.get(key)
+    return seen && this.#isFresh(seen.seenAt) ? seen.asks : undefined
   }
 
   /** Keys with a remembered password. */

@@ -98,7 +98,10 @@ async function asksPassword(session: ClientSession, key: string): Promise<boolea
     await prover.prove(session.pool!, undefined)
     return false
   } catch (error) {
-    if (error instanceof LoginError && error.askedForPassword) return true
+    if (error instanceof LoginError && error.askedForPassword) {
+      memory.markPassword(key)
+      return true
+    }
     throw error
   }
 }

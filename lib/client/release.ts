@@ -16,7 +16,7 @@ import type { ClientSession } from './session.ts'
 export function mayRelease(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
   const { server } = lease
-  if (session.mode === 'session') {
+  if (session.mode === 'session' || remembered.pinnedForGood) {
     if (remembered.suspected) keep(session, lease, remembered.resetSettings(server))
     return false
   }

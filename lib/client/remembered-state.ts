@@ -18,6 +18,10 @@ import { BoundedMap } from '../util/bounded-map.ts'
 /** More suspicious texts than this in one transaction are not read: everything is asked. */
 const TEXT_LIMIT = 16
 
+/** Keys of pins that come from no effect that can be asked about. */
+const FOR_GOOD = 0
+const SEARCH_PATH = -1
+
 /** Suspicions of one lease, and the state of one client that followed from them. */
 export class RememberedState {
   readonly #parameters: ClientParameters
@@ -35,6 +39,11 @@ export class RememberedState {
   /** Why the client keeps its server; '' where it does not. */
   get pinned(): string {
     return this.#pins.size === 0 ? '' : [...this.#pins.values()].join(', ')
+  }
+
+  /** It keeps its server until it leaves: nothing need be asked any more. */
+  get pinnedForGood(): boolean {
+    return this.#pins.has(FOR_GOOD)
   }
 
   /** Something was suspected since the last answer. */
@@ -60,7 +69,7 @@ export class RememberedState {
 
   /** Keep the server for as long as the client stays. */
   pinForGood(reason: string): void {
-    this.#pins.set(0, reason)
+    this.#pins.set(FOR_GOOD, reason)
   }
 
   /**
@@ -115,8 +124,8 @@ export class RememberedState {
   }
 
   /**
-   * The same in session mode, where nothing need follow the client: what a RESET took back to the server's default
-   * although the startup packet asked for something else.
+   * The same for a client that keeps its server until it leaves, so that nothing need follow it: what a RESET took back
+   * to the server's default although the startup packet asked for something else.
    */
   resetSettings(server: ServerConnection): Setting[] {
     const names = readNames(this.#texts)
@@ -158,8 +167,8 @@ export class RememberedState {
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.
     if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.dirty = true
-    if (usesTemporary(state)) this.#pins.set(-1, 'search_path with pg_temp')
-    else if (all || asked.includes('search_path')) this.#pins.delete(-1)
+    if (usesTemporary(state)) this.#pins.set(SEARCH_PATH, 'search_path with pg_temp')
+    else if (all || asked.includes('search_path')) this.#pins.delete(SEARCH_PATH)
   }
 
   #takeSettings(
