@@ -57,6 +57,11 @@ t.test('whether a server asks for a password is known for the ttl', (t) => {
   t.equal(memory.asksPassword('k'), true)
   clock.now = 2000
   t.equal(memory.asksPassword('k'), undefined)
+  memory.markPassword('k')
+  t.equal(memory.asksPassword('k'), true)
+  t.equal(memory.size, 1, 'which says nothing of a password')
+  memory.markNoPassword('k')
+  t.equal(memory.asksPassword('k'), false)
   t.end()
 })
 
