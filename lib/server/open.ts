@@ -58,9 +58,10 @@ export async function openServer(options: OpenOptions): Promise<OpenedServer> {
     if (!tls || other === undefined || !refused || tls.negotiation === 'direct') throw error
     try {
       return await attempt({ ...options, dial: { ...options.dial, tls: { ...tls, attempt: other } } }, deadline)
-    } catch {
-      // The first answer is the one that speaks of how the operator configured it.
-      throw error
+    } catch (second) {
+      // Where PostgreSQL asks for a password it would admit the user; otherwise the first answer is the one that speaks
+      // of how the operator configured it.
+      throw second instanceof LoginError && second.askedForPassword ? second : error
     }
   }
 }
