@@ -1,0 +1,78 @@
+/**
+ * Answers as lines that can be compared: byte for byte, but for what legitimately differs between two sessions.
+ */
+
+import { createHash } from 'node:crypto'
+import { type Message, parse } from '../fixtures/messages.ts'
+import type { Answers, Played } from './play.ts'
+
+/** Where two clients were answered differently. */
+export interface Difference {
+  client: number
+  turn: number
+  expected: string[]
+  found: string[]
+}
+
+/** The first difference between a direct connection and one through pgbun, turn by turn. */
+export function compare(client: number, direct: Played, pooled: Played): Difference | undefined {
+  const count = Math.max(direct.turns.length, pooled.turns.length)
+  for (let turn = 0; turn < count; turn++) {
+    const expected = linesOf(direct.turns[turn])
+    const found = linesOf(pooled.turns[turn])
+    if (expected.join('\n') !== found.join('\n')) return { client, turn, expected, found }
+  }
+  return undefined
+}
+
+function linesOf(answers: Answers | undefined): string[] {
+  if (answers === undefined) return ['(not played)']
+  const lines = answers.messages.map(readable)
+  if (answers.closed) lines.push('(connection closed)')
+  if (answers.missing !== undefined) lines.push(`(${answers.missing})`)
+  return lines
+}
+
+/** A message as one line of text. */
+export function readable({ type, body }: Message): string {
+  switch (type) {
+    case 'E':
+    case 'N':
+      return `${type} ${fields(body)}`
+    case 'Z':
+    case 'C':
+      return `${type} ${body.toString('utf8').replaceAll('\0', '')}`
+    case 'S':
+      return `S ${parse.strings(body).join('=')}`
+    case 'A':
+      // In front of channel and payload stands the process id of the sender.
+      return `A ${parse.strings(body.subarray(4)).join(' ')}`
+    case 'T':
+      return `T ${columns(body)}`
+    default:
+      return body.length === 0 ? type : `${type} ${short(body)}`
+  }
+}
+
+/** The fields of an error or notice in their order. */
+function fields(body: Buffer): string {
+  return Object.entries(parse.fields(body))
+    .map(([code, value]) => `${code}=${value}`)
+    .join(' ')
+}
+
+/** Columns with all that is said of them. Tables have the same ids in both runs. */
+function columns(body: Buffer): string {
+  return `${parse.columns(body).join(',')} ${digest(body)}`
+}
+
+function short(body: Buffer): string {
+  const text = body
+    .toString('latin1', 0, 400)
+    .replace(/[^ -~]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return body.length <= 160 ? text : `${text.slice(0, 100)}… ${body.length} bytes ${digest(body)}`
+}
+
+function digest(body: Buffer): string {
+  return createHash('sha1').update(body).digest('hex').slice(0, 8)
+}
