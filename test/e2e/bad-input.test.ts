@@ -25,7 +25,7 @@ const noise = (length: number): Buffer => Buffer.from(Array.from({ length }, () 
 async function each<T>(items: Iterable<T>, width: number, task: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items]
   const work = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await task(item)
+    while (queue.length > 0) await task(queue.shift()!)
   }
   await Promise.all(Array.from({ length: width }, work))
 }
@@ -114,13 +114,10 @@ t.test(`bad input, seed ${seed}`, async (t) => {
       frontend.gssEncRequest(),
       frontend.cancelRequest(7, Buffer.alloc(4)),
     ]
-    const cuts = packets.flatMap((packet) =>
-      packet.subarray(1).reduce<Buffer[]>((all, _, at) => [...all, packet.subarray(0, at + 1)], []),
-    )
+    const cutsOf = (bytes: Buffer): Buffer[] => Array.from(bytes, (_, at) => bytes.subarray(0, at))
+    const cuts = packets.flatMap(cutsOf).filter((bytes) => bytes.length > 0)
     await each(cuts, 20, async (bytes) => void (await refused(bytes)))
-    const pieces = Object.values(valid).flatMap((bytes) =>
-      Array.from({ length: bytes.length }, (_, at) => bytes.subarray(0, at)),
-    )
+    const pieces = Object.values(valid).flatMap(cutsOf)
     await each(pieces, 20, async (bytes) => {
       const client = await loginRaw(t, pgbun)
       client.send(bytes)
@@ -227,7 +224,7 @@ t.test(`bad input, seed ${seed}`, async (t) => {
       const client = await loginRaw(t, pgbun)
       client.send(bytes, frontend.copyFail('x'), frontend.sync(), frontend.query("SELECT 'end'"))
       const answer = await answerOf(client)
-      if (!/^.*Z|closed$/.test(answer)) t.fail(`${bytes.toString('hex')}: ${answer}`)
+      if (!/(TDCZ|closed)$/.test(answer)) t.fail(`${bytes.toString('hex')}: ${answer}`)
       await client.end().catch(() => {})
     })
     t.pass('all were answered or closed')
@@ -235,7 +232,7 @@ t.test(`bad input, seed ${seed}`, async (t) => {
 
   await t.test('a thousand silent clients', async (t) => {
     const silent: RawClient[] = []
-    await each(Array.from({ length: 1000 }), 50, async () => void silent.push(await connectRaw(t, pgbun)))
+    await each(Array.from({ length: 1000 }).keys(), 50, async () => void silent.push(await connectRaw(t, pgbun)))
     const client = await loginRaw(t, pgbun)
     t.same(await client.rows('SELECT 1'), [['1']], 'they do not count as clients')
     await waitFor(() => silent.every(({ closed }) => closed), { what: 'all to be closed' })
