@@ -198,7 +198,7 @@ export class PreparedStatements {
     server.statements.retire(Buffer.from(bytes.subarray(5, nameEnd + 1)))
     // Nobody else may come upon it before it is closed.
     server.dirty = true
-    server.sqlPrepared = true
+    server.namesLeft = true
     this.#send(true, Buffer.concat([bytes, bytes]), 0)
   }
 }

@@ -325,7 +325,7 @@ export class Upstream {
       return
     }
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
-    server.sqlPrepared = true
+    server.namesLeft = true
     if (!whole) this.#prefix = this.#map().onLongParse(server, batch.bytesOf(i))
     server.plan.expect(PARSE)
   }

@@ -10,7 +10,7 @@ import type { ServerLists } from './server-lists.ts'
 
 /** The smallest reset that makes `server` clean for anybody. */
 export function smallestReset(server: ServerConnection): string {
-  return server.sqlPrepared ? DISCARD_ALL : KEEP_STATEMENTS
+  return server.sqlPrepared || server.namesLeft ? DISCARD_ALL : KEEP_STATEMENTS
 }
 
 /** What must be run on `server` before client `id` gets it; undefined for nothing. */
@@ -42,6 +42,7 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
     else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
     if (isDiscardAll(sql)) {
       server.sqlPrepared = false
+      server.namesLeft = false
       server.statements.clear()
     }
     server.dirty = false

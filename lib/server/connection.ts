@@ -88,6 +88,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   lastUser = 0
   /** SQL-level PREPARE was used: names of a client are in the server's list of statements. */
   sqlPrepared = false
+  /** So they are by messages of the protocol, under the very names the client gave. */
+  namesLeft = false
   /** The clients' named statements it has prepared. */
   readonly statements: ServerStatements
   /** Who owns the unnamed prepared statement on it, as a mark of its own; undefined for nobody. */

@@ -189,6 +189,7 @@ export class Downstream implements PlanObserver {
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
     else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
       server.sqlPrepared = false
+      server.namesLeft = false
       if (word === 'DISCARD') {
         server.dirty = false
         server.applied.clear()
