@@ -35,7 +35,7 @@ const STATE = `SELECT concat_ws(' ',
   'temporary', (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
   'statements', (SELECT count(*) FROM pg_prepared_statements WHERE NOT starts_with(name, 'pgbun_')),
   'settings', (SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings
-    WHERE source = 'session' AND name <> 'transaction_isolation'),
+    WHERE source = 'session' AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable')),
   'tag', nullif(current_setting('app.tag', true), ''),
   'path', current_setting('search_path'))`
 

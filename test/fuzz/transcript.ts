@@ -54,10 +54,15 @@ export function readable({ type, body }: Message): string {
   }
 }
 
-/** The fields of an error or notice in their order. */
+/**
+ * The fields of an error or notice in their order. In an aborted transaction pgbun may have to prepare a statement this
+ * server does not have: the refusal is the same, but comes from PostgreSQL's code for Parse instead of that for Bind.
+ */
 function fields(body: Buffer): string {
-  return Object.entries(parse.fields(body))
-    .map(([code, value]) => `${code}=${value}`)
+  const all = parse.fields(body)
+  if (all.C === '25P02') for (const code of ['L', 'R']) delete all[code]
+  return Object.entries(all)
+    .map(([code, value]) => `${code}=${value.replace(/(bind message supplies .* prepared statement ")[^"]+/, '$1…')}`)
     .join(' ')
 }
 
