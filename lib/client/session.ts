@@ -202,7 +202,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   onServerError(): void {
     this.remembered.failed()
     // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
-    if (this.#upstream.barrier && this.lease!.server.plan.skipping) {
+    if (this.lease!.server.plan.skipping) {
       this.#upstream.barrier = false
       this.pump()
     }

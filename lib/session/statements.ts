@@ -172,9 +172,8 @@ export class ServerStatements {
   readonly #slots = new Map<StatementEntry, Slot>()
   /** Names to be closed on the server when something is sent there next. */
   #retired: Buffer[] = []
-  /** Closes under way, and the batch of the oldest. */
-  #closing = 0
-  #closingBatch = 0
+  /** The batches of the Closes under way, oldest first. */
+  readonly #closing: number[] = []
 
   constructor(store: StatementStore) {
     this.#store = store
@@ -246,17 +245,17 @@ export class ServerStatements {
 
   /** A Close of a retired name is sent in `batch`. */
   closing(batch: number): void {
-    if (this.#closing++ === 0) this.#closingBatch = batch
+    this.#closing.push(batch)
   }
 
   /** A Close was answered or dropped. */
   closeSettled(): void {
-    this.#closing--
+    this.#closing.shift()
   }
 
   /** False while the server may have a name that was to be closed in another batch than `batch`. */
   closed(batch: number): boolean {
-    return this.#closing === 0 || this.#closingBatch === batch
+    return this.#closing.length === 0 || this.#closing[0] === batch
   }
 
   /** The server deallocated everything it had confirmed (DEALLOCATE ALL, DISCARD ALL). */
