@@ -13,11 +13,12 @@ import {
   type CopyStream,
   type Cut,
   type FuzzMessage,
+  isSync,
+  legalTurns,
   type Script,
   type Settings,
   type Turn,
   type Value,
-  withoutCrashes,
 } from './script.ts'
 import { type ArgumentType, type Context, type Group, KINDS, type Kind } from './statements.ts'
 
@@ -98,7 +99,7 @@ class ClientGenerator {
       if (random.percent(3)) turns.push(this.#reconnected())
     }
     if (random.percent(10)) turns.at(-1)!.wait = 'nothing'
-    return { client: this.#client, turns: withoutCrashes(turns) }
+    return { client: this.#client, turns: legalTurns(turns) }
   }
 
   // ---- turns ----
@@ -366,7 +367,7 @@ class ClientGenerator {
 }
 
 function withoutSync(copy: CopyStream): void {
-  copy.parts = copy.parts.filter((part) => !('message' in part && part.message === 'sync'))
+  copy.parts = copy.parts.filter((part) => !isSync(part))
 }
 
 /** Text as it is; a whole number in the four bytes of its binary format. */

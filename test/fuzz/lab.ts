@@ -48,6 +48,8 @@ export class Lab {
   #lost = false
   /** What STATE says of a new session. */
   #untouched = ''
+  /** Clients that could not be compared to the end (see transcript.ts). */
+  parted = 0
   /** Log lines of the last case's pgbun. */
   log: string[] = []
 
@@ -124,7 +126,12 @@ export class Lab {
 
   async #run(script: Script, patience: number, direct: boolean): Promise<Failure | undefined> {
     const address = { host: this.#host, port: this.#port }
-    const expected = await this.#play(script, { address, pieces: direct, patience, vanish: false })
+    let stuck: Snapshot | undefined
+    const onHang = (): void => {
+      stuck ??= pooler?.snapshot()
+    }
+    let pooler: Pooler | undefined
+    const expected = await this.#play(script, { address, pieces: direct, patience, vanish: false, onHang })
     for (const [at, { turns }] of expected.played.entries()) {
       const missing = turns.find((turn) => turn.missing !== undefined || turn.closed)
       if (missing) {
@@ -134,14 +141,13 @@ export class Lab {
         }
       }
     }
-    const pooler = direct ? undefined : await this.#startPooler(script)
+    if (!direct) pooler = await this.#startPooler(script)
     try {
       const through = pooler ? { host: '127.0.0.1', port: Number((pooler.address as { port: number }).port) } : address
-      const found = await this.#play(script, { address: through, pieces: true, patience, vanish: true })
-      return (
-        this.#judge(script, expected, found) ??
-        (pooler && (await this.#inspect(script, pooler, found.played, patience)))
-      )
+      const found = await this.#play(script, { address: through, pieces: true, patience, vanish: true, onHang })
+      const failure = this.#judge(script, expected, found)
+      if (failure) return stuck ? { ...failure, text: `${failure.text}\n${printSnapshot(stuck)}` } : failure
+      return pooler && (await this.#inspect(script, pooler, found.played, patience))
     } finally {
       await pooler?.close({ timeoutMs: 0 })
     }
@@ -200,15 +206,13 @@ export class Lab {
     found: { played: Played[]; tables: string[] },
   ): Failure | undefined {
     for (const [at, { client }] of clients.entries()) {
-      const hung = found.played[at]!.turns.findIndex(({ missing }) => missing !== undefined)
-      const difference = compare(client, expected.played[at]!, found.played[at]!)
-      if (!difference) continue
-      const kind = hung >= 0 ? 'hang' : 'difference'
-      return { kind, text: `client ${client}, turn ${difference.turn}`, difference }
-    }
-    for (const [at, { client }] of clients.entries()) {
-      if (expected.tables[at] === found.tables[at]) continue
-      return { kind: 'table', text: `table of client ${client}:\n- ${expected.tables[at]}\n+ ${found.tables[at]}` }
+      const hung = found.played[at]!.turns.some(({ missing }) => missing !== undefined)
+      const { difference, parted } = compare(client, expected.played[at]!, found.played[at]!)
+      if (difference) return { kind: hung ? 'hang' : 'difference', text: `client ${client}`, difference }
+      if (parted) this.parted++
+      else if (expected.tables[at] !== found.tables[at]) {
+        return { kind: 'table', text: `table of client ${client}:\n- ${expected.tables[at]}\n+ ${found.tables[at]}` }
+      }
     }
     return undefined
   }
@@ -218,7 +222,7 @@ export class Lab {
     try {
       await waitFor(() => isIdle(pooler.snapshot()), { timeout: Math.min(SETTLE, patience), what: 'all to be idle' })
     } catch {
-      return { kind: 'not idle', text: `after all clients left:\n${JSON.stringify(pooler.snapshot(), null, 1)}` }
+      return { kind: 'not idle', text: `after all clients left:\n${printSnapshot(pooler.snapshot())}` }
     }
     const errors = this.log.filter((line) => JSON.parse(line).level === 'error')
     if (errors.length > 0) return { kind: 'error logged', text: errors.join('\n') }
@@ -254,6 +258,10 @@ export class Lab {
     }
     return undefined
   }
+}
+
+function printSnapshot({ pools, clients, servers }: Snapshot): string {
+  return [...pools, ...clients, ...servers].map((item) => `  ${JSON.stringify(item)}`).join('\n')
 }
 
 function isIdle({ clientCount, pools, clients }: Snapshot): boolean {

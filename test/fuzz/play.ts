@@ -10,7 +10,7 @@ import type { Message } from '../fixtures/messages.ts'
 import type { Teardown } from '../fixtures/postgres.ts'
 import { type Address, connectRaw, LoginError, type RawClient } from '../fixtures/raw-client.ts'
 import { encode, FLUSH_MARK, MARKS, READY_MARK } from './encode.ts'
-import type { ClientScript, FuzzMessage, Turn } from './script.ts'
+import { type ClientScript, type FuzzMessage, isSync, type Turn } from './script.ts'
 
 export interface PlayOptions {
   address: Address
@@ -21,6 +21,8 @@ export interface PlayOptions {
   patience: number
   /** Play a last turn that is not waited for. */
   vanish: boolean
+  /** Something is waited for in vain; the connection is still there. */
+  onHang(): void
 }
 
 /** What a client was answered in one turn. */
@@ -55,7 +57,10 @@ export async function playClient(script: ClientScript, options: PlayOptions): Pr
       played.received += 5 + body.length
       if (type === 'Z') played.readies++
     }
-    if (answers.missing !== undefined) break
+    if (answers.missing !== undefined) {
+      options.onHang()
+      break
+    }
   }
   await player.leave(script.client % 2 === 0 ? 'terminate' : 'close')
   played.logins = player.logins
@@ -217,8 +222,7 @@ export function countReadies(messages: readonly FuzzMessage[]): number | undefin
     }
     const copies = item.type === 'Q' || item.type === 'E' ? item.copies : undefined
     // A Sync within a COPY is answered if that fails before it is read.
-    if (copies?.some(({ parts }) => parts.some((part) => 'message' in part && part.message === 'sync')))
-      return undefined
+    if (copies?.some(({ parts }) => parts.some(isSync))) return undefined
   }
   return open ? undefined : readies
 }

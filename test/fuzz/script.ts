@@ -2,8 +2,8 @@
  * What a case of the fuzzer is made of, as plain data: it is written to a file, read again and cut down.
  *
  * A script stays legal whatever is taken out of it (shrink.ts relies on that): the data of a COPY FROM belong to the
- * message that may begin it, and PostgreSQL ignores them where that turns out not to be a COPY; and `withoutCrashes`
- * takes out what only makes sense behind something else.
+ * message that may begin it, and PostgreSQL ignores them where that turns out not to be a COPY; and `legalTurns`
+ * takes out what must not be sent.
  */
 
 /** A value of a Bind or FunctionCall. `length` makes a long one of its text, repeated. */
@@ -75,11 +75,16 @@ export interface Script {
   clients: ClientScript[]
 }
 
+/** The turns without what must not be sent. */
+export function legalTurns(turns: readonly Turn[]): Turn[] {
+  return withoutStaleExecute(turns).map((turn) => ({ ...turn, messages: withoutSyncInDoubt(turn.messages) }))
+}
+
 /**
- * The turns without each Execute of the unnamed portal that may run into that of a Query: where a Query fails inside a
+ * Without each Execute of the unnamed portal that may run into that of a Query: where a Query fails inside a
  * transaction, PostgreSQL (18.4) keeps its portal without the statement it was for, and crashes if that is executed.
  */
-export function withoutCrashes(turns: readonly Turn[]): Turn[] {
+function withoutStaleExecute(turns: readonly Turn[]): Turn[] {
   let queried = false
   let bound = false
   return turns.map((turn) => {
@@ -94,6 +99,30 @@ export function withoutCrashes(turns: readonly Turn[]): Turn[] {
     if (turn.wait !== 'flush') bound = false
     return { ...turn, messages }
   })
+}
+
+/**
+ * Without a Sync inside the COPY FROM of an Execute where more of the same batch follows it: if the COPY fails, whether
+ * that is skipped depends on whether PostgreSQL had read the Sync by then, which pgbun cannot know. It closes the
+ * connection where that happens.
+ */
+function withoutSyncInDoubt(messages: readonly FuzzMessage[]): FuzzMessage[] {
+  let more = false
+  return messages
+    .toReversed()
+    .map((item) => {
+      const follows = more
+      more = item.type !== 'S' && (more || !'Hdcf'.includes(item.type))
+      if (item.type !== 'E' || !item.copies || !follows) return item
+      const copies = item.copies.map(({ parts, end }) => ({ parts: parts.filter((part) => !isSync(part)), end }))
+      return { ...item, copies }
+    })
+    .toReversed()
+}
+
+/** True for a Sync among the data of a COPY. */
+export function isSync(part: CopyStream['parts'][number]): boolean {
+  return 'message' in part && part.message === 'sync'
 }
 
 /** Number of messages in a script. */

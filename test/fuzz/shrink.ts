@@ -3,7 +3,7 @@
  * small ones, until nothing more goes or the time is over.
  */
 
-import { type FuzzMessage, type Script, sizeOf, type Turn, withoutCrashes } from './script.ts'
+import { type FuzzMessage, legalTurns, type Script, sizeOf, type Turn } from './script.ts'
 
 export interface ShrinkOptions {
   /** True where a script fails as the original did. */
@@ -34,7 +34,7 @@ export async function shrink(script: Script, { fails, budget }: ShrinkOptions): 
 }
 
 function legal(script: Script): Script {
-  const clients = script.clients.map((client) => ({ ...client, turns: withoutCrashes(client.turns) }))
+  const clients = script.clients.map((client) => ({ ...client, turns: legalTurns(client.turns) }))
   return { ...script, clients }
 }
 

@@ -14,15 +14,40 @@ export interface Difference {
   found: string[]
 }
 
+/** What a comparison came to. */
+export interface Comparison {
+  difference?: Difference
+  /** From some turn on, the two cannot be compared, for a reason that is known: see `isRefusal`. */
+  parted: boolean
+}
+
 /** The first difference between a direct connection and one through pgbun, turn by turn. */
-export function compare(client: number, direct: Played, pooled: Played): Difference | undefined {
+export function compare(client: number, direct: Played, pooled: Played): Comparison {
   const count = Math.max(direct.turns.length, pooled.turns.length)
+  let status = 'I'
   for (let turn = 0; turn < count; turn++) {
     const expected = linesOf(direct.turns[turn])
     const found = linesOf(pooled.turns[turn])
-    if (expected.join('\n') !== found.join('\n')) return { client, turn, expected, found }
+    for (let at = 0; at < Math.max(expected.length, found.length); at++) {
+      const line = expected[at]
+      if (line !== found[at]) {
+        if (status !== 'E' || !isRefusal(found[at]))
+          return { difference: { client, turn, expected, found }, parted: false }
+        // Both skip to the next Sync; otherwise what the one skips, the other does.
+        if (!line?.startsWith('E ')) return { parted: true }
+      }
+      if (line?.startsWith('Z ')) status = line.slice(2)
+    }
   }
-  return undefined
+  return { parted: false }
+}
+
+/**
+ * In an aborted transaction a statement this server does not have cannot be prepared on it: PostgreSQL refuses that.
+ * On a direct connection the statement is there, and a Bind or Describe of it may have another error, or none.
+ */
+function isRefusal(line: string | undefined): boolean {
+  return line?.startsWith('E ') === true && line.includes(' C=25P02 ')
 }
 
 function linesOf(answers: Answers | undefined): string[] {
