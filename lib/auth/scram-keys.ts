@@ -8,7 +8,7 @@
  * Called by client-auth.ts and server-auth.ts; one instance per process, passed in. A result that is known is returned
  * as a value, not as a promise, so that such a login stays in one turn.
  */
-import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, type KeyObject, pbkdf2, randomBytes } from 'node:crypto'
 import type { ScramSecret } from '../config/userlist.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { encodePassword } from './password-text.ts'
@@ -148,9 +148,17 @@ export function keysFromSalted(saltedPassword: Buffer): ScramKeys {
   return { clientKey, storedKey: sha256(clientKey), serverKey: hmacSha256(saltedPassword, 'Server Key') }
 }
 
-/** HMAC-SHA-256 of a latin1 `message`. */
+/** The keys of HMACs in the runtime's own form. */
+const keyObjects = new WeakMap<Buffer, KeyObject>()
+
+/** HMAC-SHA-256 of a latin1 `message`. `key` is never changed: making OpenSSL's form of it costs four times the HMAC. */
 export function hmacSha256(key: Buffer, message: string): Buffer {
-  return createHmac('sha256', key).update(message, 'latin1').digest()
+  let object = keyObjects.get(key)
+  if (object === undefined) {
+    object = createSecretKey(key)
+    keyObjects.set(key, object)
+  }
+  return createHmac('sha256', object).update(message, 'latin1').digest()
 }
 
 /** SHA-256: H() of RFC 5802. */

@@ -5,7 +5,15 @@
 import { formatValue } from '../config/convert.ts'
 import { environmentName } from '../config/env.ts'
 import type { ResolvedConfig } from '../config/load.ts'
-import { OPTION_NAMES, type OptionName, optionRow } from '../config/options.ts'
+import {
+  type Config,
+  OPTION_NAMES,
+  type OptionName,
+  type OptionValues,
+  optionRow,
+  SCOPED_GROUPS,
+  SCOPED_OPTIONS,
+} from '../config/options.ts'
 import type { Source } from '../config/raw-value.ts'
 import { camelCase, type OptionValue, SECTIONS } from '../config/types.ts'
 import { describeAuthentication, describeServer } from './ready-line.ts'
@@ -23,7 +31,22 @@ export function configToml({ config, sources }: ResolvedConfig): string {
     }
     lines.push('')
   }
+  for (const [section, name, value] of scopedSettings(config)) {
+    lines.push(`[${section}]`, `${name} = ${formatValue(optionRow(name), value)}`, '')
+  }
   return lines.join('\n')
+}
+
+/** What is set for single databases and users: section, option, value. */
+function* scopedSettings(config: Config): Generator<[string, OptionName, OptionValue]> {
+  for (const group of SCOPED_GROUPS) {
+    for (const [target, values] of config[group]) {
+      for (const name of SCOPED_OPTIONS) {
+        const value = values[camelCase(name) as keyof typeof values]
+        if (value !== undefined) yield [`${group}.${JSON.stringify(target)}`, name, value]
+      }
+    }
+  }
 }
 
 /** The configuration as JSON: durations in milliseconds, sizes in bytes, the source of each value beside it. */
@@ -36,7 +59,8 @@ export function configJson({ config, sources }: ResolvedConfig, version: string)
       return [name, { value: shown, source: kind, ...(where === '' ? {} : { where }) }]
     }),
   )
-  return `${JSON.stringify({ version, options }, null, 2)}\n`
+  const scoped = Object.fromEntries(SCOPED_GROUPS.map((group) => [group, Object.fromEntries(config[group])]))
+  return `${JSON.stringify({ version, options, ...scoped }, null, 2)}\n`
 }
 
 /** The environment variables with their effective values, readable by a shell. */
@@ -71,7 +95,7 @@ export function summaryText({ config }: ResolvedConfig, configFile: string | und
 }
 
 function settingOf(config: ResolvedConfig['config'], name: OptionName): OptionValue {
-  return config[camelCase(name) as keyof typeof config]
+  return config[camelCase(name) as keyof OptionValues]
 }
 
 function sourceText({ kind, where }: Source): string {

@@ -13,6 +13,7 @@ import { applyReload, diffConfig } from '../config/reload.ts'
 import { VERSION } from '../config/version.ts'
 import type { ListenAddress } from '../net/listener.ts'
 import { createLogger, type LogControl } from '../util/logger.ts'
+import { returnMemory } from '../util/return-memory.ts'
 import type { DaemonReport } from './daemonize.ts'
 import type { CliRequest } from './parse-args.ts'
 import { writePidFile } from './pid-file.ts'
@@ -75,7 +76,7 @@ async function startServing(serve: Serve): Promise<string> {
 
 async function listenAndReload({ input, config, log, ending }: Serve) {
   const { startDaemon } = await import('../daemon/daemon.ts')
-  const daemon = await startDaemon(config, { logger: log, version: VERSION })
+  const daemon = await startDaemon(config, { logger: log, version: VERSION, onCrowdLeft: returnMemory })
   let inForce = config
   ending.add(() => daemon.close({ timeoutMs: inForce.shutdownTimeout }))
 
@@ -98,6 +99,8 @@ async function listenAndReload({ input, config, log, ending }: Serve) {
 
   const line = readyLine(config, daemon.addresses, VERSION)
   log.info(line)
+  // Whoever waits for pgbun to be ready may look into the log at once.
+  log.flush()
   return { addresses: daemon.addresses, line }
 }
 

@@ -63,6 +63,16 @@ async function passThrough(session: ClientSession, source: PasswordSource): Prom
   const pool = session.pool!
   const key = passthroughKey(pool)
   if (!(await asksPassword(session, key))) return letInUnasked(session)
+  const password = await askPassword(session, source)
+  if (memory.check(key, password) !== 'fresh') {
+    const proof = await prover.prove(pool, password)
+    if (proof === 'not-asked') return letInUnasked(session)
+  }
+  return { credentials: { kind: 'password', password } }
+}
+
+/** The client's password in clear. @throws AuthRefused where somebody could listen */
+export async function askPassword(session: ClientSession, source: PasswordSource): Promise<string> {
   if (!cleartextAllowed(session)) {
     throw new AuthRefused({
       kind: 'error',
@@ -79,12 +89,7 @@ async function passThrough(session: ClientSession, source: PasswordSource): Prom
       args: { args: { what: 'invalid password packet' } },
     })
   }
-  const password = decodePassword(body)
-  if (memory.check(key, password) !== 'fresh') {
-    const proof = await prover.prove(pool, password)
-    if (proof === 'not-asked') return letInUnasked(session)
-  }
-  return { credentials: { kind: 'password', password } }
+  return decodePassword(body)
 }
 
 /** Whether PostgreSQL asks for a password here; found out by a login without one where that is not known. */
@@ -106,7 +111,8 @@ async function asksPassword(session: ClientSession, key: string): Promise<boolea
   }
 }
 
-function letInUnasked(session: ClientSession): Authenticated {
+/** PostgreSQL asks nobody for a password here: only clients of this machine pass. @throws AuthRefused for all others */
+export function letInUnasked(session: ClientSession): Authenticated {
   if (session.origin.local) return { credentials: { kind: 'none' } }
   throw new AuthRefused({
     kind: 'error',

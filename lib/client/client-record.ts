@@ -1,12 +1,16 @@
 /** What is known of one client: who it is, what it holds, since when. Its behaviour is session.ts. */
 
+import type { ErrorFields } from '../errors.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
+import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { ClientParameters } from '../session/parameters.ts'
+import type { PinKind } from '../session/pin-kinds.ts'
 import { now } from '../util/clock.ts'
 import type { LogFields } from '../util/logger.ts'
+import { Pins } from './pins.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RememberedState } from './remembered-state.ts'
 import { type ClientState, checkEdge } from './state.ts'
@@ -30,13 +34,15 @@ export class ClientRecord {
   user = ''
   database = ''
   applicationName = ''
+  /** Whether it talks to a walsender of its own. */
+  replication: ReplicationMode = 'none'
   pool: Pool | undefined
   /** The pool's mode when it logged in: a reload does not change the rules under a session. */
   mode: PoolMode = 'session'
   lease: Lease | undefined
-  /** Own cancel key. */
+  /** Own cancel key; the secret as latin1, because a Buffer of its own takes 300 bytes. */
   pid = 0
-  secret: Buffer | undefined
+  secret = ''
   /** When it began what it does now (ms of the clock): waiting for input, running a request. */
   since = this.connectedAt
   /** When its transaction began; 0 outside of one. */
@@ -49,6 +55,10 @@ export class ClientRecord {
   closing = false
   /** What it left in the session of its server. */
   readonly remembered = new RememberedState(this.parameters)
+  /** Since when it keeps its server because of that, and what was said of it. */
+  readonly pins = new Pins()
+  /** It has been logged that state was taken from it (`session_state = reset`). */
+  discarded = false
   #state: ClientState = 'startup'
 
   constructor(origin: ClientOrigin, ports: ClientPorts) {
@@ -72,16 +82,17 @@ export class ClientRecord {
     return this.remembered.pinned
   }
 
-  /** Keep the server for as long as the client stays, because of `reason`. */
-  pin(reason: string): void {
-    const before = this.pinned
-    this.remembered.pinForGood(reason)
-    if (before === '') this.logPin()
+  /** There is state in its server of which nobody can ask when it is gone: keep the server, where `session_state` says. */
+  pin(kind: PinKind, reason?: string): void {
+    this.remembered.foundForGood(kind, reason)
+    this.pins.update(this)
   }
 
-  /** Say that it keeps its server, and why. */
-  logPin(): void {
-    this.ports.log.info('client keeps its server connection', { ...this.about(), reason: this.pinned })
+  /** Say that a request was refused with `fields`. */
+  logRefused(fields: ErrorFields): void {
+    const { config, log } = this.ports
+    if (!config.logPoolerErrors) return
+    log.warn('request refused', { ...this.about(), reason: fields.message, sqlstate: fields.sqlstate })
   }
 
   /** What a log line says of it. */

@@ -11,7 +11,7 @@ import type { RememberedState } from './remembered-state.ts'
  */
 export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState): boolean {
   const { server } = lease
-  if (remembered.suspected || remembered.pinned !== '' || server.touched) server.dirty = true
+  if (remembered.suspected || remembered.found !== '' || server.touched) server.dirty = true
   const { midReply } = server
   // It may have been paused for a client that did not read: nobody is waited for any more.
   server.wire.resume()

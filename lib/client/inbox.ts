@@ -10,13 +10,11 @@ const LIMIT = 256 * 1024
 
 /** Batches in the order they came. */
 export class Inbox {
-  readonly #batches: Batch[] = []
-  #bytes = 0
-
   /** The batch whose turn it is. */
-  get first(): Batch | undefined {
-    return this.#batches[0]
-  }
+  first: Batch | undefined
+  /** Those behind it: mostly none. */
+  #rest: Batch[] | undefined
+  #bytes = 0
 
   /** More waits than should. */
   get full(): boolean {
@@ -24,21 +22,26 @@ export class Inbox {
   }
 
   push(batch: Batch): void {
-    this.#batches.push(batch)
     this.#bytes += batch.bytes
+    if (this.first === undefined) this.first = batch
+    else if (this.#rest === undefined) this.#rest = [batch]
+    else this.#rest.push(batch)
   }
 
   /** The first batch is handled. */
   shift(): void {
-    const batch = this.#batches.shift()
+    const batch = this.first
     if (batch === undefined) return
+    this.first = this.#rest?.shift()
+    if (this.first === undefined) this.#rest = undefined
     this.#bytes -= batch.bytes
     batch.release()
   }
 
   /** Forget all. A batch being handled right now is still looked at: it is left to the garbage collector. */
   clear(): void {
-    this.#batches.length = 0
+    this.first = undefined
+    this.#rest = undefined
     this.#bytes = 0
   }
 }

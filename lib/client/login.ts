@@ -7,23 +7,29 @@
  * What a client sends ahead of its time (a query behind the password) stays in the inbox.
  */
 
+import type { Pool } from '../pool/pool.ts'
 import { type Batch, STARTUP } from '../protocol/batch.ts'
 import {
   AUTHENTICATION_OK,
   backendKeyData,
   negotiateProtocolVersion,
-  parameterStatus,
   READY_IDLE,
+  TERMINATE,
 } from '../protocol/build.ts'
 import { ProtocolError } from '../protocol/reader.ts'
+import { readReplicationMode } from '../protocol/replication-mode.ts'
 import { PROTOCOL_3_2, readStartup, type StartupPacket } from '../protocol/startup.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
 import { parseOptions } from '../session/parameters.ts'
 import { now } from '../util/clock.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
+import { parameterMessages } from './greeting.ts'
 import { ParameterCheck, ParameterRefused } from './parameter-check.ts'
+import { loginForReplication } from './replication-login.ts'
 import type { ClientSession } from './session.ts'
+
+type Startup = Extract<StartupPacket, { kind: 'startup' }>
 
 /** Cancel secret: PostgreSQL 18 uses 32 bytes from protocol 3.2 on; before that there is room for 4. */
 const LONG_SECRET = 32
@@ -125,7 +131,7 @@ export class Login {
     session.ports.registry.cancel(pid, secret).finally(() => session.end({ kind: 'cancel-request' }))
   }
 
-  async #run(packet: Extract<StartupPacket, { kind: 'startup' }>): Promise<void> {
+  async #run(packet: Startup): Promise<void> {
     const session = this.#session
     const { ports } = session
     if (!this.#readParameters(packet)) return
@@ -142,6 +148,10 @@ export class Login {
     }
     const pool = ports.pool(session.database, session.user)
     session.join(pool)
+    if (session.replication !== 'none') {
+      await this.#runReplication(packet, pool)
+      return
+    }
     const result = await authenticate(session, this)
     this.#stillHere()
     pool.credentials = result.credentials
@@ -150,11 +160,26 @@ export class Login {
     this.#check = new ParameterCheck(session, pool, welcome)
     await this.#check.run()
     this.#stillHere()
+    session.setState('idle')
     this.#greet(packet.version, welcome, result.final)
   }
 
+  async #runReplication({ version, parameters }: Startup, pool: Pool): Promise<void> {
+    const session = this.#session
+    const own = [...parameters].filter(([name]) => name !== 'user' && !name.startsWith('_pq_.'))
+    const { opened, final } = await loginForReplication(session, this, own)
+    if (session.state === 'closed') {
+      opened.wire.close(TERMINATE)
+      throw new Gone()
+    }
+    // It may have ended behind its ReadyForQuery, before anybody listened.
+    if (opened.wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
+    session.hold(session.ports.dedicate(pool, opened, session))
+    this.#greet(version, opened.identity.parameters, final)
+  }
+
   /** Take over the startup parameters; false where the session ended over them. */
-  #readParameters({ version, parameters }: Extract<StartupPacket, { kind: 'startup' }>): boolean {
+  #readParameters({ version, parameters }: Startup): boolean {
     const session = this.#session
     const user = parameters.get('user')
     if (!user) {
@@ -163,16 +188,13 @@ export class Login {
     }
     session.user = user
     session.database = parameters.get('database') || user
+    if (!this.#readReplication(parameters.get('replication'))) return false
     const unknown: string[] = []
     try {
       for (const [name, value] of parameters) {
-        if (name === 'user' || name === 'database') continue
-        if (name === 'replication') {
-          if (/^(false|off|no|0)$/i.test(value)) continue
-          session.endWith('replication_unsupported')
-          return false
-        }
+        if (name === 'user' || name === 'database' || name === 'replication') continue
         if (name.startsWith('_pq_.')) unknown.push(name)
+        else if (session.replication !== 'none') this.#noteApplication(name, value)
         else if (name === 'options') for (const option of parseOptions(value)) this.#want(option.name, option.value!)
         else this.#want(name, value)
       }
@@ -188,8 +210,23 @@ export class Login {
     return true
   }
 
+  #readReplication(value: string | undefined): boolean {
+    const mode = value === undefined ? 'none' : readReplicationMode(value)
+    if (mode === undefined) {
+      const hint = 'Valid values are: "false", 0, "true", 1, "database".'
+      this.#session.endWith('replication_invalid', { args: { value: value! }, hint })
+      return false
+    }
+    this.#session.replication = mode
+    return true
+  }
+
   #want(name: string, value: string): void {
     this.#session.parameters.setAtStartup(name, value)
+    this.#noteApplication(name, value)
+  }
+
+  #noteApplication(name: string, value: string): void {
     if (name.toLowerCase() === 'application_name') this.#session.applicationName = value
   }
 
@@ -199,19 +236,19 @@ export class Login {
     const { registry, config, log } = session.ports
     const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
     session.pid = key.pid
-    session.secret = key.secret
+    session.secret = key.secret.toString('latin1')
     const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
-    for (const [name, value] of welcome) parts.push(parameterStatus(name, session.parameters.get(name) ?? value))
-    parts.push(backendKeyData(key.pid, key.secret), READY_IDLE)
+    parts.push(parameterMessages(welcome, session.parameters), backendKeyData(key.pid, key.secret), READY_IDLE)
     session.wire.write(Buffer.concat(parts))
     session.pool!.counters.logins++
-    session.setState('idle')
+    session.loggedIn()
     session.since = now()
     if (config.logConnections) {
       log.info('client connected', {
         ...session.about(),
         application: session.applicationName || undefined,
         tls: session.origin.tls || undefined,
+        replication: session.replication === 'none' ? undefined : session.replication,
       })
     }
     session.pump()

@@ -1,13 +1,17 @@
 /** What a client's session needs from the process it lives in. */
 
+import type { Credentials } from '../auth/credentials.ts'
 import type { PassthroughMemory } from '../auth/passthrough.ts'
 import type { ScramKeyCache } from '../auth/scram-keys.ts'
 import type { Config } from '../config/options.ts'
 import type { Secret } from '../config/userlist.ts'
 import type { ErrorName } from '../errors.ts'
+import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Prover } from '../routing/prover.ts'
 import type { ServerConnection } from '../server/connection.ts'
+import type { OpenedServer, ReplicationStartup } from '../server/open.ts'
+import type { Consumer } from '../server/ports.ts'
 import type { StatementStore } from '../session/statements.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ClientSession } from './session.ts'
@@ -52,6 +56,10 @@ export interface ClientPorts {
   readonly statements: StatementStore
   /** The pool of a database and user; made on first need. */
   pool(database: string, user: string): Pool
+  /** Open a replication connection for one client. Rejects with a LoginError. */
+  openDedicated(pool: Pool, credentials: Credentials, startup: ReplicationStartup): Promise<OpenedServer>
+  /** Lend what was opened for one client to it. */
+  dedicate(pool: Pool, opened: OpenedServer, consumer: Consumer): Lease
   /** Ask PostgreSQL to cancel what runs on `server`; resolves when it has, or could not be asked. */
   cancelServer(server: ServerConnection): Promise<void>
 }

@@ -8,12 +8,19 @@
  * Comes in: one message at a time, looked at before it is sent. Goes out: a Rewrite, which upstream.ts carries out.
  */
 
-import { message } from '../protocol/build.ts'
-import { FRONTEND } from '../protocol/types.ts'
+import { type ErrorFields, errorFields } from '../errors.ts'
+import { errorResponse, message } from '../protocol/build.ts'
+import { BACKEND, FRONTEND, TX_FAILED } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { PlanRef } from '../server/downstream.ts'
-import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../session/reply-plan.ts'
-import type { ClientStatements, Slot, StatementEntry, StatementStore } from '../session/statements.ts'
+import type { PlanRef } from '../server/ports.ts'
+import type { ClientStatements } from '../session/client-statements.ts'
+import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../session/reply-kinds.ts'
+import { type Slot, STATEMENT_PREFIX } from '../session/server-statements.ts'
+import type { StatementEntry, StatementStore } from '../session/statements.ts'
+import { textOf } from '../session/statements.ts'
+import { STATEMENT } from './message-kinds.ts'
+import { FAILING_NAMED_PARSE, RefusedState } from './refused-state.ts'
+import { SPEAKS, type SpokenStatements } from './spoken-statements.ts'
 
 /** What happens to a message. */
 export interface Rewrite {
@@ -25,8 +32,12 @@ export interface Rewrite {
   skip: number
 }
 
-/** Kind of a Describe or Close that names a statement. */
-export const STATEMENT = 0x53
+/** Options that bound prepared statements; 0 is no limit for the last two. */
+export interface StatementLimits {
+  readonly maxPreparedStatements: number
+  readonly maxClientPreparedStatements: number
+  readonly maxPreparedStatementMemory: number
+}
 
 /** Statement names in the messages of one client. */
 export class PreparedStatements {
@@ -35,13 +46,18 @@ export class PreparedStatements {
   batch = 0
   readonly #names: ClientStatements
   readonly #store: StatementStore
-  readonly #limit: () => number
+  readonly #limits: () => StatementLimits
+  /** What was bound last, and by which name: an error will most likely be of that. */
+  #lastEntry: StatementEntry | undefined
+  #lastName = ''
+  #injected: Buffer | undefined
+  readonly #spoken: SpokenStatements
 
-  /** @param limit `max_prepared_statements`: how many a server keeps */
-  constructor(names: ClientStatements, store: StatementStore, limit: () => number) {
+  constructor(names: ClientStatements, store: StatementStore, limits: () => StatementLimits, spoken: SpokenStatements) {
+    this.#spoken = spoken
     this.#names = names
     this.#store = store
-    this.#limit = limit
+    this.#limits = limits
   }
 
   /**
@@ -55,36 +71,67 @@ export class PreparedStatements {
     const name = bytes.toString('latin1', start, end)
     if (!this.#names.certain(name, this.batch)) return true
     const entry = this.#names.get(name)
+    if (entry && (entry.effects & SPEAKS) !== 0 && this.speaksUncertain(textOf(entry.body))) return true
     return !(entry ? server.statements.certain(entry, this.batch) : server.statements.closed(this.batch))
   }
 
-  /** True where it is open whether the server has a statement that `body`, a new name's Parse, would share. */
-  uncertainText(server: ServerConnection, settings: string, body: Buffer): boolean {
-    const entry = this.#store.find(settings, body)
-    return entry !== undefined && !server.statements.certain(entry, this.batch)
+  /**
+   * The same for the names in a Query. What it needs is prepared before it, with a Sync of our own, which must not come
+   * between a batch that failed and the client's Sync.
+   */
+  uncertainText(server: ServerConnection, sql: string): boolean {
+    return this.speaksUncertain(sql) || (!server.plan.needsSync && this.#spoken.lends(server, sql))
   }
 
-  /** A Parse with a name; `bytes` is the whole message. `settings`: the fingerprint it is parsed under. */
-  onParse(server: ServerConnection, bytes: Buffer, settings: string): void {
+  /** The same for the names in a text that is run. */
+  speaksUncertain(sql: string): boolean {
+    return sql !== '' && !this.#spoken.certain(sql, this.batch)
+  }
+
+  /**
+   * A Parse with a name; `bytes` is the whole message. Returns the error it is refused with, if it is.
+   * @param settings the fingerprint it is parsed under
+   */
+  onParse(server: ServerConnection, bytes: Buffer, settings: string): ErrorFields | undefined {
     const nameEnd = bytes.indexOf(0, 5)
     const name = bytes.toString('latin1', 5, nameEnd)
     const body = bytes.subarray(nameEnd + 1)
     if (this.#names.get(name) !== undefined) {
       this.#provokeDuplicate(server, bytes, nameEnd)
-      return
+      return undefined
+    }
+    const refusal = this.#refusal(settings, body)
+    if (refusal !== undefined) {
+      // PostgreSQL makes the batch fail, or the transaction; the words are ours.
+      server.plan.expect(PARSE, FORWARD, new RefusedState(errorResponse(refusal)))
+      this.#send(true, FAILING_NAMED_PARSE, 0)
+      return refusal
     }
     const entry = this.#store.hold(settings, body)
     this.#names.change(name, entry, this.batch)
     const ref = new ChangedName(this.#names, name)
-    if (server.statements.use(entry) !== undefined) {
+    if (server.statements.use(entry) !== undefined && !mayRefuse(server)) {
       this.#send(true, undefined, 0)
       server.expectFake(PARSE, ref)
-      return
+      return undefined
     }
     const closes = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, FORWARD, new PreparedSlot(server, slot, ref))
     this.#send(true, concat(closes, parseMessage(slot)), 0)
+    return undefined
+  }
+
+  /** Why a new name for `body` is refused; undefined where it is not. */
+  #refusal(settings: string, body: Buffer): ErrorFields | undefined {
+    const { maxClientPreparedStatements: names, maxPreparedStatementMemory: memory } = this.#limits()
+    if (names > 0 && this.#names.bound >= names) {
+      return errorFields('too_many_prepared_statements', { args: { limit: String(names) } })
+    }
+    if (memory > 0 && !this.#store.fits(settings, body, memory)) {
+      return errorFields('prepared_statement_memory', { args: { limit: String(memory) } })
+    }
+    return undefined
   }
 
   /** A Bind; `bytes` are its head. Returns the statement it runs; false where it names the unnamed one. */
@@ -92,17 +139,21 @@ export class PreparedStatements {
     const portalEnd = bytes.indexOf(0, 5)
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
     if (nameEnd <= portalEnd + 1) return false
-    const entry = this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd))
+    const name = bytes.toString('latin1', portalEnd + 1, nameEnd)
+    const entry = this.#names.get(name)
     if (entry === undefined) return this.#unknown(server, BIND)
-    const { injected, slot } = this.#ensure(server, entry)
-    server.plan.expect(BIND)
+    this.#lastEntry = entry
+    this.#lastName = name
+    const slot = this.#ensure(server, entry)
+    const own = (entry.effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(entry.body))
+    server.plan.expect(BIND, FORWARD, slot)
     // Type, length, portal name, our statement name; the parameters follow from the client's own bytes.
     const grown = slot.name.length - (nameEnd - portalEnd)
     const head = Buffer.allocUnsafe(portalEnd + 1 + slot.name.length)
     bytes.copy(head, 0, 0, portalEnd + 1)
     head.writeUInt32BE(bytes.readUInt32BE(1) + grown, 1)
     slot.name.copy(head, portalEnd + 1)
-    this.#send(false, concat(injected, head), nameEnd + 1)
+    this.#send(false, concat(this.#injected, concat(own, head)), nameEnd + 1)
     return entry
   }
 
@@ -111,10 +162,10 @@ export class PreparedStatements {
     if (bytes[5] !== STATEMENT || bytes[6] === 0) return false
     const entry = this.#named(bytes)
     if (entry === undefined) return this.#unknown(server, DESCRIBE)
-    const { injected, slot } = this.#ensure(server, entry)
-    server.plan.expect(DESCRIBE)
+    const slot = this.#ensure(server, entry)
+    server.plan.expect(DESCRIBE, FORWARD, slot)
     const describe = message(FRONTEND.Describe, Buffer.concat([Buffer.from([STATEMENT]), slot.name]))
-    this.#send(true, concat(injected, describe), 0)
+    this.#send(true, concat(this.#injected, describe), 0)
     return true
   }
 
@@ -145,6 +196,7 @@ export class PreparedStatements {
   /** PostgreSQL shall say that there is no such statement: nothing under a name of its client's may be left there. */
   #unknown(server: ServerConnection, kind: number): boolean {
     let closes: Buffer | undefined
+    this.#spoken.retireLent(server)
     for (const name of server.statements.takeRetired()) closes = concat(closes, this.#close(server, name))
     server.plan.expect(kind)
     this.#send(false, closes, 0)
@@ -162,14 +214,16 @@ export class PreparedStatements {
     this.rewrite.skip = skip
   }
 
-  /** The slot of `entry` on `server`, and what must be sent to have it there. */
-  #ensure(server: ServerConnection, entry: StatementEntry): { injected: Buffer | undefined; slot: Slot } {
+  /** The slot of `entry` on `server`; what must be sent to have it there is `#injected`. */
+  #ensure(server: ServerConnection, entry: StatementEntry): Slot {
     const present = server.statements.use(entry)
-    if (present !== undefined) return { injected: undefined, slot: present }
+    this.#injected = undefined
+    if (present !== undefined) return present
     const closes = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
-    return { injected: concat(closes, parseMessage(slot)), slot }
+    this.#injected = concat(closes, parseMessage(slot))
+    return slot
   }
 
   /** Close what is stale, and the least recently used where one more would be too many. */
@@ -177,7 +231,7 @@ export class PreparedStatements {
     const { statements } = server
     let closes: Buffer | undefined
     for (const name of statements.takeRetired()) closes = concat(closes, this.#close(server, name))
-    const old = statements.overflow(this.#limit() - 1)
+    const old = statements.overflow(this.#limits().maxPreparedStatements - 1)
     if (old !== undefined) {
       statements.remove(old)
       closes = concat(closes, this.#close(server, old.name))
@@ -185,8 +239,17 @@ export class PreparedStatements {
     return closes
   }
 
+  /** `body` of an error without the name a statement has on the server, which the client knows by another. */
+  inOwnWords(body: Buffer, { entry, name }: Slot): Buffer | undefined {
+    if (!body.includes(STATEMENT_PREFIX)) return undefined
+    const own = entry === this.#lastEntry ? this.#lastName : this.#names.nameOf(entry)
+    const text = body.toString('latin1').replaceAll(name.toString('latin1', 0, name.length - 1), () => own)
+    return message(BACKEND.ErrorResponse, Buffer.from(text, 'latin1'))
+  }
+
   #close(server: ServerConnection, name: Buffer): Buffer {
     server.statements.closing(this.batch)
+    server.namesThere.delete(name.toString('latin1', 0, name.length - 1))
     server.plan.expect(CLOSE, SKIP, new RetiredName(server, name))
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
@@ -196,9 +259,8 @@ export class PreparedStatements {
     server.plan.expect(PARSE, SKIP)
     server.plan.expect(PARSE)
     server.statements.retire(Buffer.from(bytes.subarray(5, nameEnd + 1)))
-    // Nobody else may come upon it before it is closed.
-    server.dirty = true
-    server.namesLeft = true
+    // Nobody else may come upon it. Where the Parse fails or is discarded this is too much, never too little.
+    server.namesLeft.add(bytes.toString('latin1', 5, nameEnd))
     this.#send(true, Buffer.concat([bytes, bytes]), 0)
   }
 }
@@ -263,6 +325,14 @@ class RetiredName implements PlanRef {
     this.#server.statements.closeSettled()
     this.#server.statements.retire(this.#name)
   }
+}
+
+/**
+ * In a transaction that failed PostgreSQL prepares nothing, so it must be asked; and so it must where the transaction may
+ * have failed by the time it gets there.
+ */
+function mayRefuse(server: ServerConnection): boolean {
+  return server.txStatus === TX_FAILED || server.plan.readies > 0
 }
 
 function parseMessage(slot: Slot): Buffer {

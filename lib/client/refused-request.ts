@@ -30,9 +30,7 @@ export class RefusedRequest {
     const type = batch.type(batch.cursor)
     this.#last = type === FRONTEND.Query || type === FRONTEND.FunctionCall ? type : FRONTEND.Sync
     session.wire.write(errorResponse({ ...fields, severity: 'ERROR' }))
-    const { config, log } = session.ports
-    if (!config.logPoolerErrors) return
-    log.warn('request refused', { ...session.about(), reason: fields.message, sqlstate: fields.sqlstate })
+    session.logRefused(fields)
   }
 
   /** Throw away the segment at the cursor of `batch`. */

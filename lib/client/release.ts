@@ -1,7 +1,8 @@
 /**
  * The moment between two transactions of a client: whether it keeps its server, and in which state. Where statements
- * gave reason to suspect session state, the server is asked first; settings follow the client, what cannot be moved
- * pins it, and what a RESET took away that the startup packet asked for comes back.
+ * gave reason to suspect session state, the server is asked first; settings follow the client, and what a RESET took
+ * away that the startup packet asked for comes back. What cannot follow it pins it, ends its session, or is taken from
+ * it, as `session_state` says; in no case is the server lent on with it.
  *
  * Called by session.ts when a server is settled and idle, with no half message of the client on its way.
  */
@@ -9,32 +10,70 @@
 import type { Lease } from '../pool/lease.ts'
 import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
+import { ANY } from '../session/state-effects.ts'
 import { applyAll } from './link.ts'
 import type { ClientSession } from './session.ts'
 
-/** True where the lease of `session` is to end now. Otherwise the session keeps it, perhaps after a question. */
+/** True where the lease of `session` is to end now. Otherwise the session keeps it, perhaps after a question, or is over. */
 export function mayRelease(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
   const { server } = lease
+  if (server.plan.mixed) return false
+  if (server.functionsChanged && session.mode !== 'session') {
+    remembered.note(ANY, '')
+    session.pool!.noteFunctions(server)
+  }
   if (session.mode === 'session' || remembered.pinnedForGood) {
     if (remembered.suspected) keep(session, lease, remembered.resetSettings(server))
     return false
   }
+  if (session.parameters.usesTemporarySchema) remembered.suspectTemporary()
   if (!remembered.suspected && !server.touched) return remembered.pinned === ''
-  const before = remembered.pinned
-  if (!remembered.resolve(server, (result) => resolved(session, lease, result, before))) {
+  if (!remembered.resolve(server, (result) => resolved(session, lease, result))) {
     session.setState('asking')
     return false
   }
-  return decide(session, lease, before)
+  return decide(session, lease)
 }
 
-function decide(session: ClientSession, lease: Lease, before: string): boolean {
-  const { pinned } = session.remembered
-  if (pinned === '') return true
-  if (pinned !== before) session.logPin()
-  keep(session, lease, session.parameters.difference(lease.server))
-  return false
+function decide(session: ClientSession, lease: Lease): boolean {
+  const { remembered } = session
+  const { server } = lease
+  switch (remembered.policy) {
+    case 'pin':
+      session.pins.update(session)
+      if (remembered.pinned === '') return true
+      keep(session, lease, session.parameters.difference(server))
+      return false
+    case 'error':
+      if (remembered.found === '') return true
+      // It knows that its session, and all that was in it, is over: anything less, and it would go on without it.
+      session.endWith('session_state_left', {
+        args: { what: remembered.found },
+        detail: 'The transaction has ended as reported; what it left in the session ends with this connection.',
+        hint: 'With session_state = pin, the client would keep its server connection for as long as the state exists.',
+      })
+      return false
+    case 'reset':
+      if (remembered.found !== '') discard(session, lease)
+      // Not even the same client gets it before it is reset: what is there must not depend on who was faster.
+      if (server.dirty) server.lastUser = 0
+      return true
+  }
+}
+
+/** Take from the client what cannot follow it. */
+function discard(session: ClientSession, { server }: Lease): void {
+  const { pool, ports, remembered } = session
+  server.dirty = true
+  pool!.counters.stateDiscards++
+  ports.log[session.discarded ? 'debug' : 'info']('session state ends with the transaction of its client', {
+    ...session.about(),
+    reason: remembered.found,
+    remedy: 'session_state = pin keeps it',
+  })
+  session.discarded = true
+  remembered.forget()
 }
 
 function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {
@@ -43,7 +82,7 @@ function keep(session: ClientSession, { server }: Lease, settings: readonly Sett
 }
 
 /** The server has told what the last transaction left in its session. */
-function resolved(session: ClientSession, lease: Lease, result: TaskResult, before: string): void {
+function resolved(session: ClientSession, lease: Lease, result: TaskResult): void {
   // The client may have left meanwhile.
   if (session.state !== 'asking') return
   if (result.kind === 'closed') {
@@ -53,6 +92,6 @@ function resolved(session: ClientSession, lease: Lease, result: TaskResult, befo
   session.setState('active')
   lease.server.lend(session, 'active')
   for (const notification of result.answer.notifications()) session.onServerBytes(notification)
-  if (decide(session, lease, before)) session.release(lease)
+  if (decide(session, lease)) session.release(lease)
   session.pump()
 }

@@ -1,34 +1,42 @@
 /**
  * What a client's statements may have left in the session of the server it holds, and what follows from it when the
- * transaction is over: parameters become the client's own and follow it; state that cannot be moved pins it to the
- * server for as long as the state exists. The server is asked, and only after statements whose text gives reason to.
+ * transaction is over: parameters become the client's own and follow it; what cannot be moved is remembered by kind.
+ * The server is asked, and only after statements whose text gives reason to.
  *
- * Comes in: effects of the statements sent, from upstream.ts. Goes out: the client's parameters and pins. Holds: where
- * nothing was suspected nothing is asked; where the answer is not known, the client stays where it is.
+ * Comes in: effects of the statements sent, from upstream.ts. Goes out: the client's parameters, and the state that
+ * cannot follow it, of which release.ts makes what `session_state` says. Holds: where nothing was suspected nothing is
+ * asked; where the answer is not known, the client stays where it is.
  */
 
+import type { StatePolicy } from '../pool/settings.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
 import type { ClientParameters, Setting } from '../session/parameters.ts'
+import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
 import { type SettingNames, settingNames } from '../session/setting-names.ts'
-import { ANY, DISCARD, LOAD, PREPARED, SETTINGS } from '../session/state-effects.ts'
-import { pinsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
+import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
+import { kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 
 /** More suspicious texts than this in one transaction are not read: everything is asked. */
 const TEXT_LIMIT = 16
 
-/** Keys of pins that come from no effect that can be asked about. */
-const FOR_GOOD = 0
-const SEARCH_PATH = -1
+// Of the many clients that leave nothing behind: one map and one list for all of them.
+const NOTHING: ReadonlyMap<PinKind, string> = new Map()
+const NO_TEXTS: readonly string[] = []
 
 /** Suspicions of one lease, and the state of one client that followed from them. */
 export class RememberedState {
+  /** What becomes of state that cannot follow the client. */
+  policy: StatePolicy = 'pin'
+  /** Parameters of applications to ask for after code whose effects its text does not show. */
+  hiddenSettings: readonly string[] = []
   readonly #parameters: ClientParameters
-  /** Names of the pins, by the effect they come from. */
-  readonly #pins = new Map<number, string>()
+  /** The state that cannot follow it, in words. */
+  #found: ReadonlyMap<PinKind, string> = NOTHING
+  #forGood = false
   #effects = 0
-  #texts: string[] = []
+  #texts: readonly string[] = NO_TEXTS
   /** A transaction block or an error came between: what a text sets cannot be told from the text alone. */
   #conditional = false
 
@@ -36,25 +44,35 @@ export class RememberedState {
     this.#parameters = parameters
   }
 
+  /** What of its server's session cannot follow it, in words; '' for nothing. */
+  get found(): string {
+    return this.#found.size === 0 ? '' : [...this.#found.values()].join(', ')
+  }
+
+  /** The same by kind. */
+  get kinds(): ReadonlyMap<PinKind, string> {
+    return this.#found
+  }
+
   /** Why the client keeps its server; '' where it does not. */
   get pinned(): string {
-    return this.#pins.size === 0 ? '' : [...this.#pins.values()].join(', ')
+    return this.policy === 'pin' ? this.found : ''
   }
 
   /** It keeps its server until it leaves: nothing need be asked any more. */
   get pinnedForGood(): boolean {
-    return this.#pins.has(FOR_GOOD)
+    return this.#forGood && this.policy === 'pin'
   }
 
-  /** Something was suspected since the last answer. */
+  /** Something is to be looked at when the transaction is over. */
   get suspected(): boolean {
-    return this.#effects !== 0
+    return this.#effects !== 0 || (this.policy !== 'pin' && this.#found.size > 0)
   }
 
   /** A statement with these effects was sent. */
   note(effects: number, text: string): void {
     this.#effects |= effects
-    if (this.#texts.length <= TEXT_LIMIT) this.#texts.push(text)
+    if (this.#texts.length <= TEXT_LIMIT) this.#texts = [...this.#texts, text]
   }
 
   /** A transaction block is open: what is set in it may be rolled back. */
@@ -67,9 +85,32 @@ export class RememberedState {
     this.#conditional = true
   }
 
-  /** Keep the server for as long as the client stays. */
-  pinForGood(reason: string): void {
-    this.#pins.set(FOR_GOOD, reason)
+  /** Tables created without a word about it may be temporary: ask after this transaction, whatever its statements. */
+  suspectTemporary(): void {
+    this.#effects |= TEMPORARY
+  }
+
+  /** There is state of which nobody can ask when it is gone. */
+  foundForGood(kind: PinKind, reason: string = PIN_KINDS[kind]): void {
+    this.#find(kind, reason)
+    this.#forGood = true
+  }
+
+  /** The state that could not follow the client has been taken from it. */
+  forget(): void {
+    this.#found = NOTHING
+    this.#forGood = false
+  }
+
+  #find(kind: PinKind, reason: string): void {
+    this.#found = new Map(this.#found).set(kind, reason)
+  }
+
+  #lose(kind: PinKind): void {
+    if (!this.#found.has(kind)) return
+    const found = new Map(this.#found)
+    found.delete(kind)
+    this.#found = found
   }
 
   /**
@@ -80,9 +121,11 @@ export class RememberedState {
     // A tag told what no text did: anything may have happened.
     const effects = this.#effects === 0 && server.touched ? ANY : this.#effects
     const texts = this.#texts
-    const text = texts.length === 1 && effects === SETTINGS && !this.#conditional ? texts[0] : undefined
+    // Its tag came: what was bound may never have been executed.
+    const ran = server.touched && texts.length === 1 && effects === SETTINGS && !this.#conditional
+    const text = ran && !DEPENDENT.test(texts[0]!) ? texts[0] : undefined
     this.#effects = 0
-    this.#texts = []
+    this.#texts = NO_TEXTS
     this.#conditional = false
     server.touched = false
     const known = text === undefined ? undefined : KNOWN.get(text)
@@ -91,13 +134,16 @@ export class RememberedState {
       return true
     }
     const names = (effects & SETTINGS) === 0 ? NO_NAMES : readNames(texts)
-    if ((effects & LOAD) !== 0 && texts.some((each) => /^\s*load\b/i.test(each))) this.pinForGood('LOAD')
-    if (names.unreadable) this.pinForGood('set_config() with a computed name')
+    if (server.loaded) this.foundForGood('load')
+    if (names.unreadable) this.#cannotRead(server)
     const all = !names.complete
     // What PostgreSQL reports by itself need not be asked for.
     const named = names.names.filter((name) => !server.reports(name))
-    const asked = all ? [...new Set([...named, ...this.#customNames(server)])] : named
-    const sql = stateQuery(effects, asked, all)
+    const hidden = (effects & ANY) === ANY ? this.hiddenSettings : []
+    const asked = all ? [...new Set([...named, ...hidden, ...this.#customNames(server)])] : named
+    // Who changes its search_path may have made temporary tables in the same breath.
+    const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
+    const sql = stateQuery(looked, asked, all)
     if (sql === '') {
       if (names.resets !== 'none') {
         this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.names)
@@ -107,17 +153,11 @@ export class RememberedState {
     Task.run(server, sql, (result) => {
       if (result.kind === 'done') {
         const state = readState(result.answer.rows())
-        this.#take(server, effects, asked, all, names, state)
-        if (
-          text !== undefined &&
-          !all &&
-          !names.resets &&
-          state.settings.size === asked.length &&
-          !usesTemporary(state)
-        ) {
+        this.#take(server, looked, asked, all, names, state)
+        if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {
           KNOWN.set(text, [...state.settings])
         }
-      } else if (result.kind === 'error') this.pinForGood('state that could not be read')
+      } else if (result.kind === 'error') this.foundForGood('other', 'state that could not be read')
       done(result)
     })
     return false
@@ -131,7 +171,7 @@ export class RememberedState {
     const names = readNames(this.#texts)
     const conditional = this.#conditional
     this.#effects = 0
-    this.#texts = []
+    this.#texts = NO_TEXTS
     this.#conditional = false
     const settings: Setting[] = []
     for (const [name, value] of this.#parameters.startup) {
@@ -154,11 +194,11 @@ export class RememberedState {
     names: SettingNames,
     state: SessionState,
   ): void {
-    for (const [effect, name] of pinsOf(effects)) {
-      if (state.pins.includes(name)) this.#pins.set(effect, name)
-      else this.#pins.delete(effect)
+    for (const kind of kindsOf(effects)) {
+      if (state.pins.includes(kind)) this.#find(kind, PIN_KINDS[kind])
+      else this.#lose(kind)
     }
-    if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#pins.has(PREPARED)
+    if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#found.has('prepare')
     if ((effects & SETTINGS) !== 0) {
       if (names.resets !== 'none') {
         this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.names)
@@ -167,8 +207,13 @@ export class RememberedState {
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.
     if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.dirty = true
-    if (usesTemporary(state)) this.#pins.set(SEARCH_PATH, 'search_path with pg_temp')
-    else if (all || asked.includes('search_path')) this.#pins.delete(SEARCH_PATH)
+  }
+
+  /** A parameter was set of which only the server knows the name. */
+  #cannotRead(server: ServerConnection): void {
+    // Refused where its text says so plainly (session/leaving-state); elsewhere it may well have been for a transaction.
+    if (this.policy === 'error') server.dirty = true
+    else this.foundForGood('other', 'set_config() with a computed name')
   }
 
   #takeSettings(
@@ -180,8 +225,11 @@ export class RememberedState {
   ): void {
     const gone = new Set(all ? [...this.#parameters.names(), ...server.applied.keys(), ...asked] : asked)
     for (const [name, value] of settings) {
-      // A parameter of an application's is '' after RESET; there is no way back to not being there at all.
-      if (server.reports(name) || (resets && value === '' && name.includes('.'))) continue
+      // What a RESET leaves: a parameter of an application's is '', there is no way back to not being there at all.
+      const none = name === 'role' ? 'none' : ''
+      // A reset before has left its name behind.
+      if (value === '' && this.hiddenSettings.includes(name) && !this.#parameters.has(name)) continue
+      if (server.reports(name) || (resets && value === none && (name === 'role' || name.includes('.')))) continue
       gone.delete(name)
       this.#set(server, name, value)
     }
@@ -203,6 +251,8 @@ export class RememberedState {
  * their own; whether they name a parameter PostgreSQL reports need not be known, because nothing was asked then.
  */
 const KNOWN = new BoundedMap<[string, string][]>(1000)
+/** What another client_encoding or standard_conforming_strings would read differently. */
+const DEPENDENT = /[^\s -~]|\\/
 
 const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none' }
 
@@ -220,9 +270,4 @@ function readNames(texts: readonly string[]): SettingNames {
     if (found.resets !== 'none') resets = resets === 'none' && texts.length === 1 ? found.resets : 'all'
   }
   return { names: [...names], complete, unreadable, resets }
-}
-
-/** Tables created without a word about it would be temporary. */
-function usesTemporary({ settings }: SessionState): boolean {
-  return settings.get('search_path')?.includes('pg_temp') ?? false
 }

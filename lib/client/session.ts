@@ -13,8 +13,9 @@ import type { Pool } from '../pool/pool.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { Batch } from '../protocol/batch.ts'
 import { errorResponse } from '../protocol/build.ts'
+import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import type { ServerEnd } from '../server/ports.ts'
+import type { PlanRef, ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { now } from '../util/clock.ts'
 import { ClientRecord } from './client-record.ts'
@@ -33,10 +34,11 @@ import { takeWithoutServer } from './without-server.ts'
 /** The session of one client. */
 export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   readonly wire: Wire
-  readonly #login: Login
+  #login: Login | undefined
   readonly #upstream: Upstream
   readonly #inbox = new Inbox()
-  readonly #refused = new RefusedRequest(this)
+  /** Made with the first request that is refused. */
+  #refused: RefusedRequest | undefined
   #pumping = false
 
   /** @param makeWire gives the wire with this session as its handler */
@@ -50,8 +52,26 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */
   join(pool: Pool): void {
     this.pool = pool
-    this.mode = pool.settings.mode
-    pool.clients++
+    // A replication client keeps its server as one of session mode does.
+    this.mode = this.replication === 'none' ? pool.settings.mode : 'session'
+    if (this.mode !== 'session') this.remembered.policy = pool.settings.sessionState
+    this.#guests(pool).clients++
+  }
+
+  /** Where this client is counted in `pool`. */
+  #guests(pool: Pool): { clients: number } {
+    return this.replication === 'none' ? pool : pool.dedicated
+  }
+
+  /** The login is over; what it needed is not kept. */
+  loggedIn(): void {
+    this.#login = undefined
+  }
+
+  /** Keep the server that was opened for this client alone until one of the two ends. */
+  hold(lease: Lease): void {
+    this.lease = lease
+    this.#activate()
   }
 
   // ---- input ----
@@ -85,18 +105,20 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     while (batch.cursor < batch.count) {
       // Who does not read what it is answered gets no more answers: there is nobody else to stop, as long as it holds
       // no server.
-      if (this.wire.full && (this.state === 'idle' || this.#refused.pending)) return false
-      if (this.#refused.pending) {
+      if (this.wire.full && (this.state === 'idle' || this.#refused?.pending)) return false
+      if (this.#refused?.pending) {
         this.#refused.discard(batch)
         continue
       }
       switch (this.state) {
         case 'startup':
         case 'login':
-          if (!this.#login.onSegment(batch)) return false
+          if (!this.#login!.onSegment(batch)) return false
           break
         case 'idle':
-          if (!takeWithoutServer(this, batch) && !this.#acquire()) return false
+          if (takeWithoutServer(this, batch)) break
+          if (this.#upstream.takeDeallocate(batch, batch.cursor, TX_IDLE)) batch.cursor++
+          else if (!this.#acquire()) return false
           break
         case 'active':
           if (!this.#upstream.forward(batch)) return false
@@ -143,7 +165,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
       return this.state === 'active'
     }
     // Refused at once: the request is being thrown away.
-    if (this.state === 'closed' || this.#refused.pending) return true
+    if (this.state === 'closed' || this.#refused?.pending) return true
     this.setState('waiting')
     this.since = now()
     return false
@@ -189,6 +211,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** The request at the head of the inbox is answered with an error; the client stays connected. */
   onLeaseRefused(fields: ErrorFields): void {
     if (this.state === 'waiting') this.setState('idle')
+    this.#refused ??= new RefusedRequest(this)
     this.#refused.refuse(this.#inbox.first!, fields)
     this.since = now()
     this.pump()
@@ -197,6 +220,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   onServerBytes(bytes: Buffer): void {
     this.pool!.counters.sent += bytes.length
     this.wire.write(bytes)
+    if (this.closing && this.lease?.server.streaming) this.endWith('admin_shutdown')
   }
 
   onServerError(): void {
@@ -208,16 +232,34 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     }
   }
 
-  onServerDeallocated(): void {
-    this.#upstream.forgetNames()
+  onServerDeallocated(all: boolean): void {
+    this.#upstream.onDeallocated(this.lease!.server, all)
   }
 
-  onServerReady(status: number): void {
+  onServerRefused(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
+    return this.#upstream.onRefused(this.lease!.server, error, body, ref)
+  }
+
+  onServerRepeat(): void {
+    this.#upstream.repeat()
+  }
+
+  /** Answer a Query without a server; `status` is the transaction's. */
+  answer(bytes: Buffer, status: number): void {
+    const { counters } = this.pool!
+    counters.queries++
+    if (status === TX_IDLE) counters.transactions++
+    counters.sent += bytes.length
+    this.since = now()
+    this.wire.write(bytes)
+  }
+
+  onServerReady(status: number, shown: boolean): void {
     const { pool, lease } = this
     const { server } = lease!
-    pool!.counters.queries++
+    if (shown) pool!.counters.queries++
     if (status === TX_IDLE) {
-      pool!.counters.transactions++
+      if (shown) pool!.counters.transactions++
       this.transactionSince = 0
       adoptSettings(server, this.parameters)
     } else {
@@ -233,7 +275,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
       if (this.#inbox.first !== undefined) this.pump()
       return
     }
-    this.#upstream.barrier = false
+    this.#upstream.settled()
     this.running = false
     this.since = now()
     if (status === TX_IDLE) this.#maybeRelease(lease!)
@@ -301,12 +343,15 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     }
   }
 
-  /** The process shuts down: end now if nothing runs, otherwise when the transaction ends. */
+  /**
+   * The process shuts down: end now if nothing runs, otherwise when the transaction ends. A replication stream has no
+   * end to wait for; it ends behind a whole message.
+   */
   shutDown(): void {
     if (this.state === 'closed') return
     this.closing = true
     const { lease } = this
-    if (lease === undefined || lease.server.settled) this.endWith('admin_shutdown')
+    if (lease === undefined || lease.server.settled || lease.server.streaming) this.endWith('admin_shutdown')
   }
 
   // ---- end ----
@@ -327,12 +372,14 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.lease = undefined
     const midReply = lease !== undefined && giveBack(lease, this.#upstream.midMessage, this.remembered)
     if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
+    else if (reason.kind === 'terminated') this.wire.closeBehindPeer()
     else this.wire.close(ending.fields && errorResponse(ending.fields))
     this.#inbox.clear()
-    this.#login.abandon()
+    this.#login?.abandon()
     this.#upstream.end()
     this.ports.registry.remove(this)
-    if (this.pool) this.pool.clients--
+    this.pins.end(this)
+    if (this.pool) this.#guests(this.pool).clients--
     logEnd(this, reason, ending, phase)
   }
 }

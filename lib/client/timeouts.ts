@@ -9,7 +9,20 @@ import type { ClientSession } from './session.ts'
 /** End `session` if it has passed a deadline at `at`; called by the janitor. */
 export function sweepSession(session: ClientSession, at: number): void {
   const timeout = timeoutOf(session, at)
-  if (timeout !== undefined) session.endWith(timeout)
+  if (timeout === 'pin_idle_timeout') endPin(session)
+  else if (timeout !== undefined) session.endWith(timeout)
+}
+
+/** Free the server of a client that keeps it and does nothing; say to both sides what was in the way. */
+function endPin(session: ClientSession): void {
+  session.pool!.counters.pinIdleTimeouts++
+  const remedy = 'End the session state when it is not needed any more, or raise pin_idle_timeout.'
+  session.end({
+    kind: 'error',
+    name: 'pin_idle_timeout',
+    args: { args: { what: session.pinned }, hint: remedy },
+    remedy,
+  })
 }
 
 /** The error of the deadline `session` has passed at `at`, if any. */
@@ -23,15 +36,19 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
     case 'idle':
       if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'
       return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
-    case 'active':
+    case 'active': {
+      // A base backup or a stream takes its time; whether the client of a stream is well is wal_sender_timeout's to say.
+      const unlimited = session.replication !== 'none'
+      if (unlimited && session.running) return undefined
       if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'
-      if (over(transactionStart(session), config.transactionTimeout)) return 'transaction_timeout'
+      if (!unlimited && over(transactionStart(session), config.transactionTimeout)) return 'transaction_timeout'
       if (session.running) return over(session.since, config.queryTimeout) ? 'query_timeout' : undefined
       if (session.lease?.server.txStatus !== TX_IDLE) {
         return over(session.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
       }
       if (session.pinned !== '' && over(session.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
       return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+    }
     case 'waiting':
     case 'linking':
     case 'asking':

@@ -10,10 +10,12 @@
  * them. Until then only messages of the same batch, which would be discarded as well, can rely on it (`certain`).
  */
 
+import type { ErrorSummary } from '../protocol/error-response.ts'
 import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { PlanRef } from '../server/downstream.ts'
-import { CLOSE, PARSE, QUERY, SKIP } from '../session/reply-plan.ts'
+import type { PlanRef } from '../server/ports.ts'
+import { CLOSE, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
+import type { RefusedState } from './refused-state.ts'
 
 /** Close of the unnamed statement, sent where a client binds one it does not have. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
@@ -34,35 +36,55 @@ export class UnnamedStatement implements PlanRef {
   #known: Unnamed | undefined
   /** What it is after each message that is under way, oldest first. */
   readonly #changes: (Unnamed | undefined)[] = []
+  /** One too long to be kept (`message`) is on the server whenever it is bound, because its client stays there. */
+  stays = true
   /** The batch of the last change. */
   #batch = 0
+  /** The message that is about to be told to have failed left it alone. */
+  #spared = false
 
   /** False while what it is depends on the answer to another batch than `batch`. */
   certain(batch: number): boolean {
     return this.#changes.length === 0 || this.#batch === batch
   }
 
-  /** The client sends a Query: it has none any more (protocol chapter "Simple Query"). */
-  onQuery(server: ServerConnection, batch: number): void {
+  /**
+   * The client sends a Query: it has none any more (protocol chapter "Simple Query").
+   * @param refused where another is sent in its place
+   */
+  onQuery(server: ServerConnection, batch: number, refused?: RefusedState): void {
     server.unnamedOwner = undefined
     if (this.#known === undefined && this.#changes.length === 0) {
-      server.plan.expect(QUERY)
+      server.plan.expect(QUERY, 0, refused)
       return
     }
     this.#change(undefined, batch)
-    server.plan.expect(QUERY, 0, this)
+    server.plan.expect(QUERY, 0, this.#told(refused))
+  }
+
+  /** The client has none any more, and nothing is under way: a Query of its was answered without a server. */
+  forget(): void {
+    this.#known = undefined
   }
 
   /**
    * The client prepares one.
    * @param message the whole Parse; undefined where it is too long to be kept
    * @param effects what its text may leave behind
+   * @param refused where `message` is another that is sent in its place
    */
-  onParse(server: ServerConnection, message: Buffer | undefined, effects: number, text: string, batch: number): void {
+  onParse(
+    server: ServerConnection,
+    message: Buffer | undefined,
+    effects: number,
+    text: string,
+    batch: number,
+    refused?: RefusedState,
+  ): void {
     const unnamed = { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text }
     this.#change(unnamed, batch)
     server.unnamedOwner = unnamed
-    server.plan.expect(PARSE, 0, this)
+    server.plan.expect(PARSE, 0, this.#told(refused))
   }
 
   /** The client binds it; returns what must be sent first. */
@@ -82,12 +104,23 @@ export class UnnamedStatement implements PlanRef {
     server.plan.expect(CLOSE, 0, this)
   }
 
+  /** The next that is told to have failed, or of a Query to be over, failed with `error`. */
+  onRefused(error: ErrorSummary): void {
+    // PostgreSQL got no further than to the transaction (see ReplyPlan.mixed).
+    this.#spared = error.routine === 'StartTransactionCommand'
+  }
+
   answered(): void {
-    this.#known = this.#changes.shift()
+    const change = this.#changes.shift()
+    if (!this.#spared) this.#known = change
+    this.#spared = false
   }
 
   dropped(failed: boolean): void {
     const change = this.#changes.shift()
+    const spared = this.#spared
+    this.#spared = false
+    if (spared) return
     // A Parse that fails has done away with the one before; one sent again on the client's behalf was never the client's.
     if (failed && change !== this.#known) this.#known = undefined
   }
@@ -97,14 +130,22 @@ export class UnnamedStatement implements PlanRef {
     return this.#changes.length === 0 ? this.#known : this.#changes.at(-1)
   }
 
+  #told(refused: RefusedState | undefined): PlanRef {
+    if (refused === undefined) return this
+    refused.other = this
+    return refused
+  }
+
   #change(next: Unnamed | undefined, batch: number): void {
     this.#changes.push(next)
     this.#batch = batch
   }
 
   /** Have the server's unnamed statement be `unnamed`. */
-  #claim(server: ServerConnection, unnamed: Unnamed | undefined, batch: number): Buffer | undefined {
-    if (unnamed !== undefined && (server.unnamedOwner === unnamed || unnamed.message === undefined)) return undefined
+  #claim(server: ServerConnection, wanted: Unnamed | undefined, batch: number): Buffer | undefined {
+    if (wanted !== undefined && server.unnamedOwner === wanted) return undefined
+    if (wanted !== undefined && wanted.message === undefined && this.stays) return undefined
+    const unnamed = wanted?.message === undefined ? undefined : wanted
     this.#change(unnamed, batch)
     server.unnamedOwner = unnamed
     if (unnamed === undefined) {

@@ -6,28 +6,38 @@
  * Comes in: batches of an active client. Goes out: bytes on the server's wire. Called by session.ts alone.
  */
 
-import { type Batch, FIRST, IN_HEAD, LAST, RUN } from '../protocol/batch.ts'
-import { query } from '../protocol/build.ts'
+import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
+import { FLUSH } from '../protocol/build.ts'
+import type { ErrorSummary } from '../protocol/error-response.ts'
 import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
+import { type PlanRef, REPEAT } from '../server/ports.ts'
+import { ClientStatements } from '../session/client-statements.ts'
 import {
   BIND,
   CLOSE,
   COPY_END,
   DESCRIBE,
   EXECUTE,
+  FORWARD,
   FUNCTION_CALL,
   PARSE,
   QUERY,
-  SKIP,
   SYNC,
-} from '../session/reply-plan.ts'
-import { RESETTING } from '../session/setting-names.ts'
-import { ANY, effectsOf, NEXTVAL, SEQUENCE, SETTINGS } from '../session/state-effects.ts'
-import { ClientStatements, textOf } from '../session/statements.ts'
+} from '../session/reply-kinds.ts'
+import { Slot } from '../session/server-statements.ts'
+import { ANY, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
+import { textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
-import { PreparedStatements, STATEMENT } from './prepared.ts'
+import { isUncertain } from './is-uncertain.ts'
+import { LastBatch } from './last-batch.ts'
+import { bindsUnnamed, DEALLOCATING, deallocates, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
+import { noteEffects, noteNamed, noteReset, noteSequence, noteUnnamed } from './note-effects.ts'
+import { parseSettings } from './parse-settings.ts'
+import { PreparedStatements } from './prepared.ts'
+import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
+import { deallocateAnswer, SPEAKS, SpokenStatements } from './spoken-statements.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The client-to-server direction of one client. */
@@ -43,14 +53,19 @@ export class Upstream {
   /** Made when first needed: most clients of session mode never do. */
   #names: ClientStatements | undefined
   #prepared: PreparedStatements | undefined
+  #spoken: SpokenStatements | undefined
+  #last: LastBatch | undefined
   readonly #unnamed = new UnnamedStatement()
-  #barrierAtSync = false
+  /** The server is to be asked for the answer the barrier waits for as soon as something waits. */
+  #flush = false
   /** Number of the batch under way: the messages between two Syncs, of which an error takes all that follow. */
   #batch = 0
   // What #look decided of the current message.
   #prefix: Buffer | undefined
   #skip = 0
   #omit = false
+  /** The batch to be sent again. */
+  #again: Batch | undefined
 
   constructor(session: ClientSession) {
     this.#session = session
@@ -70,10 +85,13 @@ export class Upstream {
       let start = batch.start(i)
       if ((flags & FIRST) !== 0) {
         const type = batch.type(i)
-        if ((this.barrier && !passesBarrier(type)) || this.#uncertain(server, type, batch, i)) {
-          batch.cursor = i
-          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
-          return false
+        if (type === FRONTEND.Query && this.#spoken?.deallocatesHere(server, batch, i)) {
+          if (!server.plan.settled) return this.#wait(server, batch, i, from, to)
+          this.takeDeallocate(batch, i, server.txStatus)
+          continue
+        }
+        if ((this.barrier && !passesBarrier(type)) || (server.plan.readies > 0 && this.#uncertain(type, batch, i))) {
+          return this.#wait(server, batch, i, from, to)
         }
         if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
@@ -88,6 +106,7 @@ export class Upstream {
           if (this.#prefix !== undefined) this.#send(server, this.#prefix)
           start += this.#skip
         }
+        if (this.#last !== undefined) this.#last.onMessage(type, batch, i, this.#skip > 0 || this.#omit)
       }
       if (this.#omit) continue
       this.midMessage = (flags & LAST) === 0
@@ -105,9 +124,58 @@ export class Upstream {
     return true
   }
 
-  /** The client's names were deallocated. */
-  forgetNames(): void {
-    this.#names?.clear()
+  /** Segment `i` is the first that cannot be sent yet, what lies between `from` and `to` is still to be sent. */
+  #wait(server: ServerConnection, batch: Batch, i: number, from: number, to: number): false {
+    batch.cursor = i
+    if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
+    if (this.barrier && this.#flush) server.send(FLUSH)
+    this.#flush = false
+    return false
+  }
+
+  /** Answer message `i` where it is a DEALLOCATE of one statement the client has; false where it is not. */
+  takeDeallocate(batch: Batch, i: number, status: number): boolean {
+    if (this.#spoken === undefined || batch.type(i) !== FRONTEND.Query || (batch.flags(i) & LAST) === 0) return false
+    if (!deallocates(batch.bodyOf(i)) || !this.#spoken.deallocate(sqlOf(batch.bodyOf(i)))) return false
+    this.#unnamed.forget()
+    this.#session.answer(deallocateAnswer(status), status)
+    return true
+  }
+
+  /** The server deallocated one of the client's names, or `all`. */
+  onDeallocated(server: ServerConnection, all: boolean): void {
+    if (all) this.#names?.clear()
+    else this.#spoken?.onDeallocated(server)
+  }
+
+  /** All that was sent is answered. */
+  settled(): void {
+    this.barrier = false
+    this.#last?.spoil()
+    this.#spoken?.settled(this.#session.lease!.server)
+  }
+
+  /** What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused). */
+  onRefused(server: ServerConnection, error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
+    if (ref === this.#unnamed) this.#unnamed.onRefused(error)
+    if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
+    // Of no use to anybody any more: prepared for tables that have changed, or not there.
+    const stale = error.sqlstate === '0A000' && error.routine === 'RevalidateCachedQuery'
+    if (stale) ref.entry.generation++
+    if (error.sqlstate === '26000') server.statements.remove(ref)
+    if (stale && !this.barrier) {
+      this.#again = this.#last!.take(server.plan.size)
+      if (this.#again !== undefined) return REPEAT
+    }
+    return this.#prepared.inOwnWords(body, ref)
+  }
+
+  /** Send the batch again that failed. */
+  repeat(): void {
+    const batch = this.#again!
+    this.#again = undefined
+    if (!this.forward(batch)) throw new Error('a batch that is repeated has to wait')
+    batch.release()
   }
 
   /** The session is over: its statements are nobody's. */
@@ -118,9 +186,15 @@ export class Upstream {
   /** The first message of a request. */
   #begin(): void {
     const session = this.#session
+    const { server } = session.lease!
+    if (this.#prepared !== undefined) this.#beginBatch(server)
     session.running = true
     session.since = now()
     if (session.transactionSince === 0) session.transactionSince = session.since
+  }
+
+  #beginBatch(server: ServerConnection): void {
+    if (server.txStatus === TX_IDLE && server.plan.settled) this.#last!.begin()
   }
 
   #send(server: ServerConnection, bytes: Buffer): void {
@@ -144,14 +218,14 @@ export class Upstream {
       case FRONTEND.Query:
         if (this.#pooled()) this.#onQuery(server, batch, i)
         else {
-          this.#noteReset(batch.bodyOf(i))
+          noteReset(this.#session, batch.bodyOf(i))
           plan.expect(QUERY)
         }
         return
       case FRONTEND.Parse:
         if (this.#pooled()) this.#onParse(server, batch, i)
         else {
-          this.#noteReset(batch.bodyOf(i))
+          noteReset(this.#session, batch.bodyOf(i))
           plan.expect(PARSE)
         }
         return
@@ -174,16 +248,17 @@ export class Upstream {
         else plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
-        plan.expect(EXECUTE)
+        if (this.#spoken?.bound) this.#onExecute(server, batch.bodyOf(i))
+        else plan.expect(EXECUTE)
         return
       case FRONTEND.Sync:
         plan.expect(SYNC)
         this.#batch++
         if (this.#prepared !== undefined) this.#prepared.batch = this.#batch
-        if (this.#barrierAtSync) this.barrier = true
-        this.#barrierAtSync = false
         return
       case FRONTEND.FunctionCall:
+        // Which function it calls is a number: it may be pg_advisory_lock(), or set_config().
+        if (this.#pooled()) noteEffects(this.#session, server, ANY, '')
         plan.expect(FUNCTION_CALL)
         return
       case FRONTEND.CopyDone:
@@ -194,111 +269,63 @@ export class Upstream {
     }
   }
 
-  /**
-   * True for a message whose meaning depends on a batch that was sent and has not been answered: were that to fail, a
-   * statement it prepared would not be there, or one of the same name would still be. It waits for the answer. A driver
-   * that pipelines meets this once for each new statement; a batch never waits for itself.
-   */
-  #uncertain(server: ServerConnection, type: number, batch: Batch, i: number): boolean {
-    if (server.plan.readies === 0 || !this.#pooled()) return false
-    switch (type) {
-      case FRONTEND.Parse: {
-        const bytes = batch.bytesOf(i)
-        if (this.#prepared === undefined || bytes[5] === 0) return false
-        if (this.#prepared.uncertain(server, bytes, 5)) return true
-        const body = bytes.subarray(bytes.indexOf(0, 5) + 1)
-        return this.#prepared.uncertainText(server, this.#settings(server), body)
-      }
-      case FRONTEND.Bind: {
-        const bytes = batch.bytesOf(i)
-        if (bindsUnnamed(batch.bodyOf(i))) return !this.#unnamed.certain(this.#batch)
-        return this.#prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1) ?? false
-      }
-      case FRONTEND.Describe:
-      case FRONTEND.Close: {
-        const bytes = batch.bytesOf(i)
-        if (bytes[5] !== STATEMENT) return false
-        // A Close makes an end of the unnamed statement whatever it was.
-        if (bytes[6] === 0) return type === FRONTEND.Describe && !this.#unnamed.certain(this.#batch)
-        return this.#prepared?.uncertain(server, bytes, 6) ?? false
-      }
-      default:
-        return false
-    }
-  }
-
-  /** What a statement prepared now is prepared under, as part of its identity. */
-  #settings(server: ServerConnection): string {
-    const { id, parameters } = this.#session
-    // Settings of a transaction under way are not the client's yet: what is prepared under them is not shared.
-    const changed = server.touched || server.parametersChanged || this.#session.remembered.suspected
-    return changed ? `${parameters.fingerprint}\0${id}` : parameters.fingerprint
+  #uncertain(type: number, batch: Batch, i: number): boolean {
+    const { server } = this.#session.lease!
+    return this.#pooled() && isUncertain(server, type, batch.bytesOf(i), this.#prepared, this.#unnamed, this.#batch)
   }
 
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
-    const text = batch.bodyOf(i)
     // A text too long to be looked at may do anything.
-    if ((batch.flags(i) & LAST) === 0) this.#note(server, ANY, '')
-    else {
-      const sql = text.toString('latin1', 0, text.length - 1)
-      this.#note(server, effectsOf(sql), sql)
+    if ((batch.flags(i) & LAST) === 0) {
+      noteEffects(this.#session, server, ANY, '')
+      this.barrier = true
+    } else {
+      const sql = sqlOf(batch.bodyOf(i))
+      const effects = effectsOf(sql)
+      const refused = effects === 0 ? undefined : refuseState(this.#session, sql, false)
+      if (refused !== undefined) {
+        this.#unnamed.onQuery(server, this.#batch, refused)
+        this.#replace(FAILING_QUERY)
+        return
+      }
+      noteEffects(this.#session, server, effects, sql)
+      if ((effects & SPEAKS) !== 0) this.#prefix = this.#spoken?.onQuery(server, sql)
+      this.barrier = (effects & PREPARED) !== 0 && DEALLOCATING.test(sql)
     }
     this.#unnamed.onQuery(server, this.#batch)
     // In a batch that failed it does nothing, and only the Sync behind it will be answered.
-    this.barrier = deallocates(text) && !server.plan.skipping
-  }
-
-  /** What is sent may leave state behind: it is looked at when the transaction is over. */
-  #note(server: ServerConnection, effects: number, text: string): void {
-    if (effects === 0) return
-    if ((effects & (SEQUENCE | NEXTVAL)) !== 0) this.#onSequence(server, effects)
-    const rest = effects & ~(SEQUENCE | NEXTVAL)
-    if (rest !== 0) this.#session.remembered.note(rest, text)
-  }
-
-  /**
-   * currval() and lastval() speak of this session's nextval(): a client that uses them stays with its server from then
-   * on, and from the first one on no server of the pool is handed over with values of somebody else's.
-   */
-  #onSequence(server: ServerConnection, effects: number): void {
-    const session = this.#session
-    const pool = session.pool!
-    if ((effects & SEQUENCE) !== 0) {
-      const { plan } = server
-      const foreign = !pool.readsSequences && server.sequenceOwner !== session.id
-      pool.readsSequences = true
-      // Inside a transaction the values may be its own; nobody but this first reader can find others there.
-      if (foreign && plan.settled && server.txStatus === TX_IDLE) {
-        plan.expect(QUERY, SKIP)
-        this.#send(server, query('DISCARD SEQUENCES'))
-      }
-    }
-    if (pool.readsSequences) session.pin('sequence values')
-  }
-
-  /** In session mode only what takes parameters back to their defaults matters: those are the client's own. */
-  #noteReset(body: Buffer): void {
-    if (this.#session.parameters.startup.size === 0) return
-    const text = body.toString('latin1')
-    if (!RESETTING.test(text)) return
-    // The body of a Query, or of a Parse behind its name.
-    const sql = textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body)
-    this.#session.remembered.note(SETTINGS, sql)
+    if (server.plan.skipping) this.barrier = false
   }
 
   #onBind(server: ServerConnection, batch: Batch, i: number): void {
     const entry = this.#map().onBind(server, batch.bytesOf(i))
     if (entry !== false) {
       this.#adopt()
-      if (entry !== true && entry.effects !== 0) this.#note(server, entry.effects, textOf(entry.body))
+      const sql = entry === true || entry.effects === 0 ? '' : textOf(entry.body)
+      if (entry !== true) noteNamed(this.#session, server, entry)
+      this.#spoken!.onBind(batch.bodyOf(i), sql)
       return
     }
     if (bindsUnnamed(batch.bodyOf(i))) {
-      const unnamed = this.#unnamed.current
-      if (unnamed) this.#note(server, unnamed.effects, unnamed.text)
+      const { effects = 0, text = '' } = this.#unnamed.current ?? {}
+      noteUnnamed(this.#session, server, this.#unnamed.current)
+      const own = (effects & SPEAKS) === 0 ? undefined : this.#spoken!.beforeBind(server, text)
+      this.#spoken!.onBind(batch.bodyOf(i), text)
       this.#prefix = this.#unnamed.onBind(server, this.#batch)
+      if (own !== undefined) this.#prefix = this.#prefix === undefined ? own : Buffer.concat([own, this.#prefix])
     }
     server.plan.expect(BIND)
+  }
+
+  #onExecute(server: ServerConnection, body: Buffer): void {
+    // Before it is announced: behind an error that is its end.
+    this.barrier = this.#flush = true
+    if (!this.#spoken!.onExecute(server, body, this.#lift)) this.barrier = false
+  }
+
+  readonly #lift = (): void => {
+    this.barrier = false
+    queueMicrotask(() => this.#session.pump())
   }
 
   #onParse(server: ServerConnection, batch: Batch, i: number): void {
@@ -307,27 +334,44 @@ export class Upstream {
     const named = batch.buffer(i)[batch.start(i) + 5] !== 0
     const session = this.#session
     const text = batch.bodyOf(i)
-    if (deallocates(text.subarray(text.indexOf(0) + 1))) this.#barrierAtSync = true
     const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
     const effects = whole ? effectsOf(sql) : ANY
-    if ((effects & SEQUENCE) !== 0) this.#onSequence(server, effects)
+    const movable = !named || session.ports.config.maxPreparedStatements > 0
+    const refused = whole && (effects !== 0 || !movable) ? refuseState(session, sql, !movable) : undefined
+    if (refused !== undefined) {
+      if (named) server.plan.expect(PARSE, FORWARD, refused)
+      else this.#unnamed.onParse(server, FAILING_PARSE, 0, '', this.#batch, refused)
+      this.#replace(named ? FAILING_NAMED_PARSE : FAILING_PARSE)
+      return
+    }
+    if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
     if (whole && named && session.ports.config.maxPreparedStatements > 0) {
-      this.#map().onParse(server, batch.bytesOf(i), this.#settings(server))
+      const refused = this.#map().onParse(server, batch.bytesOf(i), parseSettings(session, server))
+      if (refused !== undefined) session.logRefused(refused)
       this.#adopt()
       return
     }
     // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
     // max_prepared_statements is 0.
-    if (!whole || named) session.pin(named ? 'prepared statement' : 'long unnamed statement')
+    const pins = session.remembered.policy === 'pin'
+    if (named) session.pin('other', 'prepared statement')
+    else if (!whole && pins) session.pin('other', 'long unnamed statement')
     if (!named) {
+      this.#unnamed.stays = pins
       const message = whole ? batch.bytesOf(i) : undefined
       this.#unnamed.onParse(server, message, effects, sql, this.#batch)
       return
     }
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
-    server.namesLeft = true
+    server.namesLeft.add('')
     if (!whole) this.#prefix = this.#map().onLongParse(server, batch.bytesOf(i))
     server.plan.expect(PARSE)
+  }
+
+  /** Send `message` in the place of the client's. */
+  #replace(message: Buffer): void {
+    this.#prefix = message
+    this.#omit = true
   }
 
   #adopt(): void {
@@ -341,8 +385,11 @@ export class Upstream {
     if (this.#prepared === undefined) {
       const { ports } = this.#session
       this.#names = new ClientStatements(ports.statements)
-      this.#prepared = new PreparedStatements(this.#names, ports.statements, () => ports.config.maxPreparedStatements)
+      this.#spoken = new SpokenStatements(this.#names)
+      this.#prepared = new PreparedStatements(this.#names, ports.statements, () => ports.config, this.#spoken)
       this.#prepared.batch = this.#batch
+      this.#last = new LastBatch()
+      this.#beginBatch(this.#session.lease!.server)
     }
     return this.#prepared
   }
@@ -351,38 +398,3 @@ export class Upstream {
     return this.#session.mode !== 'session'
   }
 }
-
-/** True for the body of a Bind of the unnamed statement: behind the portal's name there is an empty one. */
-function bindsUnnamed(body: Buffer): boolean {
-  const portalEnd = body.indexOf(0)
-  return portalEnd >= 0 && body[portalEnd + 1] === 0
-}
-
-/** True for the body of a Describe or Close of the unnamed statement. */
-function isUnnamed(body: Buffer): boolean {
-  return body[0] === STATEMENT && body[1] === 0
-}
-
-/** True for what names no statement, and for what a COPY or a batch that failed must get to come to its end. */
-function passesBarrier(type: number): boolean {
-  switch (type) {
-    case RUN:
-    case FRONTEND.CopyDone:
-    case FRONTEND.CopyFail:
-    case FRONTEND.Flush:
-    case FRONTEND.Sync:
-      return true
-    default:
-      return false
-  }
-}
-
-/** True where a statement's text begins like one that deallocates statements. */
-function deallocates(text: Buffer): boolean {
-  // Nearly every text is told by its first letter.
-  const first = text[0]! | 0x20
-  if (first !== 0x64 && first !== 0x20 && first !== 0x2f && first !== 0x2d && first > 0x20) return false
-  return DEALLOCATING.test(text.toString('latin1', 0, 200))
-}
-
-const DEALLOCATING = /^(?:\s|--[^\n]*\n|\/\*.*?\*\/)*(?:deallocate|discard)\b/is

@@ -9,7 +9,18 @@ import { readFileSync } from 'node:fs'
 import { checkConfig } from './checks.ts'
 import { convertValue } from './convert.ts'
 import { readEnvironment } from './env.ts'
-import { type Config, findOption, OPTION_NAMES, type OptionName, optionRow, type PoolerOptions } from './options.ts'
+import {
+  type Config,
+  findOption,
+  OPTION_NAMES,
+  type OptionName,
+  optionRow,
+  type PoolerOptions,
+  SCOPED_GROUPS,
+  SCOPED_OPTIONS,
+  type ScopedGroup,
+  type ScopedValues,
+} from './options.ts'
 import { ConfigError, formatProblem, type RawValue, type RawValues, type Source } from './raw-value.ts'
 import { suggestOption } from './suggest-option.ts'
 import { readToml } from './toml.ts'
@@ -51,10 +62,16 @@ export function resolveConfig({ options, cli, env, file }: ConfigInput): Resolve
 
   const values = new Map<OptionName, OptionValue>(OPTION_NAMES.map((name) => [name, optionRow(name).default]))
   const sources = Object.fromEntries(OPTION_NAMES.map((name) => [name, DEFAULT_SOURCE])) as Record<OptionName, Source>
-  for (const { name, value, source } of layers.flatMap((layer) => layer.values)) {
+  const scoped: Record<ScopedGroup, Map<string, ScopedValues>> = { databases: new Map(), users: new Map() }
+  for (const { name, value, source, scope } of layers.flatMap((layer) => layer.values)) {
     const converted = convertValue(name, value, source.kind)
     if ('message' in converted) {
       problems.push({ where: source.where, message: converted.message })
+      continue
+    }
+    if (scope) {
+      const before = scoped[scope.group].get(scope.target)
+      scoped[scope.group].set(scope.target, Object.freeze({ ...before, [camelCase(name)]: converted.value }))
       continue
     }
     values.set(name, converted.value)
@@ -64,9 +81,10 @@ export function resolveConfig({ options, cli, env, file }: ConfigInput): Resolve
   }
   if (sources.auth_type.kind === 'default' && values.get('auth_file') !== '') values.set('auth_type', 'scram-sha-256')
 
-  const config = Object.freeze(
-    Object.fromEntries(OPTION_NAMES.map((name) => [camelCase(name), values.get(name)])),
-  ) as unknown as Config
+  const config = Object.freeze({
+    ...Object.fromEntries(OPTION_NAMES.map((name) => [camelCase(name), values.get(name)])),
+    ...scoped,
+  }) as unknown as Config
   const checked = checkConfig(config, sources)
   problems.push(...checked.problems)
   if (problems.length > 0) throw new ConfigError(problems)
@@ -93,6 +111,10 @@ function readOptions(options: PoolerOptions): RawValues {
   const found: RawValues = { values: [], problems: [], warnings: [] }
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue
+    if ((SCOPED_GROUPS as readonly string[]).includes(key)) {
+      readScopedOptions(key as ScopedGroup, value as PoolerOptions[ScopedGroup], found)
+      continue
+    }
     const name = OPTION_NAMES.find((candidate) => camelCase(candidate) === key)
     if (name) {
       found.values.push({ name, value, source: { kind: 'library', where: key } })
@@ -104,6 +126,21 @@ function readOptions(options: PoolerOptions): RawValues {
     found.problems.push({ where: key, message: `Unknown option. ${remedy}` })
   }
   return found
+}
+
+function readScopedOptions(group: ScopedGroup, tables: PoolerOptions[ScopedGroup], found: RawValues): void {
+  for (const [target, table] of Object.entries(tables ?? {})) {
+    for (const [key, value] of Object.entries(table ?? {})) {
+      if (value === undefined) continue
+      const where = `${group}.${target}.${key}`
+      const name = SCOPED_OPTIONS.find((candidate) => camelCase(candidate) === key)
+      if (name) found.values.push({ name, value, source: { kind: 'library', where }, scope: { group, target } })
+      else {
+        const known = SCOPED_OPTIONS.map(camelCase).join(', ')
+        found.problems.push({ where, message: `Not an option of one database or user. Only ${known} can be set there` })
+      }
+    }
+  }
 }
 
 /** PgBouncer's plain numbers are seconds: "query_wait_timeout = 120" is probably not meant to be 120 milliseconds. */

@@ -94,12 +94,25 @@ const pool = section('pool', {
     'When a server connection goes back into the pool: at the end of the session, transaction or statement.',
     { scope: 'pool', pgbouncer: '=' },
   ),
+  session_state: choice(
+    ['pin', 'error', 'reset'],
+    'pin',
+    'What becomes of session state that cannot follow its client in transaction and statement mode: ' +
+      'pin keeps the client on its server, error refuses such statements, reset ends the state with the transaction.',
+    { scope: 'pool' },
+  ),
+  check_functions: bool(
+    true,
+    'Ask PostgreSQL, in transaction and statement mode, which functions of the database may leave session state unseen, ' +
+      'and treat statements that lead to one with care; off leaves such state to the next client.',
+    { scope: 'pool' },
+  ),
   max_client_conn: int(100, 'Client connections in all; further ones are refused.', {
     min: 1,
     scope: 'client',
     pgbouncer: '=',
   }),
-  pool_size: int(25, 'Server connections per database and user.', {
+  pool_size: int(25, 'Server connections per database and user; replication connections come on top.', {
     min: 1,
     scope: 'pool',
     pgbouncer: 'default_pool_size',
@@ -118,6 +131,14 @@ const pool = section('pool', {
     200,
     'Named prepared statements kept on each server connection in transaction and statement mode; 0 keeps a client that prepares one on its server.',
     { scope: 'pool', pgbouncer: '=' },
+  ),
+  max_client_prepared_statements: int(
+    10_000,
+    'Named prepared statements one client may keep in transaction and statement mode; one more is refused (53400). 0 is no limit.',
+  ),
+  max_prepared_statement_memory: bytes(
+    256 * 1024 * 1024,
+    'Texts of the prepared statements of all clients together in transaction and statement mode; one more is refused (53400). 0 is no limit.',
   ),
   server_reset_query: text('DISCARD ALL', 'Sent to a server connection between two sessions; empty is none.', {
     scope: 'pool',
@@ -184,25 +205,37 @@ const timeouts = section('timeouts', {
     scope: 'client',
     pgbouncer: '=',
   }),
-  query_timeout: duration(0, 'Queries running for longer are ended and their client disconnected.', {
-    scope: 'client',
-    pgbouncer: '=',
-  }),
+  query_timeout: duration(
+    0,
+    'Queries running for longer are ended and their client disconnected; not those of replication.',
+    {
+      scope: 'client',
+      pgbouncer: '=',
+    },
+  ),
   idle_transaction_timeout: duration(0, 'Clients idle in a transaction for longer are disconnected.', {
     scope: 'client',
     pgbouncer: '=',
   }),
-  transaction_timeout: duration(0, 'Clients whose transaction takes longer are disconnected.', {
-    scope: 'client',
-    pgbouncer: '=',
-  }),
+  transaction_timeout: duration(
+    0,
+    'Clients whose transaction takes longer are disconnected; not those of replication.',
+    {
+      scope: 'client',
+      pgbouncer: '=',
+    },
+  ),
   cancel_wait_timeout: duration(10_000, 'Longest wait of a cancel request until it reaches the server.', {
     scope: 'client',
     pgbouncer: '=',
   }),
-  client_stall_timeout: duration(300_000, 'A client that stops reading its results is disconnected after this.', {
-    scope: 'client',
-  }),
+  client_stall_timeout: duration(
+    300_000,
+    'A client that stops reading its results is disconnected after this; not one of replication.',
+    {
+      scope: 'client',
+    },
+  ),
   shutdown_timeout: duration(30_000, 'Grace for running work when pgbun is told to end (SIGTERM, SIGINT).'),
 })
 
@@ -299,11 +332,39 @@ export type OptionName = keyof Options
 /** All names in the order of the table. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[]
 
+/** Options that can also be set for one database or one user, which then counts instead of the general value. */
+export const SCOPED_OPTIONS = ['session_state'] as const satisfies readonly OptionName[]
+
+/** Where they are set: `[databases.NAME]` and `[users.NAME]`. A user's value comes before a database's. */
+export const SCOPED_GROUPS = ['databases', 'users'] as const
+
+/** An option that can be set for one database or user. */
+export type ScopedName = (typeof SCOPED_OPTIONS)[number]
+export type ScopedGroup = (typeof SCOPED_GROUPS)[number]
+
+/** The value of every option. */
+export type OptionValues = { readonly [K in OptionName as Camel<K>]: ValueOf<Options[K]> }
+
+/** What is set for one database or user. */
+export type ScopedValues = { readonly [K in ScopedName as Camel<K>]?: ValueOf<Options[K]> }
+
 /** The effective configuration: frozen, camelCase, durations in milliseconds, sizes in bytes, unset texts ''. */
-export type Config = { readonly [K in OptionName as Camel<K>]: ValueOf<Options[K]> }
+export type Config = OptionValues & { readonly [G in ScopedGroup]: ReadonlyMap<string, ScopedValues> }
 
 /** What the library accepts: any part of the configuration; durations and sizes also as text ('15s', '64kB'). */
-export type PoolerOptions = { [K in OptionName as Camel<K>]?: InputOf<Options[K]> }
+export type PoolerOptions = { [K in OptionName as Camel<K>]?: InputOf<Options[K]> } & {
+  [G in ScopedGroup]?: Record<string, { [K in ScopedName as Camel<K>]?: InputOf<Options[K]> }>
+}
+
+/** The value of a scoped option for `user` in `database`: the user's, the database's, or the general one. */
+export function scopedValue<K extends keyof ScopedValues>(
+  config: Config,
+  key: K,
+  database: string,
+  user: string,
+): Config[K] {
+  return config.users.get(user)?.[key] ?? config.databases.get(database)?.[key] ?? config[key]
+}
 
 /** The row of an option. */
 export function optionRow(name: OptionName): OptionRow {

@@ -2,7 +2,7 @@
  * What every way of configuring pgbun delivers: values as they were written, each with the place it was written at.
  * toml.ts, env.ts, server-url.ts and the command line produce them, resolve.ts converts and merges them.
  */
-import type { OptionName } from './options.ts'
+import type { OptionName, ScopedGroup } from './options.ts'
 
 /** Where a value comes from. `where` is what a person would search for: a path with its line, a variable, a flag. */
 export interface Source {
@@ -15,6 +15,8 @@ export interface RawValue {
   name: OptionName
   value: unknown
   source: Source
+  /** It is for this database or user alone. */
+  scope?: { group: ScopedGroup; target: string }
 }
 
 /** What is wrong with the configuration: where, and what with its remedy. */

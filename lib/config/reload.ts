@@ -1,10 +1,18 @@
 /** What a reload changes: the difference of two configurations, split by what the running program can apply. Pure. */
-import { type Config, OPTION_NAMES, type OptionName, optionRow } from './options.ts'
+import {
+  type Config,
+  OPTION_NAMES,
+  type OptionName,
+  type OptionValues,
+  optionRow,
+  SCOPED_GROUPS,
+  type ScopedGroup,
+} from './options.ts'
 import { camelCase } from './types.ts'
 
 export interface ConfigDiff {
   /** Options that differ and take effect at once, in the order of the table. */
-  changed: OptionName[]
+  changed: (OptionName | ScopedGroup)[]
   /** Options that differ and keep their old value until pgbun is started again. */
   needsRestart: OptionName[]
 }
@@ -13,11 +21,14 @@ export interface ConfigDiff {
 export function diffConfig(old: Config, next: Config): ConfigDiff {
   const diff: ConfigDiff = { changed: [], needsRestart: [] }
   for (const name of OPTION_NAMES) {
-    const key = camelCase(name) as keyof Config
+    const key = camelCase(name) as keyof OptionValues
     // Lists are the only values that are no primitives; a comma cannot be inside a part of one.
     if (String(old[key]) === String(next[key])) continue
     if (optionRow(name).reload) diff.changed.push(name)
     else diff.needsRestart.push(name)
+  }
+  for (const group of SCOPED_GROUPS) {
+    if (JSON.stringify([...old[group]]) !== JSON.stringify([...next[group]])) diff.changed.push(group)
   }
   return diff
 }

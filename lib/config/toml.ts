@@ -6,7 +6,15 @@
  */
 import TOML from '@iarna/toml'
 import { nearestName } from './nearest-name.ts'
-import { findOption, type OptionName, optionRow } from './options.ts'
+import {
+  findOption,
+  type OptionName,
+  optionRow,
+  SCOPED_GROUPS,
+  SCOPED_OPTIONS,
+  type ScopedGroup,
+  type ScopedName,
+} from './options.ts'
 import type { RawValues } from './raw-value.ts'
 import { suggestOption } from './suggest-option.ts'
 import { SECTIONS } from './types.ts'
@@ -32,6 +40,10 @@ export function readToml(text: string, path: string): RawValues {
       found.problems.push({ where: at('', section), message: strayKey(section) })
       continue
     }
+    if ((SCOPED_GROUPS as readonly string[]).includes(section)) {
+      readScoped(section as ScopedGroup, table, at, found)
+      continue
+    }
     if (!(SECTIONS as readonly string[]).includes(section)) {
       found.problems.push({ where: at(section), message: unknownSection(section) })
       continue
@@ -55,6 +67,39 @@ export function readToml(text: string, path: string): RawValues {
   return found
 }
 
+/** The tables `[databases.NAME]` and `[users.NAME]`. */
+function readScoped(
+  group: ScopedGroup,
+  tables: Record<string, unknown>,
+  at: (section: string, key?: string) => string,
+  found: RawValues,
+): void {
+  for (const [target, table] of Object.entries(tables)) {
+    const section = `${group}.${target}`
+    if (!isTable(table)) {
+      found.problems.push({
+        where: at(group, target),
+        message: `${quote(target)} must be in a section [${group}.NAME]`,
+      })
+      continue
+    }
+    for (const [key, value] of Object.entries(table)) {
+      const where = at(section, key)
+      if ((SCOPED_OPTIONS as readonly string[]).includes(key)) {
+        found.values.push({
+          name: key as ScopedName,
+          value,
+          source: { kind: 'file', where },
+          scope: { group, target },
+        })
+        continue
+      }
+      const message = `${quote(key)} cannot be set in [${printable(section)}]. Only ${SCOPED_OPTIONS.join(', ')} can`
+      found.problems.push({ where, message })
+    }
+  }
+}
+
 function strayKey(key: string): string {
   const name = findOption(key)
   return name
@@ -63,8 +108,9 @@ function strayKey(key: string): string {
 }
 
 function unknownSection(section: string): string {
-  const near = nearestName(section, SECTIONS)
-  const known = SECTIONS.map((name) => `[${name}]`).join(', ')
+  const near = nearestName(section, [...SECTIONS, ...SCOPED_GROUPS])
+  const scoped = SCOPED_GROUPS.map((name) => `${name}.NAME`)
+  const known = [...SECTIONS, ...scoped].map((name) => `[${name}]`).join(', ')
   return `Unknown section [${printable(section)}]. ${near ? `Did you mean [${near}]?` : `Must be one of: ${known}`}`
 }
 
@@ -84,9 +130,9 @@ function indexLines(text: string): Map<string, number> {
   const lines = new Map<string, number>()
   let section = ''
   for (const [index, line] of text.split('\n').entries()) {
-    const header = /^\s*\[\s*["']?([\w-]+)["']?\s*\]/.exec(line)
+    const header = /^\s*\[\s*["']?([\w-]+)["']?\s*(?:\.\s*["']?([^"'\]]+?)["']?\s*)?\]/.exec(line)
     if (header) {
-      section = header[1]!
+      section = header[2] === undefined ? header[1]! : `${header[1]}.${header[2]}`
       lines.set(`[${section}]`, index + 1)
       continue
     }

@@ -29,6 +29,8 @@ import { clientTlsSettings, serverTlsSettings } from './tls-settings.ts'
 export interface DaemonDeps {
   logger: Logger
   version: string
+  /** Called when many clients have left: their memory can be given back. */
+  onCrowdLeft?: () => void
 }
 
 /** A running pgbun. */
@@ -52,7 +54,8 @@ const DRAIN_MS = 2000
  * Start pooling.
  * @throws ListenError, TlsConfigError, UserlistError, or the error of a file that cannot be read
  */
-export async function startDaemon(initial: Config, { logger: log, version }: DaemonDeps): Promise<Daemon> {
+export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Daemon> {
+  const { logger: log, version, onCrowdLeft = () => {} } = deps
   let config = initial
   let secrets = readSecrets(initial)
   const startedAt = now()
@@ -68,7 +71,7 @@ export async function startDaemon(initial: Config, { logger: log, version }: Dae
   const statements = new StatementStore()
   const access = new ServerAccess({ config: () => config, tls: serverTls, keyCache, passthrough, statements, log })
   const registry = new Registry(() => config.maxClientConn)
-  const router = new Router(poolSettings(config), {
+  const router = new Router((database, user) => poolSettings(config, database, user), {
     open: (pool) => access.open(pool),
     cancel: (server) => access.cancel(server),
     log,
@@ -93,6 +96,8 @@ export async function startDaemon(initial: Config, { logger: log, version }: Dae
       passthrough,
     ),
     pool: (database, user) => router.pool(database, user),
+    openDedicated: (pool, credentials, startup) => access.openWith(pool, credentials, startup),
+    dedicate: ({ dedicated }, opened, consumer) => dedicated.lend(access.keep(dedicated, opened), consumer),
     cancelServer: (server) => access.cancel(server),
   }
   warmVerifiers(config, secrets, keyCache)
@@ -110,7 +115,8 @@ export async function startDaemon(initial: Config, { logger: log, version }: Dae
   })
 
   const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router.pools())
-  const stopJanitor = startJanitor({ registry, router, statsPeriodMs: () => config.statsPeriod, snapshot, log })
+  const statsPeriodMs = () => config.statsPeriod
+  const stopJanitor = startJanitor({ registry, router, statsPeriodMs, snapshot, onCrowdLeft, log })
   let closing: Promise<void> | undefined
 
   async function shutDown(timeoutMs: number): Promise<void> {
@@ -140,7 +146,7 @@ export async function startDaemon(initial: Config, { logger: log, version }: Dae
       if (useServerTls()) log.info('server certificates reloaded', { until: expiry(serverTls) })
       config = next
       secrets = nextSecrets
-      router.configure(poolSettings(next))
+      router.configure((database, user) => poolSettings(next, database, user))
       warmVerifiers(next, secrets, keyCache)
     },
     close({ timeoutMs = config.shutdownTimeout } = {}) {

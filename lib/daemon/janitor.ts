@@ -7,6 +7,7 @@ import type { Router } from '../routing/router.ts'
 import type { Counters } from '../session/counters.ts'
 import { every, now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { Crowd } from './crowd.ts'
 import type { Registry } from './registry.ts'
 
 /** PgBouncer's own pace. */
@@ -18,6 +19,8 @@ export interface JanitorParts {
   router: Router
   statsPeriodMs: () => number
   snapshot: () => Snapshot
+  /** Called when many clients have left. */
+  onCrowdLeft: () => void
   log: Logger
 }
 
@@ -25,6 +28,7 @@ export interface JanitorParts {
 export function startJanitor(parts: JanitorParts): () => void {
   let statsAt = now()
   let before: Counters | undefined
+  const crowd = new Crowd()
   return every(PERIOD_MS, () => {
     const at = now()
     for (const session of parts.registry.sessions) {
@@ -35,6 +39,7 @@ export function startJanitor(parts: JanitorParts): () => void {
       }
     }
     parts.router.sweep(at)
+    if (crowd.hasLeft(parts.registry.sessions.size, at)) parts.onCrowdLeft()
     const period = parts.statsPeriodMs()
     if (period === 0 || at - statsAt < period) return
     before = logStats(parts, before, (at - statsAt) / 1000)

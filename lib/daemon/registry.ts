@@ -1,9 +1,10 @@
 /** All clients of the process: how many may come in, and whose cancel key is whose. */
 
-import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { Registry as RegistryPort } from '../client/ports.ts'
 import type { ClientSession } from '../client/session.ts'
 import type { ErrorName } from '../errors.ts'
+import { RandomPool } from '../util/random-pool.ts'
 
 /** The clients of one process. */
 export class Registry implements RegistryPort {
@@ -12,6 +13,7 @@ export class Registry implements RegistryPort {
   /** Those counted against max_client_conn: not cancel requests, which must get through when it is full. */
   readonly #admitted = new Set<ClientSession>()
   readonly #byPid = new Map<number, ClientSession>()
+  readonly #random = new RandomPool()
   readonly #limit: () => number
   #closing = false
 
@@ -43,17 +45,18 @@ export class Registry implements RegistryPort {
 
   createKey(session: ClientSession, secretLength: number): { pid: number; secret: Buffer } {
     let pid: number
-    do pid = randomInt(1, 2 ** 31 - 1)
-    while (this.#byPid.has(pid))
+    do pid = this.#random.take(4).readUInt32BE() >>> 1
+    while (pid === 0 || this.#byPid.has(pid))
     this.#byPid.set(pid, session)
-    return { pid, secret: randomBytes(secretLength) }
+    return { pid, secret: this.#random.take(secretLength) }
   }
 
   async cancel(pid: number, secret: Buffer): Promise<void> {
     const session = this.#byPid.get(pid)
-    const own = session?.secret
-    if (own === undefined || own.length !== secret.length || !timingSafeEqual(own, secret)) return
-    await session!.cancel()
+    if (session === undefined) return
+    const own = Buffer.from(session.secret, 'latin1')
+    if (own.length !== secret.length || !timingSafeEqual(own, secret)) return
+    await session.cancel()
   }
 
   remove(session: ClientSession): void {

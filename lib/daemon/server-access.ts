@@ -12,7 +12,8 @@ import { writeCancelRequest } from '../protocol/startup.ts'
 import { passthroughKey } from '../routing/prover.ts'
 import { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
-import { type OpenedServer, openServer } from '../server/open.ts'
+import { type OpenedServer, openServer, type ReplicationStartup } from '../server/open.ts'
+import type { ServerOwner } from '../server/ports.ts'
 import type { StatementStore } from '../session/statements.ts'
 import type { Logger } from '../util/logger.ts'
 
@@ -54,7 +55,7 @@ export class ServerAccess {
   }
 
   /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */
-  openWith(pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+  openWith(pool: Pool, credentials: Credentials, replication?: ReplicationStartup): Promise<OpenedServer> {
     const config = this.#parts.config()
     return openServer({
       target: this.#target(),
@@ -65,12 +66,13 @@ export class ServerAccess {
       keyCache: this.#parts.keyCache,
       allowCleartext: config.allowCleartextPassword,
       maxPacketSize: config.maxPacketSize,
+      replication,
     })
   }
 
-  /** Make a server connection of `pool` of what was opened. */
-  keep(pool: Pool, { wire, identity }: OpenedServer): ServerConnection {
-    return new ServerConnection(wire, identity, pool, this.#parts.statements, this.#parts.log)
+  /** Make a server connection of `owner` of what was opened. */
+  keep(owner: ServerOwner, { wire, identity }: OpenedServer): ServerConnection {
+    return new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
   }
 
   /** Ask PostgreSQL to cancel what runs on `server`. Never rejects; the server is not reused before it is over. */

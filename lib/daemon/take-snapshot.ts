@@ -16,11 +16,18 @@ export function takeSnapshot(version: string, startedAt: number, registry: Regis
     clients: [],
     servers: [],
   }
+  const byPool = new Map<Pool, PoolSnapshot>()
   for (const pool of pools) {
-    snapshot.pools.push(poolSnapshot(pool, at))
+    const shown = poolSnapshot(pool, at)
+    byPool.set(pool, shown)
+    snapshot.pools.push(shown)
     for (const server of serversOf(pool, at)) snapshot.servers.push(server)
   }
   for (const session of registry.sessions) {
+    const pinnedFor = session.pins.since === 0 ? 0 : at - session.pins.since
+    // Counted when it ends; until then, what there is of it so far.
+    const shown = session.pool && byPool.get(session.pool)
+    if (shown) shown.counters.pinTime += pinnedFor
     snapshot.clients.push({
       id: session.id,
       user: session.user,
@@ -30,8 +37,10 @@ export function takeSnapshot(version: string, startedAt: number, registry: Regis
       tls: session.origin.tls,
       applicationName: session.applicationName,
       age: at - session.connectedAt,
+      replication: session.replication,
       server: session.lease?.server.id ?? 0,
       pinned: session.pinned,
+      pinnedFor,
     })
   }
   return snapshot
@@ -44,7 +53,11 @@ function poolSnapshot(pool: Pool, at: number): PoolSnapshot {
     user: pool.user,
     mode: pool.settings.mode,
     size: pool.settings.size,
+    sessionState: pool.settings.sessionState,
     clients: pool.clients,
+    replication: pool.dedicated.clients,
+    pinned: pool.pins.now,
+    pinCounts: { ...pool.pins.counts },
     waiting: pool.waiters.size,
     maxWait: first ? at - first.waitingSince : 0,
     servers: {
@@ -59,7 +72,7 @@ function poolSnapshot(pool: Pool, at: number): PoolSnapshot {
 }
 
 function* serversOf(pool: Pool, at: number): Generator<ServerSnapshot> {
-  for (const server of pool.servers()) {
+  for (const server of [...pool.servers(), ...pool.dedicated.servers()]) {
     yield {
       id: server.id,
       user: pool.user,
@@ -68,6 +81,7 @@ function* serversOf(pool: Pool, at: number): Generator<ServerSnapshot> {
       address: server.identity.address,
       pid: server.identity.pid,
       tls: server.identity.tls,
+      replication: server.identity.replication,
       age: at - server.openedAt,
       idle: at - server.usedAt,
     }

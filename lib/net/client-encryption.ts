@@ -2,8 +2,8 @@
  * The first bytes of a client (protocol chapters "SSL Session Encryption" and "GSSAPI Session Encryption"): does it want
  * TLS, directly or by SSLRequest, and does it get it? Called once per accepted connection, before anything else reads.
  *
- * In: an accepted socket that nobody has read from. Out: the socket to go on with (paused, without a listener of ours
- * but the shared 'error' one), and the bytes read that belong to the startup packet; or why the connection ended, with
+ * In: an accepted socket that nobody has read from, with an 'error' listener. Out: the socket to go on with (paused,
+ * without a listener of ours), and the bytes read that belong to the startup packet; or why the connection ended, with
  * the socket destroyed or ending.
  * What must hold: not one byte a client sent in the clear is taken for one that came through TLS (CVE-2021-3935), so the
  * buffer is exactly the 8 bytes of a request when it is answered. Nothing waits beyond the deadline. Whether a client
@@ -15,7 +15,7 @@ import type { TLSSocket } from 'node:tls'
 import { errorFields } from '../errors.ts'
 import { errorResponse } from '../protocol/build.ts'
 import { GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from '../protocol/startup.ts'
-import { type AcceptedTls, acceptTls, type ClientCertificate, ignoreError, type TlsHandshakeError } from './starttls.ts'
+import { type AcceptedTls, acceptTls, type ClientCertificate, type TlsHandshakeError } from './starttls.ts'
 import type { TlsContext, TlsMode } from './tls-context.ts'
 
 export interface ClientEncryptionOptions {
@@ -77,7 +77,6 @@ class Negotiation {
 
   start(): void {
     const raw = this.#raw
-    raw.on('error', ignoreError)
     if (raw.destroyed) {
       this.#resolve({ closed: 'probe', message: 'the client closed the connection at once' })
       return

@@ -4,6 +4,8 @@
  * direction (the kernel's send is two thirds of a proxy's time).
  */
 
+import { holdClock, releaseClock } from '../util/clock.ts'
+
 /** A wire with bytes waiting to be written. */
 export interface Flushable {
   flush(): void
@@ -17,12 +19,14 @@ let scheduled = false
 
 /** Called by a wire before it hands a chunk to its handler. */
 export function beginTurn(): void {
-  depth++
+  if (depth++ === 0) holdClock()
 }
 
 /** Called by a wire when its handler is done: the outermost one flushes all. */
 export function endTurn(): void {
-  if (--depth === 0) flushAll()
+  if (--depth > 0) return
+  flushAll()
+  releaseClock()
 }
 
 /** Called by a wire on its first write of a turn. Outside of one (timers, promises) it is written in a microtask. */

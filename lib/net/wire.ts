@@ -1,7 +1,11 @@
 /**
- * Owns the socket of one connection, of a client or of a server, and pipes it into the framer. Towards its handler it
+ * Owns the socket of one connection, of a client or of a server, and feeds it to the framer. Towards its handler it
  * gives batches of message segments, the news that its buffer drained, and exactly one end. Writes are collected and
  * leave once per turn.
+ *
+ * There are thousands of these, most of them silent: what is listened to is shared by all of them, and no pipe() joins
+ * socket and framer, which would cost a silent connection more memory than all the rest of this. The framer takes every
+ * chunk at once, so that nothing would ever have to be held back for it.
  *
  * A handler can be replaced (login, then work). Whatever a handler throws ends this connection and no other (R20).
  */
@@ -10,7 +14,7 @@ import type { Socket } from 'node:net'
 import type { Batch } from '../protocol/batch.ts'
 import { Framer } from '../protocol/framer.ts'
 import type { Scanner } from '../protocol/scanner.ts'
-import { describeTlsError } from './starttls.ts'
+import { describeTlsError, ignoreError } from './starttls.ts'
 import { beginTurn, endTurn, markDirty } from './turn.ts'
 
 /** Receives what happens on a wire. */
@@ -34,15 +38,49 @@ const BACKLOG_LIMIT = 256 * 1024
 /** How long a peer may take to read the last message of a connection that is closed in an orderly way. */
 const LINGER_MS = 2000
 
+const WIRE = Symbol('wire')
+/** The wire of a socket and of its framer, for the listeners that all of them share. */
+interface Owned {
+  [WIRE]: Wire
+}
+
 /** The socket of one connection with its framer. */
 export class Wire {
+  /** What all wires listen to their sockets with. */
+  static readonly #ofSocket = {
+    data(this: Socket, chunk: Buffer): void {
+      const wire = (this as Socket & Owned)[WIRE]
+      // What comes behind the end is read and not looked at: see close().
+      if (!wire.#ended && !wire.#closing) wire.#framer.write(chunk)
+    },
+    drain(this: Socket): void {
+      ;(this as Socket & Owned)[WIRE].#onDrain()
+    },
+    end(this: Socket): void {
+      ;(this as Socket & Owned)[WIRE].#end(undefined)
+    },
+    error(this: Socket, error: Error): void {
+      ;(this as Socket & Owned)[WIRE].#end(new Error(describeTlsError(error), { cause: error }))
+    },
+    close(this: Socket): void {
+      const wire = (this as Socket & Owned)[WIRE]
+      clearTimeout(wire.#lingerTimer)
+      wire.#end(wire.#error)
+    },
+  }
+  static readonly #ofFramer = function (this: Framer, batch: Batch): void {
+    ;(this as Framer & Owned)[WIRE].#onBatch(batch)
+  }
+
   handler: WireHandler
   readonly scanner: Scanner
   /** Bytes written since the connection began. */
   bytesOut = 0
   readonly #socket: Socket
   readonly #framer: Framer
-  #out: Buffer[] = []
+  /** What is to be written at the end of this turn: mostly one buffer, seldom more. */
+  #out: Buffer | undefined
+  #more: Buffer[] | undefined
   #outBytes = 0
   #full = false
   #ended = false
@@ -61,14 +99,15 @@ export class Wire {
     this.scanner = scanner
     this.#socket = socket
     this.#framer = new Framer(scanner)
-    this.#framer.on('data', (batch: Batch) => this.#onData(batch))
-    socket.on('drain', () => this.#onDrain())
-    socket.on('end', () => this.#end(undefined))
-    socket.on('error', (error) => this.#end(new Error(describeTlsError(error), { cause: error })))
-    socket.on('close', () => {
-      clearTimeout(this.#lingerTimer)
-      this.#end(this.#error)
-    })
+    ;(this.#framer as Framer & Owned)[WIRE] = this
+    this.#framer.on('data', Wire.#ofFramer)
+    ;(socket as Socket & Owned)[WIRE] = this
+    socket.on('drain', Wire.#ofSocket.drain)
+    socket.on('end', Wire.#ofSocket.end)
+    socket.on('error', Wire.#ofSocket.error)
+    socket.on('close', Wire.#ofSocket.close)
+    // Not needed any more: somebody listens.
+    socket.off('error', ignoreError)
   }
 
   /** Begin to read. `initial` are bytes of the stream that were read already. */
@@ -79,7 +118,8 @@ export class Wire {
       return
     }
     if (initial && initial.length > 0) this.#framer.write(initial)
-    this.#socket.pipe(this.#framer)
+    this.#socket.on('data', Wire.#ofSocket.data)
+    if (!this.#paused) this.#socket.resume()
   }
 
   /** Between onFull and onDrain. */
@@ -109,34 +149,37 @@ export class Wire {
   /** Write at the end of this turn. The buffer must not be changed afterwards. */
   write(bytes: Buffer): void {
     if (this.#closing || this.#ended) return
-    this.#out.push(bytes)
     this.#outBytes += bytes.length
-    if (this.#out.length === 1) markDirty(this)
+    if (this.#out === undefined) {
+      this.#out = bytes
+      markDirty(this)
+    } else if (this.#more === undefined) this.#more = [bytes]
+    else this.#more.push(bytes)
   }
 
   /** Hand what was collected to the socket; called by the turn. */
   flush(): void {
-    const out = this.#out
-    if (out.length === 0) return
+    const first = this.#out
+    if (first === undefined) return
+    const more = this.#more
     const bytes = this.#outBytes
-    this.#outBytes = 0
+    this.#dropOutput()
     this.bytesOut += bytes
     const socket = this.#socket
-    if (out.length === 1) {
-      const only = out[0]!
-      out.length = 0
-      if (socket.destroyed) return
-      socket.write(only)
-    } else {
-      this.#out = []
-      if (socket.destroyed) return
-      this.#writeAll(out, bytes)
-    }
+    if (socket.destroyed) return
+    if (more === undefined) socket.write(first)
+    else this.#writeAll([first, ...more], bytes)
     // Judged after the write: the kernel may have taken all of it, however much it was.
     if (socket.writableLength > BACKLOG_LIMIT) {
       this.#full = true
       this.handler.onFull()
     }
+  }
+
+  #dropOutput(): void {
+    this.#out = undefined
+    this.#more = undefined
+    this.#outBytes = 0
   }
 
   #writeAll(out: Buffer[], bytes: number): void {
@@ -183,8 +226,6 @@ export class Wire {
     this.flush()
     this.#closing = true
     const socket = this.#socket
-    socket.unpipe(this.#framer)
-    socket.on('data', discard)
     this.#paused = false
     socket.resume()
     socket.end()
@@ -192,18 +233,29 @@ export class Wire {
     this.#lingerTimer.unref()
   }
 
+  /**
+   * Close the connection of a peer that has announced its departure and reads no more: at once, if the kernel has all
+   * that was written. There is no FIN to wait for then, which spares two system calls and a timer. TLS keeps the
+   * orderly way: some peers take a connection without close_notify for one that was cut.
+   */
+  closeBehindPeer(): void {
+    this.flush()
+    const socket = this.#socket
+    if (socket.writableLength > 0 || 'encrypted' in socket) this.close()
+    else this.destroy()
+  }
+
   /** Close at once; what was written and not sent is lost. onEnd follows, with `error`. */
   destroy(error?: Error): void {
     this.#error ??= error
-    this.#out.length = 0
-    this.#outBytes = 0
+    this.#dropOutput()
     // Not destroy(error): the reason is for our own handler, not for a listener of the socket.
     this.#socket.destroy()
     // Some runtimes do not emit `close` of a TLS socket whose peer is gone already.
     if (!this.#ended) queueMicrotask(() => this.#end(this.#error))
   }
 
-  #onData(batch: Batch): void {
+  #onBatch(batch: Batch): void {
     if (this.#ended || this.#closing) {
       batch.release()
       return
@@ -255,11 +307,7 @@ export class Wire {
       this.#socket.end()
       this.#lingerTimer ??= setTimeout(() => this.#socket.destroy(), LINGER_MS)
       this.#lingerTimer.unref()
-      this.#socket.unpipe(this.#framer)
-      this.#socket.on('data', discard)
       this.#socket.resume()
     }
   }
 }
-
-function discard(): void {}

@@ -3,7 +3,9 @@
  * is drawn from it is a pure function.
  */
 
+import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import type { Counters } from '../session/counters.ts'
+import type { PinCounts } from '../session/pin-kinds.ts'
 
 /** One pool. */
 export interface PoolSnapshot {
@@ -12,7 +14,15 @@ export interface PoolSnapshot {
   mode: string
   /** `pool_size`. */
   size: number
+  /** `session_state`: what becomes of session state that cannot follow a client. */
+  sessionState: string
   clients: number
+  /** Replication connections, each of one client and one server. Neither of them is counted elsewhere in the pool. */
+  replication: number
+  /** Clients that keep a server between transactions because of session state. */
+  pinned: number
+  /** How often clients began to keep a server because of each kind of session state. */
+  pinCounts: PinCounts
   /** Clients waiting for a server, and for how long the first of them has (ms). */
   waiting: number
   maxWait: number
@@ -33,8 +43,11 @@ export interface ClientSnapshot {
   age: number
   /** Id of the server it holds, 0 for none. */
   server: number
+  replication: ReplicationMode
   /** Why it keeps its server between transactions; '' where it does not. */
   pinned: string
+  /** How long it has kept it for that reason; 0 where it does not. */
+  pinnedFor: number
 }
 
 /** One server connection. Ages in milliseconds. */
@@ -46,6 +59,8 @@ export interface ServerSnapshot {
   address: string
   pid: number
   tls: string
+  /** Other than `none`, it belongs to its one client and not to the pool. */
+  replication: ReplicationMode
   age: number
   /** Since it was lent or given back. */
   idle: number

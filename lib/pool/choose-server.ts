@@ -20,7 +20,7 @@ export function chooseServer(
   let choice = server
   for (let looked = 0; server !== null && looked < LOOK_AT; looked++) {
     if (server.id === own) return server
-    if (choice!.dirty && !server.dirty) choice = server
+    if (choice!.needsReset && !server.needsReset) choice = server
     server = roundRobin ? server.next : server.prev
   }
   return choice ?? undefined

@@ -4,7 +4,6 @@
  */
 
 import type { ServerConnection } from '../server/connection.ts'
-import type { Pool } from './pool.ts'
 import type { PoolMode } from './settings.ts'
 
 /** In which state the server comes back. */
@@ -16,17 +15,23 @@ export type LeaseOutcome =
   /** It cannot be used any more: half a message is on its way, or pgbun does not know what it owes. */
   | 'broken'
 
+/** Whose server it is. */
+export interface LeaseOwner {
+  /** The lease is over; `reason` says why where the server is 'broken'. */
+  takeBack(lease: Lease, outcome: LeaseOutcome, reason: string): void
+}
+
 /** One server, lent once. */
 export class Lease {
   readonly server: ServerConnection
   readonly since: number
   /** In which mode it was lent: a reload changes the pool's, not that of a session under way. */
   readonly mode: PoolMode
-  readonly #pool: Pool
+  readonly #owner: LeaseOwner
   #over = false
 
-  constructor(pool: Pool, server: ServerConnection, mode: PoolMode, since: number) {
-    this.#pool = pool
+  constructor(owner: LeaseOwner, server: ServerConnection, mode: PoolMode, since: number) {
+    this.#owner = owner
     this.server = server
     this.mode = mode
     this.since = since
@@ -36,7 +41,7 @@ export class Lease {
   release(outcome: LeaseOutcome, reason = ''): void {
     if (this.#over) throw new Error('lease released twice')
     this.#over = true
-    this.#pool.takeBack(this, outcome, reason)
+    this.#owner.takeBack(this, outcome, reason)
   }
 
   /** The server is gone: there is nothing to give back. */

@@ -14,27 +14,29 @@ import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
+import { createPinCounts } from '../session/pin-kinds.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
-import type { Logger } from '../util/logger.ts'
 import { chooseServer } from './choose-server.ts'
+import { DedicatedServers } from './dedicated.ts'
+import type { FunctionCheck } from './function-check.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
 import { Opening } from './opening.ts'
+import type { PoolPorts } from './ports.ts'
 import { type OpenState, ServerLists } from './server-lists.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
-import { checkServer, closeOverdue, resetBefore, resetServer, smallestReset } from './upkeep.ts'
+import {
+  closeOverdue,
+  idlePreparation,
+  type Preparation,
+  preparation,
+  reasonToClose,
+  reasonToRetire,
+  resetAfter,
+} from './upkeep.ts'
 import type { Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
-
-/** What a pool needs from outside. */
-export interface PoolPorts {
-  /** Open and log in one more connection of this pool. Rejects with a LoginError. */
-  open(pool: Pool): Promise<ServerConnection>
-  /** Ask PostgreSQL to cancel what runs on `server`. */
-  cancel(server: ServerConnection): Promise<void>
-  log: Logger
-}
 
 /** Connections of one database and user. */
 export class Pool implements ServerOwner {
@@ -42,9 +44,12 @@ export class Pool implements ServerOwner {
   readonly user: string
   readonly counters: Counters = createCounters()
   readonly waiters = new List<Waiter>('waiting')
+  readonly functions: FunctionCheck
   settings: PoolSettings
   /** Clients of it, those logging in included. */
   clients = 0
+  /** How many of them keep a server because of session state, and how often each kind of it began to. */
+  readonly pins = { now: 0, counts: createPinCounts() }
   /** What its connections log in to PostgreSQL with: of the client that logged in last. */
   credentials: Credentials = { kind: 'none' }
   /** A client has used currval() or lastval(): servers are handed over without the sequence values of the one before. */
@@ -52,6 +57,8 @@ export class Pool implements ServerOwner {
   /** Startup parameters (`name=value`) PostgreSQL has accepted here, and how it spells their values. */
   readonly accepted = new BoundedMap<string>(1000)
   readonly #ports: PoolPorts
+  /** Replication connections: of one client each, and no part of the pool. */
+  readonly dedicated = new DedicatedServers((server) => void this.#ports.cancel(server))
   readonly #lists = new ServerLists()
   readonly #opening: Opening
   /** Servers being reset or checked: they come free in a moment. */
@@ -59,10 +66,11 @@ export class Pool implements ServerOwner {
   #closing = false
   readonly #welcome = new Welcome()
 
-  constructor(database: string, user: string, settings: PoolSettings, ports: PoolPorts) {
+  constructor(database: string, user: string, settings: PoolSettings, functions: FunctionCheck, ports: PoolPorts) {
     this.database = database
     this.user = user
     this.settings = settings
+    this.functions = functions
     this.#ports = ports
     this.#opening = new Opening({
       open: () => ports.open(this),
@@ -84,7 +92,8 @@ export class Pool implements ServerOwner {
   }
 
   get empty(): boolean {
-    return this.clients === 0 && this.size === 0 && this.waiters.size === 0 && this.#welcome.waiting === 0
+    if (this.clients + this.dedicated.clients > 0) return false
+    return this.size === 0 && this.waiters.size === 0 && this.#welcome.waiting === 0
   }
 
   count(state: OpenState): number {
@@ -195,7 +204,7 @@ export class Pool implements ServerOwner {
   // ---- ServerOwner ----
 
   listOf(state: ServerState): List<ServerConnection> {
-    return this.#lists[state as OpenState]
+    return this.#lists.of(state)
   }
 
   onServerParameter(server: ServerConnection, name: string, value: string): void {
@@ -204,9 +213,17 @@ export class Pool implements ServerOwner {
     this.#welcome.set(server.baseline)
   }
 
-  onServerGone(): void {
+  onServerGone(server: ServerConnection): void {
+    this.noteFunctions(server)
     this.#grow()
     this.#serve()
+  }
+
+  /** What was run on `server`, which is in no transaction any more, may have changed functions. */
+  noteFunctions(server: ServerConnection): void {
+    if (!server.functionsChanged) return
+    server.functionsChanged = false
+    this.functions.changed()
   }
 
   onServerFree(server: ServerConnection): void {
@@ -233,18 +250,9 @@ export class Pool implements ServerOwner {
 
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
   #ready(server: ServerConnection, waiter: Waiter): boolean {
-    const reset = resetBefore(server, waiter.id, this.readsSequences)
-    if (reset !== undefined) {
-      this.#reset(server, reset)
-      return false
-    }
-    const { checkQuery, checkDelayMs } = this.settings
-    if (checkQuery !== undefined && server.state === 'idle' && now() - server.usedAt >= checkDelayMs) {
-      this.#preparing++
-      checkServer(server, checkQuery, this.#ports.log, (well) => this.#prepared(server, well))
-      return false
-    }
-    return true
+    const needed = preparation(server, waiter.id, this, this.#ports.log)
+    if (needed !== undefined) this.#prepare(server, needed)
+    return needed === undefined
   }
 
   #lend(server: ServerConnection, waiter: Waiter, at: number): Lease {
@@ -253,6 +261,7 @@ export class Pool implements ServerOwner {
     server.sequenceOwner = server.sequenceOwner === 0 || server.sequenceOwner === waiter.id ? waiter.id : -1
     server.parametersChanged = false
     server.touched = false
+    server.suspected = false
     this.counters.leases++
     return new Lease(this, server, waiter.mode, at)
   }
@@ -260,18 +269,16 @@ export class Pool implements ServerOwner {
   /** The server is free of its lease or drain: reset it where the mode demands that, then offer it. */
   #finish(server: ServerConnection, mode: PoolMode): void {
     if (server.state === 'closed') return
-    if (server.closeReason !== undefined || this.#closing || this.#expired(server, now())) {
-      server.close(server.closeReason ?? (this.#closing ? 'shutting down' : 'server_lifetime'))
+    this.noteFunctions(server)
+    const reason = reasonToClose(server, this.#closing) ?? reasonToRetire(server, now(), this.settings, false)
+    if (reason !== undefined) {
+      server.close(reason)
       return
     }
     server.usedAt = now()
-    const { resetQuery } = this.settings
-    if (mode === 'session' && resetQuery !== '') this.#reset(server, resetQuery)
-    else {
-      // Without a reset query the operator vouches for what a session leaves behind.
-      if (mode === 'session') server.dirty = false
-      this.#offer(server)
-    }
+    const needed = resetAfter(server, mode, this.settings)
+    if (needed !== undefined) this.#prepare(server, needed)
+    else this.#offer(server)
   }
 
   /** Give the server to the first who waits, or put it among the idle ones. */
@@ -281,8 +288,9 @@ export class Pool implements ServerOwner {
       server.setState('held')
       return
     }
-    if (this.#closing || server.closeReason !== undefined) {
-      server.close(server.closeReason ?? 'shutting down')
+    const reason = reasonToClose(server, this.#closing)
+    if (reason !== undefined) {
+      server.close(reason)
       return
     }
     const waiter = this.waiters.first
@@ -300,15 +308,13 @@ export class Pool implements ServerOwner {
     waiter.onLease(this.#lend(server, waiter, at))
   }
 
-  #reset(server: ServerConnection, sql: string): void {
+  #prepare(server: ServerConnection, preparation: Preparation): void {
     this.#preparing++
-    resetServer(server, sql, (clean) => this.#prepared(server, clean))
-  }
-
-  #prepared(server: ServerConnection, well: boolean): void {
-    this.#preparing--
-    if (well) this.#offer(server)
-    else this.onServerGone()
+    preparation((well) => {
+      this.#preparing--
+      if (well) this.#offer(server)
+      else this.onServerGone(server)
+    })
   }
 
   // ---- opening ----
@@ -374,20 +380,12 @@ export class Pool implements ServerOwner {
 
   // ---- housekeeping ----
 
-  #expired(server: ServerConnection, at: number): boolean {
-    return this.settings.lifetimeMs > 0 && at - server.openedAt > server.lifetimeMs
-  }
-
   #sweepIdle(at: number): void {
-    const { idleTimeoutMs, minSize } = this.settings
     for (const server of this.#lists.idle) {
-      if (this.#expired(server, at)) server.close('server_lifetime')
-      else if (idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs && this.connected > minSize) {
-        server.close('server_idle_timeout')
-      } else if (server.dirty) {
-        // Its client did not come back at once; the next one shall not have to wait for the reset.
-        this.#reset(server, smallestReset(server))
-      }
+      const reason = reasonToRetire(server, at, this.settings, this.connected > this.settings.minSize)
+      const needed = reason === undefined ? idlePreparation(server, at, this.functions, this.#ports.log) : undefined
+      if (reason !== undefined) server.close(reason)
+      else if (needed !== undefined) this.#prepare(server, needed)
     }
   }
 

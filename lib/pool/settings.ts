@@ -1,13 +1,22 @@
 /** The settings of one pool, from the configuration. Times in milliseconds. */
 
-import type { Config } from '../config/options.ts'
+import { type Config, scopedValue } from '../config/options.ts'
 
 /** When a server goes back into the pool: at the end of the session, the transaction or the statement. */
 export type PoolMode = 'session' | 'transaction' | 'statement'
 
+/**
+ * What becomes of session state that cannot follow a client of transaction or statement mode: the client keeps its
+ * server, is refused the statement, or loses the state.
+ */
+export type StatePolicy = 'pin' | 'error' | 'reset'
+
 /** What a pool is held to. */
 export interface PoolSettings {
   mode: PoolMode
+  sessionState: StatePolicy
+  /** Ask PostgreSQL which functions may leave session state: in a mode in which servers are shared, unless told not to. */
+  checkFunctions: boolean
   size: number
   minSize: number
   reserveSize: number
@@ -27,10 +36,12 @@ export interface PoolSettings {
   drainTimeoutMs: number
 }
 
-/** The pool settings in a configuration. */
-export function poolSettings(config: Config): PoolSettings {
+/** The settings of the pool of `database` and `user` in a configuration. */
+export function poolSettings(config: Config, database: string, user: string): PoolSettings {
   return {
     mode: config.poolMode,
+    sessionState: scopedValue(config, 'sessionState', database, user),
+    checkFunctions: config.checkFunctions && config.poolMode !== 'session',
     size: config.poolSize,
     minSize: config.minPoolSize,
     reserveSize: config.reservePoolSize,

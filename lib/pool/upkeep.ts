@@ -5,19 +5,102 @@ import { Drain } from '../server/drain.ts'
 import { Task } from '../server/task.ts'
 import { UNKNOWN } from '../session/parameters.ts'
 import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
+import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import type { FunctionCheck } from './function-check.ts'
 import type { ServerLists } from './server-lists.ts'
+import type { PoolMode, PoolSettings } from './settings.ts'
 
 /** The smallest reset that makes `server` clean for anybody. */
 export function smallestReset(server: ServerConnection): string {
-  return server.sqlPrepared || server.namesLeft ? DISCARD_ALL : KEEP_STATEMENTS
+  return server.sqlPrepared || server.namesLeft.size > 0 ? DISCARD_ALL : KEEP_STATEMENTS
 }
 
 /** What must be run on `server` before client `id` gets it; undefined for nothing. */
 export function resetBefore(server: ServerConnection, id: number, readsSequences: boolean): string | undefined {
-  if (server.dirty && server.lastUser !== id) return smallestReset(server)
+  if (server.needsReset && server.lastUser !== id) return smallestReset(server)
   const foreign = server.sequenceOwner !== 0 && server.sequenceOwner !== id
   return readsSequences && foreign ? DISCARD_SEQUENCES : undefined
+}
+
+/** Makes a server ready, and says whether it is well. */
+export type Preparation = (done: (well: boolean) => void) => void
+
+/** What `server` is prepared with. */
+export interface PreparationNeeds {
+  readonly settings: PoolSettings
+  readonly functions: FunctionCheck
+  readonly readsSequences: boolean
+}
+
+/** What must be done with `server` before client `id` gets it; undefined for nothing. */
+export function preparation(
+  server: ServerConnection,
+  id: number,
+  { settings, functions, readsSequences }: PreparationNeeds,
+  log: Logger,
+): Preparation | undefined {
+  if (functions.enabled && server.functionsStamp !== functions.stamp) {
+    // What it ran before was looked at with less knowledge.
+    if (server.functionsAsked && server.lastUser !== 0) makeDirty(server)
+    server.functionsStamp = functions.stamp
+  }
+  const reset = resetBefore(server, id, readsSequences)
+  if (reset !== undefined) return (done) => resetServer(server, reset, done)
+  if (functions.wanted(server)) return (done) => functions.ask(server, log, done)
+  const { checkQuery, checkDelayMs } = settings
+  if (checkQuery === undefined || server.state !== 'idle' || now() - server.usedAt < checkDelayMs) return undefined
+  return (done) => checkServer(server, checkQuery, log, done)
+}
+
+/** The reset that `server` needs as soon as it comes back from a lease of `mode`; undefined for none. */
+export function resetAfter(
+  server: ServerConnection,
+  mode: PoolMode,
+  { resetQuery }: PoolSettings,
+): Preparation | undefined {
+  if (mode === 'session' && resetQuery !== '') return (done) => resetServer(server, resetQuery, done)
+  // Nobody may have it as it is: its locks and its listening end now, not when somebody needs it.
+  if (server.dirty && server.lastUser === 0) return (done) => resetServer(server, smallestReset(server), done)
+  // Without a reset query the operator vouches for what a session leaves behind.
+  if (mode === 'session') server.dirty = false
+  return undefined
+}
+
+/** What is done with `server`, which is idle; undefined for nothing. */
+export function idlePreparation(
+  server: ServerConnection,
+  at: number,
+  functions: FunctionCheck,
+  log: Logger,
+): Preparation | undefined {
+  // Its client did not come back at once; the next one shall not have to wait for the reset.
+  if (server.needsReset) return (done) => resetServer(server, smallestReset(server), done)
+  return functions.overdue(at) || functions.wanted(server) ? (done) => functions.ask(server, log, done) : undefined
+}
+
+/** `server` may hold anything a session can. */
+export function makeDirty(server: ServerConnection): void {
+  server.dirty = true
+  server.sqlPrepared = true
+}
+
+/** Why `server`, which comes back, is not to be used again; undefined where it is. */
+export function reasonToClose(server: ServerConnection, closing: boolean): string | undefined {
+  if (server.closeReason !== undefined) return server.closeReason
+  // A library that was loaded stays in the process: no reset takes it away.
+  return closing ? 'shutting down' : server.loaded ? 'its client has run LOAD' : undefined
+}
+
+/** Why `server`, unused since `usedAt`, is closed at `at`; undefined where it is not. */
+export function reasonToRetire(
+  server: ServerConnection,
+  at: number,
+  { lifetimeMs, idleTimeoutMs }: PoolSettings,
+  spare: boolean,
+): string | undefined {
+  if (lifetimeMs > 0 && at - server.openedAt > server.lifetimeMs) return 'server_lifetime'
+  return spare && idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs ? 'server_idle_timeout' : undefined
 }
 
 /** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
@@ -42,7 +125,8 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
     else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
     if (isDiscardAll(sql)) {
       server.sqlPrepared = false
-      server.namesLeft = false
+      server.namesLeft.clear()
+      server.namesThere.clear()
       server.statements.clear()
     }
     server.dirty = false

@@ -25,8 +25,9 @@ export class Welcome {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
-  /** A server has told its parameters. */
-  set(parameters: Parameters): void {
+  /** A server has told its parameters. They are copied: what is built of a greeting is remembered by its map. */
+  set(current: Parameters): void {
+    const parameters = new Map(current)
     this.#parameters = parameters
     for (const { resolve } of this.#take()) resolve(parameters)
   }

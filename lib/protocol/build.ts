@@ -101,6 +101,16 @@ function fieldsBody(fields: ErrorFields): Buffer {
   return Buffer.from(`${text}\0`)
 }
 
+/** ReadyForQuery with the transaction status byte. */
+export function readyForQuery(status: number): Buffer {
+  return message(BACKEND.ReadyForQuery, Buffer.from([status]))
+}
+
+/** CommandComplete. */
+export function commandComplete(tag: string): Buffer {
+  return message(BACKEND.CommandComplete, cstrings(tag))
+}
+
 /** ErrorResponse. */
 export function errorResponse(fields: ErrorFields): Buffer {
   return message(BACKEND.ErrorResponse, fieldsBody(fields))
@@ -113,6 +123,7 @@ export function noticeResponse(fields: ErrorFields): Buffer {
 
 // ---- what a client sends ----
 
+export const FLUSH = message(FRONTEND.Flush, Buffer.alloc(0))
 export const SYNC = message(FRONTEND.Sync, Buffer.alloc(0))
 export const TERMINATE = message(FRONTEND.Terminate, Buffer.alloc(0))
 

@@ -9,6 +9,8 @@ export interface ErrorSummary {
   sqlstate: string
   message: string
   detail: string
+  /** The function of the server that raised it; some errors are told apart by it alone. */
+  routine: string
 }
 
 /** Read what is there of a body, which may be cut off. */
@@ -28,5 +30,6 @@ export function readError(body: Buffer): ErrorSummary {
     sqlstate: found.C ?? '',
     message: found.M ?? '',
     detail: found.D ?? '',
+    routine: found.R ?? '',
   }
 }

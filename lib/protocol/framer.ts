@@ -1,6 +1,6 @@
 /**
- * The Transform of the pipeline: socket chunks in, one Batch per chunk out (R3). The connection's wire pipes its
- * socket into it and listens to its `data`. All the work is the scanner's.
+ * The Transform of the pipeline: socket chunks in, one Batch per chunk out (R3). The connection's wire writes
+ * what its socket reads into it and listens to its `data`. All the work is the scanner's.
  */
 
 import { Transform, type TransformCallback } from 'node:stream'
@@ -15,7 +15,7 @@ export class Framer extends Transform {
 
   constructor(scanner: Scanner) {
     // Every chunk is consumed before write() returns, so these buffers stay empty. The writable side's mark lies above
-    // any chunk of a socket: pipe() would pause the socket for a turn after each chunk that reaches it.
+    // any chunk of a socket: one that reaches it is followed by a `drain` nobody waits for.
     super({ readableObjectMode: true, readableHighWaterMark: 16, writableHighWaterMark: 1024 * 1024 })
     this.scanner = scanner
   }

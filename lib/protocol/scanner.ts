@@ -83,8 +83,9 @@ export class Scanner {
       if (rule === undefined) return
       const total = body + HEADER
       if (available >= total) {
-        this.#show(batch, type, rule.pass, pos, pos + total, FIRST | LAST)
-        pos += total
+        const behind = rule.pass ? this.#endOfRun(chunk, pos + total, type, rule.cap) : pos + total
+        this.#show(batch, type, rule.pass, pos, behind, FIRST | LAST)
+        pos = behind
       } else if (available - HEADER >= rule.need) {
         this.#type = type
         this.#pass = rule.pass
@@ -96,6 +97,19 @@ export class Scanner {
         return
       }
     }
+  }
+
+  /** The position behind the messages of `type` that lie whole in `chunk` from `pos` on: rows come by the hundreds. */
+  #endOfRun(chunk: Buffer, pos: number, type: number, cap: number): number {
+    const limit = Math.min(cap, this.#cap)
+    const last = chunk.length - HEADER
+    while (pos <= last && chunk[pos] === type) {
+      const body = ((chunk[pos + 1]! << 24) | (chunk[pos + 2]! << 16) | (chunk[pos + 3]! << 8) | chunk[pos + 4]!) - 4
+      // What is wrong with it, or that it is not whole, is found out by the caller's loop.
+      if (body < 0 || body > limit || body > last - pos) return pos
+      pos += body + HEADER
+    }
+    return pos
   }
 
   #show(batch: Batch, type: number, pass: boolean, start: number, end: number, flags: number): void {

@@ -90,7 +90,7 @@ export const FRONTEND_TABLE: MessageTable = table({
   [FRONTEND.CopyDone]: { pass: false, need: 0, cap: SMALL },
   [FRONTEND.CopyFail]: { pass: false, need: 0, cap: SMALL },
   [FRONTEND.Describe]: { pass: false, need: SMALL, cap: SMALL },
-  [FRONTEND.Execute]: { pass: false, need: 0, cap: SMALL },
+  [FRONTEND.Execute]: { pass: false, need: SMALL, cap: SMALL },
   [FRONTEND.Flush]: { pass: false, need: 0, cap: SMALL },
   [FRONTEND.FunctionCall]: { pass: false, need: 0, cap: LARGE },
   [FRONTEND.Parse]: { pass: false, need: TEXT, cap: LARGE },

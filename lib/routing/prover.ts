@@ -66,13 +66,29 @@ export class Prover {
   }
 
   async #attempt(pool: Pool, key: string, password: string | undefined): Promise<Proof> {
+    const opened = await this.login(pool, key, password, (credentials) => this.#ports.open(pool, credentials))
+    this.#keep(pool, opened)
+    return opened.askedForPassword ? 'accepted' : 'not-asked'
+  }
+
+  /**
+   * Log in to PostgreSQL with `password`, or without one, by `open`, and remember under `key` what that has proven. The
+   * connection is the caller's.
+   * @throws LoginError as prove
+   */
+  async login(
+    pool: Pool,
+    key: string,
+    password: string | undefined,
+    open: (credentials: Credentials) => Promise<OpenedServer>,
+  ): Promise<OpenedServer> {
     await this.#enter(pool)
     try {
-      const opened = await this.#open(pool, password === undefined ? { kind: 'none' } : { kind: 'password', password })
+      const credentials: Credentials = password === undefined ? { kind: 'none' } : { kind: 'password', password }
+      const opened = await this.#patiently(() => open(credentials))
       if (opened.askedForPassword && password !== undefined) this.#memory.remember(key, password)
       else this.#memory.markNoPassword(key)
-      this.#keep(pool, opened)
-      return opened.askedForPassword ? 'accepted' : 'not-asked'
+      return opened
     } catch (error) {
       // Refused now, and it is the one we had: whoever is in stays in, but nobody gets in with it any more.
       const refused = error instanceof LoginError && error.fromServer && error.sqlstate.startsWith('28')
@@ -83,11 +99,11 @@ export class Prover {
     }
   }
 
-  async #open(pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+  async #patiently(open: () => Promise<OpenedServer>): Promise<OpenedServer> {
     const patience = now() + PATIENCE_MS
     for (;;) {
       try {
-        return await this.#ports.open(pool, credentials)
+        return await open()
       } catch (error) {
         if (!(error instanceof LoginError && isStartingUp(error)) || now() > patience) throw error
         await delay(STARTING_UP_RETRY_MS)

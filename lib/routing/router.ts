@@ -3,17 +3,24 @@
  * for each pair; pools nobody uses are forgotten, so that names made up by strangers do not pile up.
  */
 
-import { Pool, type PoolPorts } from '../pool/pool.ts'
+import { FunctionCheck } from '../pool/function-check.ts'
+import { Pool } from '../pool/pool.ts'
+import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'
+
+/** The settings of the pool of a database and user. */
+export type SettingsOf = (database: string, user: string) => PoolSettings
 
 /** All pools of a process. */
 export class Router {
   readonly #pools = new Map<string, Pool>()
+  /** By database. */
+  readonly #functions = new Map<string, FunctionCheck>()
   readonly #ports: PoolPorts
-  #settings: PoolSettings
+  #settingsOf: SettingsOf
 
-  constructor(settings: PoolSettings, ports: PoolPorts) {
-    this.#settings = settings
+  constructor(settingsOf: SettingsOf, ports: PoolPorts) {
+    this.#settingsOf = settingsOf
     this.#ports = ports
   }
 
@@ -23,10 +30,21 @@ export class Router {
     const key = `${database}\0${user}`
     let pool = this.#pools.get(key)
     if (pool === undefined) {
-      pool = new Pool(database, user, this.#settings, this.#ports)
+      pool = this.#createPool(database, user)
       this.#pools.set(key, pool)
     }
     return pool
+  }
+
+  #createPool(database: string, user: string): Pool {
+    const settings = this.#settingsOf(database, user)
+    let functions = this.#functions.get(database)
+    if (functions === undefined) {
+      functions = new FunctionCheck(database)
+      functions.enabled = settings.checkFunctions
+      this.#functions.set(database, functions)
+    }
+    return new Pool(database, user, settings, functions, this.#ports)
   }
 
   /** All pools there are. */
@@ -35,9 +53,12 @@ export class Router {
   }
 
   /** Use other settings from now on. */
-  configure(settings: PoolSettings): void {
-    this.#settings = settings
-    for (const pool of this.#pools.values()) pool.settings = settings
+  configure(settingsOf: SettingsOf): void {
+    this.#settingsOf = settingsOf
+    for (const pool of this.#pools.values()) {
+      pool.settings = settingsOf(pool.database, pool.user)
+      pool.functions.enabled = pool.settings.checkFunctions
+    }
   }
 
   /** Deadlines of all pools, and the end of those nobody needs. */
@@ -54,6 +75,12 @@ export class Router {
       this.#pools.delete(key)
       // A login that is still being proven for a client that has left would bring its connection to nobody.
       pool.close('unused')
+      this.#forgetFunctions(pool.database)
     }
+  }
+
+  #forgetFunctions(database: string): void {
+    for (const pool of this.#pools.values()) if (pool.database === database) return
+    this.#functions.delete(database)
   }
 }

@@ -12,15 +12,18 @@ import type { DialTarget } from '../net/dial-error.ts'
 import type { Wire, WireHandler } from '../net/wire.ts'
 import type { Batch } from '../protocol/batch.ts'
 import { closePortal, SYNC as SYNC_MESSAGE, TERMINATE } from '../protocol/build.ts'
+import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import { CLOSE, FAKE, ReplyPlan, SKIP, SYNC } from '../session/reply-plan.ts'
+import { CLOSE, FAKE, SKIP, SYNC } from '../session/reply-kinds.ts'
+import { ReplyPlan } from '../session/reply-plan.ts'
+import { ServerStatements } from '../session/server-statements.ts'
 import { StampedMap } from '../session/stamped-map.ts'
-import { ServerStatements, type StatementStore } from '../session/statements.ts'
+import type { StatementStore } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
-import { Downstream, type PlanRef } from './downstream.ts'
-import type { Consumer, ServerEnd, ServerOwner, ServerState } from './ports.ts'
+import { Downstream } from './downstream.ts'
+import type { Consumer, PlanRef, ServerEnd, ServerOwner, ServerState } from './ports.ts'
 
 /** What login learnt about a connection. */
 export interface ServerIdentity {
@@ -35,6 +38,8 @@ export interface ServerIdentity {
   parameters: Map<string, string>
   /** TLS version and cipher, or '' on a plain connection. */
   tls: string
+  /** Whether a walsender is at the other end. */
+  replication: ReplicationMode
 }
 
 /** Which states may follow which (R1). */
@@ -82,14 +87,26 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   dirty = false
   /** A command tag of this lease says that the session was changed. */
   touched = false
+  /** What was run on it may have created or changed functions, as of the transaction under way. */
+  functionsChanged = false
+  /** A statement of this lease named a function that may change the session unseen. */
+  suspected = false
+  /** It was asked once for the functions of its database. */
+  functionsAsked = false
+  /** What was known of them when it was lent last (pool/function-check). */
+  functionsStamp = 0
   /** Whose sequence values (currval, lastval) it has: one client's, nobody's (0), or of several (-1). */
   sequenceOwner = 0
   /** Who used it last, 0 for nobody: that one may come back without a reset. */
   lastUser = 0
   /** SQL-level PREPARE was used: names of a client are in the server's list of statements. */
   sqlPrepared = false
-  /** So they are by messages of the protocol, under the very names the client gave. */
-  namesLeft = false
+  /** So they are by messages of the protocol, under the very names the client gave: these. */
+  readonly namesLeft = new Set<string>()
+  /** Of these, the ones that are there for certain, as of what was sent last. */
+  readonly namesThere = new Set<string>()
+  /** LOAD was run: a library stays in the process, no reset takes it away. */
+  loaded = false
   /** The clients' named statements it has prepared. */
   readonly statements: ServerStatements
   /** Who owns the unnamed prepared statement on it, as a mark of its own; undefined for nobody. */
@@ -128,8 +145,11 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** Change the state and with it the list. Throws on an edge that does not exist. */
   setState(next: ServerState): void {
     if (next === this.#state) return
-    if (!EDGES[this.#state].includes(next)) throw new Error(`server ${this.id}: ${this.#state} -> ${next}`)
-    this.owner.listOf(this.#state).remove(this)
+    const last = this.#state
+    // The edges of every transaction first: a look into the table costs more than all else here.
+    const common = (last === 'idle' && next === 'active') || (last === 'active' && next === 'idle')
+    if (!common && !EDGES[last].includes(next)) throw new Error(`server ${this.id}: ${last} -> ${next}`)
+    this.owner.listOf(last).remove(this)
     this.#state = next
     if (next === 'closed') return
     const list = this.owner.listOf(next)
@@ -170,15 +190,26 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
    * is no error, and whatever the server still owed comes before it.
    */
   resolveDoubt(): void {
-    if (!this.plan.doubtful) return
+    // A walsender refuses the extended protocol, and nobody else will ever get it.
+    if (!this.plan.doubtful || this.identity.replication !== 'none') return
     this.plan.expect(CLOSE, SKIP)
     this.plan.expect(SYNC, SKIP)
     this.send(NO_OPERATION)
   }
 
+  /** True where it holds what another client must not find. */
+  get needsReset(): boolean {
+    return this.dirty || this.namesLeft.size > 0
+  }
+
   /** True where it owes nothing, is in no transaction and in no message: only then it may change hands. */
   get settled(): boolean {
-    return this.plan.settled && this.txStatus === TX_IDLE && !this.midReply
+    return this.plan.settled && this.txStatus === TX_IDLE && !this.plan.mixed && !this.midReply
+  }
+
+  /** True between two messages of a replication stream, which has no end of its own. */
+  get streaming(): boolean {
+    return this.plan.copyBoth && !this.midReply
   }
 
   /** The consumer got the first part of a message whose rest has not come yet. */
@@ -262,7 +293,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   #endWith(cause: string): ServerEnd {
     return {
       fields: this.#lostFields(cause),
-      relayed: this.#downstream.fatalRelayed,
+      relayed: this.#downstream.fatalRelayed || this.plan.streamOver,
       midMessage: this.#downstream.midMessage,
     }
   }
@@ -307,7 +338,9 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
         : 'idle in a transaction'
       : this.plan.copyIn
         ? 'reading COPY data'
-        : 'running a query'
+        : this.plan.copyBoth
+          ? 'streaming replication data'
+          : 'running a query'
     return errorFields('server_lost', {
       detail: `${this.#where()}, connected for ${this.#age()}, ${doing}: ${cause}.`,
     })

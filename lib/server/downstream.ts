@@ -10,15 +10,19 @@
 
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { CLOSE_COMPLETE, PARSE_COMPLETE } from '../protocol/build.ts'
-import { readError } from '../protocol/error-response.ts'
+import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
-import { CLOSE, DESYNC, FAKE, PARSE, type PlanObserver, SWALLOW, TO_CLIENT } from '../session/reply-plan.ts'
+import type { PlanObserver } from '../session/reply-kinds.ts'
+import { CLOSE, DESYNC, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../session/reply-kinds.ts'
 import type { ServerConnection } from './connection.ts'
+import { NOTHING, type PlanRef, REPEAT } from './ports.ts'
 
 /** First words of command tags that change a session: a net below what statements' texts are suspected of. */
 const SESSION_TAGS = new Set([
+  'ALTER',
   'CALL',
+  'CREATE',
   'DEALLOCATE',
   'DISCARD',
   'DO',
@@ -30,22 +34,21 @@ const SESSION_TAGS = new Set([
   'UNLISTEN',
 ])
 
+/** Tags of statements that make code; of others only those that name a suspected function can lead to it. */
+const MAKES_CODE =
+  /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b/
+
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000
 
 /** Their first three letters as a number; DO is followed by the end of the tag. */
 const SESSION_LETTERS = new Set([...SESSION_TAGS].map((tag) => Buffer.from(`${tag}\0`).readUIntBE(0, 3)))
 
+/** SQLSTATE of an error that is provoked, and of which the client shall not hear. */
+const UNDEFINED_COLUMN = '42703'
+
 /** Tags after which a server has no prepared statement left. */
 const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
-
-/** Data of a plan entry that wants to know how its request ended. */
-export interface PlanRef {
-  /** The server answered it, or its turn to be answered by us came. */
-  answered(): void
-  /** It failed, or, where not `failed`, the server discarded it unseen. */
-  dropped(failed: boolean): void
-}
 
 /** The server-to-client direction of one server connection. */
 export class Downstream implements PlanObserver {
@@ -100,7 +103,8 @@ export class Downstream implements PlanObserver {
         to = -1
         if (fakes) this.sendFakes()
         if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
-        if (type === BACKEND.ReadyForQuery) server.consumer?.onServerReady(server.txStatus)
+        if (type === BACKEND.ReadyForQuery)
+          server.consumer?.onServerReady(server.txStatus, this.#disposition === TO_CLIENT)
         if (server.state === 'closed') {
           batch.release()
           return
@@ -121,10 +125,10 @@ export class Downstream implements PlanObserver {
         const status = batch.bodyOf(i)[0]
         if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
         server.txStatus = status
-        return server.consumer ? server.plan.onMessage(type) : DESYNC
+        return server.consumer ? server.plan.onMessage(type, status) : DESYNC
       }
       case BACKEND.ErrorResponse:
-        return this.#lookAtError(batch.bodyOf(i))
+        return this.#lookAtError(batch.bodyOf(i), (batch.flags(i) & LAST) !== 0)
       case BACKEND.ParameterStatus:
         return this.#lookAtParameter(batch.bodyOf(i))
       case BACKEND.NoticeResponse:
@@ -142,7 +146,7 @@ export class Downstream implements PlanObserver {
     }
   }
 
-  #lookAtError(body: Buffer): number {
+  #lookAtError(body: Buffer, whole: boolean): number {
     const server = this.#server
     const error = readError(body)
     if (error.severity === 'FATAL' || error.severity === 'PANIC') {
@@ -151,7 +155,24 @@ export class Downstream implements PlanObserver {
       this.fatalRelayed = server.consumer !== null
       return server.consumer ? TO_CLIENT : SWALLOW
     }
-    return server.consumer ? server.plan.onMessage(BACKEND.ErrorResponse) : DESYNC
+    const { consumer, plan } = server
+    if (consumer === null) return DESYNC
+    const ref = plan.ref as PlanRef | undefined
+    const instead = ref === undefined ? undefined : this.#inPlaceOf(error, whole ? body : undefined, ref)
+    const disposition = plan.onMessage(BACKEND.ErrorResponse)
+    if (instead === undefined || disposition !== TO_CLIENT) return disposition
+    if (instead === REPEAT) {
+      plan.swallowReady()
+      consumer.onServerRepeat?.()
+    } else if (instead !== NOTHING) this.#fakes.push(instead)
+    return SWALLOW
+  }
+
+  /** What the client is told instead of `error`, of which `body` is there if it is whole. */
+  #inPlaceOf(error: ErrorSummary, body: Buffer | undefined, ref: PlanRef): Buffer | undefined {
+    if (ref.silent) return NOTHING
+    if (ref.error !== undefined) return error.sqlstate === UNDEFINED_COLUMN ? ref.error : undefined
+    return body && this.#server.consumer?.onServerRefused?.(error, body, ref)
   }
 
   #lookAtParameter(body: Buffer): number {
@@ -184,18 +205,26 @@ export class Downstream implements PlanObserver {
     while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
     const word = body.toString('latin1', 0, end)
     if (!SESSION_TAGS.has(word)) return disposition
+    if (word === 'CREATE' || word === 'ALTER') {
+      if (server.suspected || MAKES_CODE.test(body.toString('latin1'))) server.functionsChanged = true
+      return disposition
+    }
     if (server.state === 'active') server.touched = true
     if (word === 'PREPARE') server.sqlPrepared = true
+    else if (word === 'LOAD') server.loaded = true
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
+    else if (word === 'DEALLOCATE' && body[end] === 0) server.consumer?.onServerDeallocated?.(false)
     else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
       server.sqlPrepared = false
-      server.namesLeft = false
+      // What was sent behind it in the same batch is left all the same.
+      if (server.plan.size === 1) server.namesLeft.clear()
+      server.namesThere.clear()
       if (word === 'DISCARD') {
         server.dirty = false
         server.applied.clear()
       }
       server.statements.clear()
-      server.consumer?.onServerDeallocated?.()
+      server.consumer?.onServerDeallocated?.(true)
     }
     return disposition
   }

@@ -8,7 +8,7 @@
 
 import { copyFail, executePortal, query, SYNC as SYNC_MESSAGE } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import { COPY_END, EXECUTE, QUERY, SYNC } from '../session/reply-plan.ts'
+import { COPY_END, EXECUTE, QUERY, SYNC } from '../session/reply-kinds.ts'
 import { now } from '../util/clock.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer } from './ports.ts'
@@ -113,7 +113,7 @@ export class Drain implements Consumer {
     if (!server.plan.settled) return
     this.#midNotice = server.midReply
     if (this.#midNotice) return
-    if (server.txStatus === TX_IDLE) {
+    if (server.txStatus === TX_IDLE && (this.#rollbackSent || !server.plan.mixed)) {
       this.#done()
       return
     }

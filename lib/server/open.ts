@@ -11,6 +11,7 @@ import { createServerAuth, type ServerAuth } from '../auth/server-auth.ts'
 import { type Dialed, type DialOptions, dial } from '../net/dial.ts'
 import { DialError, type DialTarget } from '../net/dial-error.ts'
 import { Wire } from '../net/wire.ts'
+import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { Scanner } from '../protocol/scanner.ts'
 import { PROTOCOL_3_0, writeStartup } from '../protocol/startup.ts'
 import { BACKEND_TABLE, backendName } from '../protocol/types.ts'
@@ -29,6 +30,15 @@ export interface OpenOptions {
   /** The password may be sent in clear over plain TCP to another host. */
   allowCleartext: boolean
   maxPacketSize: number
+  /** For a replication connection: of which kind, and its startup parameters apart from the user. */
+  replication?: ReplicationStartup
+}
+
+/** What makes a connection one to a walsender. */
+export interface ReplicationStartup {
+  mode: ReplicationMode
+  /** `replication` among them, and `database` where it is to be named. */
+  parameters: readonly (readonly [string, string])[]
 }
 
 /** A logged-in connection. */
@@ -81,7 +91,7 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
   const scanner = new Scanner(BACKEND_TABLE, { cap: options.maxPacketSize, name: backendName })
   const startup = writeStartup(PROTOCOL_3_0, [
     ['user', options.user],
-    ['database', options.database],
+    ...(options.replication?.parameters ?? [['database', options.database] as const]),
   ])
   const login = new Login((handler) => new Wire(dialed.socket, scanner, handler), startup, auth)
   const result = await completed(login, auth, deadline - now())
@@ -91,6 +101,7 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
       ...result,
       target: unix ? options.target : { ...options.target, address: dialed.remoteAddress },
       address: unix ? dialed.remoteAddress : address(host, dialed.remoteAddress, port),
+      replication: options.replication?.mode ?? 'none',
       tls: dialed.tls ? `${dialed.tls.protocol}/${dialed.tls.cipher}` : '',
     },
     askedForPassword: auth.askedForPassword,

@@ -4,19 +4,46 @@
  */
 
 import type { ErrorFields } from '../errors.ts'
+import type { ErrorSummary } from '../protocol/error-response.ts'
 import type { List } from '../util/list.ts'
 import type { ServerConnection } from './connection.ts'
+
+/** Answer to `onServerRefused`: neither the error nor the ReadyForQuery behind it passes, the consumer asks again. */
+export const REPEAT = Buffer.alloc(0)
+
+/** Answer to `onServerRefused`: the error does not pass. */
+export const NOTHING = Buffer.alloc(0)
+
+/** Data of a plan entry that wants to know how its request ended. */
+export interface PlanRef {
+  /** The server answered it, or its turn to be answered by us came. */
+  answered(): void
+  /** It failed, or, where not `failed`, the server discarded it unseen. */
+  dropped(failed: boolean): void
+  /** An ErrorResponse for the client in the place of the one that was provoked (an undefined column). */
+  readonly error?: Buffer
+  /** The client shall not hear of its failing. */
+  readonly silent?: boolean
+}
 
 /** Takes what one server sends while it is lent out. */
 export interface Consumer {
   /** Bytes for the other end, whole or parts of messages, in order. */
   onServerBytes(bytes: Buffer): void
-  /** ReadyForQuery was handed over; `status` is its transaction status byte. */
-  onServerReady(status: number): void
+  /** ReadyForQuery came, and was handed over unless not `shown`; `status` is its transaction status byte. */
+  onServerReady(status: number, shown: boolean): void
   /** An ErrorResponse passes; `body` is what is there of it. Its bytes come by onServerBytes. */
   onServerError?(body: Buffer): void
-  /** The server deallocated all its prepared statements (DEALLOCATE ALL, DISCARD ALL). */
-  onServerDeallocated?(): void
+  /**
+   * The request with the plan data `ref` failed; `body` is the whole ErrorResponse. Returns what passes in its place: a
+   * message, nothing (an empty buffer), or, in place of it and of the ReadyForQuery behind it, REPEAT; undefined for
+   * the server's own words.
+   */
+  onServerRefused?(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined
+  /** Ask again, after REPEAT. */
+  onServerRepeat?(): void
+  /** The server deallocated one prepared statement (DEALLOCATE), or `all` (DEALLOCATE ALL, DISCARD ALL). */
+  onServerDeallocated?(all: boolean): void
   /** More waits to be sent to the server than may: write no more until onServerDrain. */
   onServerFull(): void
   /** The kernel took all that was written to the server, after onServerFull. */
@@ -31,7 +58,7 @@ export interface Consumer {
 export interface ServerEnd {
   /** What a client that depended on it must be told, if it has not been told already. */
   fields: ErrorFields
-  /** The server's own FATAL was handed to the consumer before. */
+  /** The server's own last word, a FATAL or the end of a replication stream, was handed to the consumer before. */
   relayed: boolean
   /** The consumer has only a part of the last message: nothing can be said to its client any more. */
   midMessage: boolean

@@ -5,7 +5,7 @@
 
 import { query } from '../protocol/build.ts'
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
-import { QUERY } from '../session/reply-plan.ts'
+import { QUERY } from '../session/reply-kinds.ts'
 import { Answer } from './answer.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer, ServerEnd } from './ports.ts'

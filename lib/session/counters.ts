@@ -20,6 +20,14 @@ export interface Counters {
   /** Server connections opened, and attempts that failed. */
   opened: number
   openFailures: number
+  /** Times clients began to keep their server because of session state, and how long they kept it. */
+  pins: number
+  pinTime: number
+  /** Clients disconnected by `pin_idle_timeout`. */
+  pinIdleTimeouts: number
+  /** Statements refused by `session_state = error`, and transactions whose state `session_state = reset` has ended. */
+  stateRefusals: number
+  stateDiscards: number
 }
 
 /** Counters at zero. */
@@ -35,5 +43,10 @@ export function createCounters(): Counters {
     logins: 0,
     opened: 0,
     openFailures: 0,
+    pins: 0,
+    pinTime: 0,
+    pinIdleTimeouts: 0,
+    stateRefusals: 0,
+    stateDiscards: 0,
   }
 }

@@ -50,11 +50,15 @@ export interface Setting {
   value: string | undefined
 }
 
+/** Of all clients without a wish: never added to. */
+const NO_WISHES = new Map<string, string>()
+
 /** What one client wants set, by lower-case name. */
 export class ClientParameters {
-  readonly #wanted = new Map<string, string>()
   /** What the startup packet asked for: what RESET goes back to. */
-  readonly #startup = new Map<string, string>()
+  #startup = NO_WISHES
+  /** The same map for as long as it asked for nothing else. */
+  #wanted = NO_WISHES
   #fingerprint: string | undefined
   #signature: string | undefined
 
@@ -77,18 +81,41 @@ export class ClientParameters {
     return this.#wanted.size
   }
 
+  /** True where `search_path` names the temporary schema: a table created without a word about it may be temporary. */
+  get usesTemporarySchema(): boolean {
+    return this.#wanted.get('search_path')?.includes('pg_temp') ?? false
+  }
+
   /** Want `value`. @throws ProtocolError where `name` cannot be the name of a parameter */
   set(name: string, value: string): void {
-    const key = name.toLowerCase()
-    if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
-    this.#wanted.set(key, value)
+    this.#want(keyOf(name), value)
     this.#changed()
   }
 
   /** Want `value` from the startup packet on. @throws ProtocolError as set */
   setAtStartup(name: string, value: string): void {
-    this.set(name, value)
-    this.#startup.set(name.toLowerCase(), value)
+    const key = keyOf(name)
+    if (this.#wanted !== this.#startup) this.#wanted.set(key, value)
+    else if (this.#startup === NO_WISHES) this.#wanted = this.#startup = new Map()
+    this.#startup.set(key, value)
+    this.#changed()
+  }
+
+  #want(key: string, value: string): void {
+    if (this.#wanted.get(key) === value) return
+    this.#part()
+    this.#wanted.set(key, value)
+  }
+
+  #unwant(key: string): void {
+    if (!this.#wanted.has(key)) return
+    this.#part()
+    this.#wanted.delete(key)
+  }
+
+  /** What is wanted is about to differ from what the startup packet asked for. */
+  #part(): void {
+    if (this.#wanted === this.#startup) this.#wanted = new Map(this.#startup)
   }
 
   /** True where `server` reports `name` (in lower case) with the value a new session has. */
@@ -107,9 +134,14 @@ export class ClientParameters {
   /** Want what the startup packet asked for, or the server's default. */
   unset(name: string): void {
     const value = this.#startup.get(name)
-    if (value === undefined) this.#wanted.delete(name)
-    else this.#wanted.set(name, value)
+    if (value === undefined) this.#unwant(name)
+    else this.#want(name, value)
     this.#changed()
+  }
+
+  /** True where the client wants a value of `name` (in lower case). */
+  has(name: string): boolean {
+    return this.#wanted.has(name)
   }
 
   /** Names of all parameters wanted. */
@@ -127,8 +159,8 @@ export class ClientParameters {
       if (names !== undefined && !names.includes(key)) continue
       if (server.baseline.get(name) !== value) continue
       const startup = this.#startup.get(key)
-      if (startup === undefined) this.#wanted.delete(key)
-      else this.#wanted.set(key, startup)
+      if (startup === undefined) this.#unwant(key)
+      else this.#want(key, startup)
     }
     this.#changed()
   }
@@ -139,7 +171,7 @@ export class ClientParameters {
     for (const [name, value] of server.parameters) {
       const key = name.toLowerCase()
       if (READ_ONLY.has(key)) continue
-      if (this.#wanted.has(key) || server.baseline.get(name) !== value) this.#wanted.set(key, value)
+      if (this.#wanted.has(key) || server.baseline.get(name) !== value) this.#want(key, value)
     }
   }
 
@@ -194,6 +226,13 @@ export class ClientParameters {
 }
 
 const NONE: readonly Setting[] = []
+
+/** @throws ProtocolError where `name` cannot be the name of a parameter */
+function keyOf(name: string): string {
+  const key = name.toLowerCase()
+  if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
+  return key
+}
 
 /** The statements that apply `settings`, in one simple query. */
 export function settingsSql(settings: readonly Setting[]): string {

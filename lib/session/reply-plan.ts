@@ -6,7 +6,8 @@
  * knows the rules of the protocol chapters "Extended Query", "Pipelining" and "COPY Operations": an error in an
  * extended message discards everything up to the next Sync, Query and FunctionCall included; COPY IN swallows the Syncs
  * behind it. Where a COPY IN with Syncs behind it fails, nobody can say how many of them it had read: up to so many
- * ReadyForQuery messages more may come, and the plan is `doubtful` until a reply to something later settles it.
+ * ReadyForQuery messages more may come, and the plan is `doubtful` until a reply to something later settles it. COPY
+ * BOTH is all one reply to its Query, whichever side ends it first.
  *
  * The release rule of transaction pooling rests on `settled`. Where the plan and the server disagree, `onMessage`
  * returns DESYNC and both ends must be closed: a server of which one does not know what it owes is never pooled.
@@ -14,57 +15,52 @@
  * Pure: no sockets, no clients. Called by server/connection for both directions.
  */
 
-import { BACKEND } from '../protocol/types.ts'
-
-/** Requests that expect a reply. */
-export const PARSE = 1
-export const BIND = 2
-export const DESCRIBE = 3
-export const EXECUTE = 4
-export const CLOSE = 5
-export const SYNC = 6
-export const QUERY = 7
-export const FUNCTION_CALL = 8
-/** CopyDone or CopyFail: no reply of its own, but the end of a copy mode entered before it. */
-export const COPY_END = 9
-
-/** How an entry is answered. */
-export const FORWARD = 0
-export const SKIP = 16
-export const FAKE = 32
-
-/** What is to be done with a server's message. */
-export const TO_CLIENT = 0
-export const SWALLOW = 1
-export const DESYNC = 2
+import { BACKEND, TX_IDLE } from '../protocol/types.ts'
+import {
+  BIND,
+  CLOSE,
+  COPY_END,
+  DESCRIBE,
+  DESYNC,
+  EXECUTE,
+  FAKE,
+  FORWARD,
+  FUNCTION_CALL,
+  PARSE,
+  type PlanObserver,
+  QUERY,
+  SKIP,
+  SWALLOW,
+  SYNC,
+  TO_CLIENT,
+} from './reply-kinds.ts'
+import { ReplyRing } from './reply-ring.ts'
 
 const KIND = 15
 const ACTION = 48
 
-/** Called when FAKE entries reach their turn, and when entries vanish unanswered because of an error. */
-export interface PlanObserver {
-  /** Entry `kind` with its `ref` was answered by the server, or, as a FAKE, must be answered now. */
-  onAnswered(kind: number, action: number, ref: unknown): void
-  /** The request of this entry failed, or, where not `failed`, the server discarded it unseen behind one that did. */
-  onDropped(kind: number, action: number, ref: unknown, failed: boolean): void
-}
+// COPY BOTH of START_REPLICATION; STREAM_OVER from its CommandComplete until the next message.
+const NO_STREAM = 0
+const STREAMING = 1
+const STREAM_OVER = 2
 
 /** The replies one server connection owes, in order. */
 export class ReplyPlan {
-  /** Ring of kind | action. */
-  #ring = new Uint8Array(16)
-  /** Data of the entries that have any (a prepared statement), parallel to the ring; made on first use. */
-  #refs: unknown[] | undefined
-  #first = 0
-  #size = 0
+  /** kind | action of each entry; some have data (a prepared statement). */
+  readonly #ring = new ReplyRing()
   /** ReadyForQuery messages expected. */
   #readies = 0
   /** An extended message was sent since the last Sync: the server is inside an implicit transaction or batch. */
   #batchOpen = false
   /** The server discards messages until the next Sync, which has not been sent yet. */
   #skipping = false
+  /** An Execute was sent since the last Sync. */
+  #executed = false
+  /** A Query or FunctionCall was sent inside of such a batch (`open`), then its Sync, and nothing behind that. */
+  #mixed: 'no' | 'open' | 'synced' = 'no'
   /** The server reads CopyData; Sync and Flush sent now are ignored by it. */
   #copyIn = false
+  #stream = NO_STREAM
   /** Syncs sent behind the COPY IN that runs, before its end: it ignores them, if it does not fail before it reads them. */
   #syncsInCopy = 0
   /**
@@ -72,6 +68,10 @@ export class ReplyPlan {
    * whose does not matter to a client; when the last has come does, and any reply to something later tells that.
    */
   #doubt = 0
+  /** The last error came to a Describe whose ParameterDescription had come. */
+  #failedInDescribe = false
+  /** The next Describe repeats that one: its ParameterDescription has been handed over. */
+  #describedAgain = false
   /** Something of the reply to the head has come. */
   #begun = false
   readonly #observer: PlanObserver | undefined
@@ -82,17 +82,17 @@ export class ReplyPlan {
 
   /** Nothing is owed, nothing was sent since the last Sync, no copy is open: the server may change hands. */
   get settled(): boolean {
-    return this.#size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn && this.#doubt === 0
+    return this.#ring.size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn && this.#doubt === 0
   }
 
   /** True where only a doubt keeps it from being settled: the reply to any further request will tell. */
   get doubtful(): boolean {
-    return this.#doubt > 0 && this.#size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn
+    return this.#doubt > 0 && this.#ring.size === 0 && !this.#batchOpen && !this.#skipping && !this.#copyIn
   }
 
   /** Number of entries not answered yet. */
   get size(): number {
-    return this.#size
+    return this.#ring.size
   }
 
   /** Number of ReadyForQuery messages still expected. */
@@ -100,9 +100,24 @@ export class ReplyPlan {
     return this.#readies
   }
 
+  /** Data of the request whose reply comes next. */
+  get ref(): unknown {
+    return this.#ring.headRef
+  }
+
   /** True while the server takes CopyData. */
   get copyIn(): boolean {
     return this.#copyIn
+  }
+
+  /** True while CopyData flows both ways: neither side waits for the other. */
+  get copyBoth(): boolean {
+    return this.#stream === STREAMING
+  }
+
+  /** True where a server that shuts down has said its last word: the end of the stream. */
+  get streamOver(): boolean {
+    return this.#stream === STREAM_OVER
   }
 
   /** True where a Sync must be sent before anything else will be answered. */
@@ -115,22 +130,35 @@ export class ReplyPlan {
     return this.#skipping
   }
 
+  /**
+   * A Query or FunctionCall was sent between an Execute and its Sync. PostgreSQL (18 and before) may then say
+   * "idle" at the Sync with the transaction still open, and fail whatever comes next because of it ("unexpected state
+   * STARTED"): its status is to be believed again once another request was answered. Tells something on a settled plan.
+   */
+  get mixed(): boolean {
+    return this.#mixed !== 'no'
+  }
+
   /** Forget everything; for a server that starts afresh. */
   clear(): void {
-    this.#first = 0
-    this.#size = 0
+    this.#ring.clear()
     this.#readies = 0
     this.#batchOpen = false
     this.#skipping = false
+    this.#executed = false
+    this.#mixed = 'no'
     this.#copyIn = false
+    this.#stream = NO_STREAM
     this.#syncsInCopy = 0
     this.#doubt = 0
+    this.#failedInDescribe = false
+    this.#describedAgain = false
     this.#begun = false
-    this.#refs = undefined
   }
 
   /** A request of `kind` is sent (or, with FAKE, is not). */
   expect(kind: number, action = FORWARD, ref?: unknown): void {
+    if (this.#mixed !== 'no') this.#unmix(kind)
     switch (kind) {
       case SYNC:
         if (this.#copyIn) {
@@ -138,6 +166,7 @@ export class ReplyPlan {
           return
         }
         this.#batchOpen = false
+        this.#executed = false
         this.#skipping = false
         this.#readies++
         break
@@ -147,6 +176,8 @@ export class ReplyPlan {
           this.#observer?.onDropped(kind, action, ref, false)
           return
         }
+        if (this.#executed) this.#mixed = 'open'
+        this.#executed = false
         this.#batchOpen = false
         this.#readies++
         break
@@ -155,8 +186,10 @@ export class ReplyPlan {
           this.#copyIn = false
           return
         }
+        // It ends this direction of the stream only; the reply to the Query goes on.
+        if (this.#stream === STREAMING) return
         // Without a request before it that may turn out to be a COPY, the server ignores it.
-        if (this.#size === 0 || this.#skipping) return
+        if (this.#ring.size === 0 || this.#skipping) return
         break
       default:
         if (this.#skipping) {
@@ -164,19 +197,32 @@ export class ReplyPlan {
           return
         }
         if (action !== FAKE) this.#batchOpen = true
+        if (kind === EXECUTE) this.#executed = true
     }
-    if (action === FAKE && this.#size === 0) {
+    if (action === FAKE && this.#ring.size === 0) {
       this.#observer?.onAnswered(kind, action, ref)
       return
     }
-    this.#push(kind | action, ref)
+    this.#ring.push(kind | action, ref)
   }
 
-  /** The server sent a message of `type`; returns TO_CLIENT, SWALLOW or DESYNC. */
-  onMessage(type: number): number {
+  /** The ReadyForQuery that comes next, behind an error that was swallowed, is swallowed, too. */
+  swallowReady(): void {
+    this.#ring.replaceHead(SYNC | SKIP)
+    this.#describedAgain = this.#failedInDescribe
+  }
+
+  /** What is sent behind a mixed batch: its Sync, or what fails if that left a transaction open, and so ends it. */
+  #unmix(kind: number): void {
+    if (kind === SYNC) this.#mixed = 'synced'
+    else if (this.#mixed === 'synced' && kind !== CLOSE && kind !== COPY_END) this.#mixed = 'no'
+  }
+
+  /** The server sent a message of `type` (ReadyForQuery: with its `status`); returns TO_CLIENT, SWALLOW or DESYNC. */
+  onMessage(type: number, status?: number): number {
     switch (type) {
       case BACKEND.ReadyForQuery:
-        return this.#onReady()
+        return this.#onReady(status)
       case BACKEND.ErrorResponse:
         return this.#onError()
       case BACKEND.ParseComplete:
@@ -192,6 +238,7 @@ export class ReplyPlan {
         return this.#answer(DESCRIBE)
       case BACKEND.CommandComplete:
         this.#syncsInCopy = 0
+        if (this.#stream === STREAMING) this.#stream = STREAM_OVER
         return this.#head() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
       case BACKEND.EmptyQueryResponse:
         return this.#head() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
@@ -200,9 +247,15 @@ export class ReplyPlan {
       case BACKEND.CopyInResponse:
         return this.#onCopyIn()
       case BACKEND.CopyBothResponse:
-        return this.#partOf(QUERY, EXECUTE)
+        // The protocol has it in simple queries only.
+        this.#stream = STREAMING
+        return this.#partOf(QUERY, QUERY)
       default:
         // Runs: rows, copy data, results of functions, descriptions of parameters.
+        if (this.#describedAgain && this.#head() === DESCRIBE) {
+          this.#describedAgain = false
+          return SWALLOW
+        }
         return this.#head() === DESCRIBE
           ? this.#partOf(DESCRIBE, DESCRIBE)
           : this.#partOf(QUERY, this.#head() === FUNCTION_CALL ? FUNCTION_CALL : EXECUTE)
@@ -210,16 +263,16 @@ export class ReplyPlan {
   }
 
   #head(): number {
-    return this.#size === 0 ? 0 : this.#ring[this.#first]! & KIND
+    return this.#ring.head & KIND
   }
 
   /** Kind of the entry `offset` behind the head; 0 for none. */
   #kindAt(offset: number): number {
-    return offset < this.#size ? this.#ring[(this.#first + offset) % this.#ring.length]! & KIND : 0
+    return this.#ring.at(offset) & KIND
   }
 
   #actionOfHead(): number {
-    return (this.#ring[this.#first]! & ACTION) === SKIP ? SWALLOW : TO_CLIENT
+    return (this.#ring.head & ACTION) === SKIP ? SWALLOW : TO_CLIENT
   }
 
   /** The message belongs to the head, if that is of one of these kinds, and does not complete it. */
@@ -242,7 +295,7 @@ export class ReplyPlan {
     return result
   }
 
-  #onReady(): number {
+  #onReady(status: number | undefined): number {
     const head = this.#head()
     // No Query or FunctionCall is without a reply of its own before it: this is to something else.
     if (head !== SYNC && !((head === QUERY || head === FUNCTION_CALL) && this.#begun)) {
@@ -254,7 +307,9 @@ export class ReplyPlan {
     const result = this.#actionOfHead()
     this.#readies--
     this.#copyIn = false
+    this.#stream = NO_STREAM
     this.#shift(true)
+    if (head !== SYNC && status === TX_IDLE) this.#unmixEnded(0)
     this.#answerFakes()
     return result
   }
@@ -262,25 +317,42 @@ export class ReplyPlan {
   #onError(): number {
     const head = this.#head()
     if (head === 0) return DESYNC
+    this.#failedInDescribe = this.#begun && head === DESCRIBE
+    this.#describedAgain = false
     // What is doubtful are Syncs with nothing to commit: they cannot fail, so this is of something behind them.
     this.#doubt = 0
     this.#begun = true
     this.#copyIn = false
+    this.#stream = NO_STREAM
     this.#doubt += this.#syncsInCopy
     this.#syncsInCopy = 0
-    if (head === SYNC || head === QUERY || head === FUNCTION_CALL) return this.#actionOfHead()
+    if (head === SYNC || head === QUERY || head === FUNCTION_CALL) {
+      this.#unmixEnded(1)
+      return this.#actionOfHead()
+    }
     // Extended message: the server discards all up to the next Sync.
-    for (let failed = true; this.#size > 0 && this.#head() !== SYNC; failed = false) {
+    for (let failed = true; this.#ring.size > 0 && this.#head() !== SYNC; failed = false) {
       const kind = this.#head()
       if (kind === QUERY || kind === FUNCTION_CALL) this.#readies--
       this.#shift(false, failed)
     }
-    if (this.#size === 0) {
+    if (this.#ring.size === 0) {
       this.#skipping = true
       this.#batchOpen = false
     }
+    this.#unmixEnded(0)
     // An error of an injected request is the client's to see: its next message would have failed with it.
     return TO_CLIENT
+  }
+
+  /** The transaction of a mixed batch ended: by an error, or in a Query. What stands behind `offset` may mix it again. */
+  #unmixEnded(offset: number): void {
+    if (this.#mixed === 'no') return
+    for (let i = offset; i < this.#ring.size; i++) {
+      const kind = this.#kindAt(i)
+      if (kind === QUERY || kind === FUNCTION_CALL) return
+    }
+    this.#mixed = 'no'
   }
 
   /**
@@ -296,12 +368,12 @@ export class ReplyPlan {
     const next = this.#kindAt(1 + syncs)
     // Anything else in a COPY ends the session; if that does not happen, the copy failed before it read any of it.
     if (next !== 0 && next !== COPY_END) return result
-    for (let i = 0; i < syncs; i++) this.#removeSecond()
+    for (let i = 0; i < syncs; i++) this.#ring.removeSecond()
     this.#readies -= syncs
     this.#syncsInCopy += syncs
     if (next === COPY_END) {
       this.#copyIn = false
-      this.#removeSecond()
+      this.#ring.removeSecond()
     }
     // With the Sync gone, the batch the Execute belongs to is open again until the one that ends the copy.
     if (this.#head() === EXECUTE && this.#readies === 0) this.#batchOpen = true
@@ -310,64 +382,19 @@ export class ReplyPlan {
 
   /** Pass what needs no answer of the server: our own, and the ends of copies that turned out not to be copies. */
   #answerFakes(): void {
-    while (this.#size > 0) {
-      const entry = this.#ring[this.#first]!
+    while (this.#ring.size > 0) {
+      const entry = this.#ring.head
       if ((entry & KIND) !== COPY_END && (entry & ACTION) !== FAKE) return
       this.#shift(true)
     }
   }
 
-  #push(entry: number, ref: unknown): void {
-    const capacity = this.#ring.length
-    if (this.#size === capacity) this.#grow()
-    const at = (this.#first + this.#size) % this.#ring.length
-    this.#ring[at] = entry
-    if (ref !== undefined) {
-      this.#refs ??= []
-      this.#refs[at] = ref
-    }
-    this.#size++
-  }
-
-  #grow(): void {
-    const old = this.#ring
-    const ring = new Uint8Array(old.length * 2)
-    const refs: unknown[] | undefined = this.#refs && []
-    for (let i = 0; i < this.#size; i++) {
-      const from = (this.#first + i) % old.length
-      ring[i] = old[from]!
-      if (refs) refs[i] = this.#refs![from]
-    }
-    this.#ring = ring
-    this.#refs = refs
-    this.#first = 0
-  }
-
   #shift(answered: boolean, failed = false): void {
-    const at = this.#first
-    const entry = this.#ring[at]!
-    this.#first = (at + 1) % this.#ring.length
-    this.#size--
+    const entry = this.#ring.shift()
+    const ref = this.#ring.shiftedRef
     this.#begun = false
-    let ref: unknown
-    if (this.#refs) {
-      ref = this.#refs[at]
-      this.#refs[at] = undefined
-    }
     if (this.#observer === undefined) return
     if (answered) this.#observer.onAnswered(entry & KIND, entry & ACTION, ref)
     else this.#observer.onDropped(entry & KIND, entry & ACTION, ref, failed)
-  }
-
-  /** Take out the entry behind the head by moving the head onto its place. */
-  #removeSecond(): void {
-    const second = (this.#first + 1) % this.#ring.length
-    this.#ring[second] = this.#ring[this.#first]!
-    if (this.#refs) {
-      this.#refs[second] = this.#refs[this.#first]
-      this.#refs[this.#first] = undefined
-    }
-    this.#first = second
-    this.#size--
   }
 }

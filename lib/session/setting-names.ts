@@ -4,13 +4,15 @@
  * and applications, `app.tenant`, that PostgreSQL does not list: those are looked for in any text).
  */
 
+import { setConfigCalls } from './leaving-state.ts'
+
 /** What a text says about parameters. */
 export interface SettingNames {
   /** Names found, in lower case. */
   names: string[]
   /** These are all there can be. Otherwise PostgreSQL must be asked for everything set. */
   complete: boolean
-  /** It sets a parameter whose name cannot be read: set_config() with a computed name. */
+  /** It sets a parameter whose name cannot be read: set_config() with a computed name, letters outside of ASCII. */
   unreadable: boolean
   /** It takes parameters back to what they were at login: those of `names`, or all of them. */
   resets: 'none' | 'names' | 'all'
@@ -20,14 +22,20 @@ const NOTHING: SettingNames = { names: [], complete: true, unreadable: false, re
 const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false, resets: 'none' }
 
 const COMMENTS = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/
-const PLAIN_SET = /^(?:set\s+(?:session\s+)?|reset\s+)("?[a-z_][\w$.]*"?)(?:\s*(?:=|\bto\b)|\s*;?\s*$)/i
+/** One part of a name, quoted or not; PostgreSQL takes letters outside of ASCII, and white space around the dot. */
+const PART = '(?:"[^"]+"|[a-z_\\x80-\\uffff][\\w$\\x80-\\uffff]*)'
+const DOT = '\\s*\\.\\s*'
+const PLAIN_SET = new RegExp(
+  `^(?:set\\s+(?:session\\s+)?|reset\\s+)(${PART}(?:${DOT}${PART})*)(?:\\s*(?:=|\\bto\\b)|\\s*;?\\s*$)`,
+  'i',
+)
 /** Forms of SET that name their parameter otherwise, and what that is. */
 const SPECIAL: readonly (readonly [RegExp, SettingNames])[] = [
   [/^(?:set|reset)\s+local\b|^set\s+(?:transaction|constraints)\b/i, NOTHING],
   // Reported by PostgreSQL itself when they change.
   [/^reset\s+time\s+zone\b|^set\s+(?:session\s+)?time\s+zone\s+(?:default|local)\b/i, reset('timezone')],
   [/^set\s+(?:session\s+)?(?:time\s+zone|names)\b/i, NOTHING],
-  [/^reset\s+role\b|^set\s+(?:session\s+)?role\s+(?:none|default)\b/i, reset('role')],
+  [/^reset\s+role\b/i, reset('role')],
   [/^reset\s+session\s+authorization\b/i, reset('session_authorization', 'role')],
   [/^set\s+(?:session\s+)?role\b/i, only('role')],
   [/^(?:set|reset)\s+(?:session\s+)?session\s+authorization\b/i, only('session_authorization', 'role')],
@@ -35,7 +43,8 @@ const SPECIAL: readonly (readonly [RegExp, SettingNames])[] = [
   [/^set\s+(?:session\s+)?xml\s+option\b/i, only('xmloption')],
   [/^reset\s+all\s*;?\s*$|^discard\s+all\s*;?\s*$/i, { ...EVERYTHING, resets: 'all' }],
 ]
-const CUSTOM_SET = /\b(?:set|reset)\s+(?:session\s+)?"?([a-z_][\w$]*\.[\w$.]+)/gi
+const CUSTOM_SET = new RegExp(`\\b(?:set|reset)\\s+(?:session\\s+)?(${PART}(?:${DOT}${PART})+)`, 'gi')
+const INNER_COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g
 const SET_CONFIG = /\bset_config\s*\(\s*(?:'([^']+)'\s*(?:::\s*text\s*)?,|)/gi
 
 /** Words without which a text takes nothing back to its default. */
@@ -48,7 +57,8 @@ export function settingNames(text: string): SettingNames {
     for (const [pattern, answer] of SPECIAL) if (pattern.test(sql)) return answer
     const name = PLAIN_SET.exec(sql)?.[1]
     if (name !== undefined && !/^(?:session|all)$/i.test(name)) {
-      const key = name.replaceAll('"', '').toLowerCase()
+      const key = plain(name)
+      if (key === undefined) return { ...EVERYTHING, unreadable: true }
       return /^reset\b/i.test(sql) || /\bdefault\s*;?\s*$/i.test(sql) ? reset(key) : only(key)
     }
   }
@@ -57,20 +67,45 @@ export function settingNames(text: string): SettingNames {
 
 /** Names anywhere in a text of any form. */
 function search(sql: string): SettingNames {
+  const calls = setConfigCalls(sql)
+  if (calls !== undefined) {
+    const lasting = calls.filter(({ local }) => !local)
+    const named = lasting.flatMap(({ name }) => (name === undefined ? [] : (plain(name) ?? [])))
+    const unreadable = named.length < lasting.length
+    return { names: [...new Set(named)], complete: !unreadable, unreadable, resets: 'none' }
+  }
   const names: string[] = []
   let unreadable = false
-  for (const match of sql.matchAll(CUSTOM_SET)) names.push(match[1]!.toLowerCase())
+  const add = (name: string): void => {
+    const key = plain(name)
+    if (key === undefined) unreadable = true
+    else names.push(key)
+  }
+  // With and without what looks like a comment: it may be one, or stand in a string.
+  const uncommented = sql.replace(INNER_COMMENTS, ' ')
+  for (const text of uncommented === sql ? [sql] : [sql, uncommented]) {
+    for (const match of text.matchAll(CUSTOM_SET)) add(match[1]!)
+  }
   for (const match of sql.matchAll(SET_CONFIG)) {
     if (match[1] === undefined) unreadable = true
-    else names.push(match[1].toLowerCase())
+    else add(match[1])
   }
-  const onlyCalls = /^\s*select\s+(?:pg_catalog\.)?set_config\s*\([^()]*\)\s*;?\s*$/i.test(sql)
+  if (/\brole\b/i.test(sql)) names.push('role')
   return {
     names: [...new Set(names)],
-    complete: onlyCalls && !unreadable,
+    complete: false,
     unreadable,
     resets: RESETTING.test(sql) ? 'all' : 'none',
   }
+}
+
+/**
+ * A name as written, without quotes and white space, in lower case; undefined where it has other letters than ASCII's:
+ * what they are depends on the client's encoding.
+ */
+function plain(name: string): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  return /[^\x00-\x7f]/.test(name) ? undefined : name.replace(/["\s]/g, '').toLowerCase()
 }
 
 function only(...names: string[]): SettingNames {

@@ -24,6 +24,8 @@ export const SEQUENCE = 128
 export const NEXTVAL = 512
 /** DISCARD: several of the above at once. */
 export const DISCARD = 256
+/** EXECUTE: leaves nothing behind, but names a statement. */
+export const EXECUTES = 1024
 /** Everything: code whose effects its text does not show. */
 export const ANY = SETTINGS | TEMPORARY | CURSOR | ADVISORY | LISTEN | PREPARED | LOAD
 
@@ -52,6 +54,7 @@ const WORDS: Record<string, number> = {
   unlisten: LISTEN,
   prepare: PREPARED,
   deallocate: PREPARED,
+  execute: EXECUTES,
   load: LOAD,
   currval: SEQUENCE,
   lastval: SEQUENCE,
@@ -63,13 +66,18 @@ const SUSPECT = new RegExp(`\\b(?:${Object.keys(WORDS).join('|')})\\b`, 'gi')
 /** UPDATE … SET and the like: `set` that is no statement of its own. */
 const INNER_SET = /^\s*(?:update|insert|merge|with|alter|create)\b/i
 
+/** A view of which an UPDATE sets parameters. */
+export const SETTINGS_VIEW = /\bpg_settings\b/i
+
 /** The effects `text` may have, as a sum of the constants above; 0 for most. */
 export function effectsOf(text: string): number {
   let effects = 0
   SUSPECT.lastIndex = 0
   for (let match = SUSPECT.exec(text); match !== null; match = SUSPECT.exec(text)) {
     const word = match[0].toLowerCase()
-    if ((word === 'set' || word === 'do') && INNER_SET.test(text) && !text.includes(';')) continue
+    if ((word === 'set' || word === 'do') && INNER_SET.test(text) && !text.includes(';')) {
+      if (!SETTINGS_VIEW.test(text)) continue
+    }
     effects |= WORDS[word]!
   }
   return effects

@@ -5,6 +5,7 @@
  */
 
 import { quoteLiteral } from './parameters.ts'
+import { PIN_KINDS, type PinKind } from './pin-kinds.ts'
 import { ADVISORY, CURSOR, LISTEN, PREPARED, SETTINGS, TEMPORARY } from './state-effects.ts'
 
 /** What a session holds. */
@@ -12,14 +13,14 @@ export interface SessionState {
   /** Parameters asked for and set in this session, by lower-case name. */
   settings: Map<string, string>
   /** Kinds of state that keep a client on its server. */
-  pins: string[]
+  pins: PinKind[]
 }
 
-/** What is looked for besides parameters: effect, name of the pin, SQL condition. */
-const PINS: readonly (readonly [number, string, string])[] = [
+/** What is looked for besides parameters: effect, kind, SQL condition. */
+const PINS: readonly (readonly [number, PinKind, string])[] = [
   [
     TEMPORARY,
-    'temporary tables',
+    'temporary',
     ['class', 'proc', 'type']
       .map((kind) => {
         const column = { class: 'relnamespace', proc: 'pronamespace', type: 'typnamespace' }[kind]
@@ -27,19 +28,22 @@ const PINS: readonly (readonly [number, string, string])[] = [
       })
       .join(' OR '),
   ],
-  [CURSOR, 'cursor WITH HOLD', 'EXISTS (SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable)'],
+  [CURSOR, 'cursor', 'EXISTS (SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable)'],
   [
     ADVISORY,
-    'advisory lock',
+    'advisoryLock',
     "EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())",
   ],
-  [LISTEN, 'LISTEN', 'EXISTS (SELECT 1 FROM pg_catalog.pg_listening_channels())'],
-  [PREPARED, 'SQL-level PREPARE', 'EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE from_sql)'],
+  [LISTEN, 'listen', 'EXISTS (SELECT 1 FROM pg_catalog.pg_listening_channels())'],
+  [PREPARED, 'prepare', 'EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE from_sql)'],
 ]
 
-/** The pins that `effects` are asked about: effect and name. */
-export function pinsOf(effects: number): [number, string][] {
-  return PINS.filter(([effect]) => (effects & effect) !== 0).map(([effect, name]) => [effect, name])
+/** What SET TRANSACTION sets: PostgreSQL lists it for longer than it holds, and refuses to reset it. */
+const OF_A_TRANSACTION = "'transaction_isolation', 'transaction_read_only', 'transaction_deferrable'"
+
+/** The kinds of state that `effects` are asked about. */
+export function kindsOf(effects: number): PinKind[] {
+  return PINS.filter(([effect]) => (effects & effect) !== 0).map(([, kind]) => kind)
 }
 
 /**
@@ -56,14 +60,17 @@ export function stateQuery(effects: number, names: readonly string[], all: boole
     if (all || listed.length > 0) {
       parts.push(
         "SELECT 'set', pg_catalog.lower(name), pg_catalog.current_setting(name) FROM pg_catalog.pg_settings" +
-          ` WHERE source = 'session'${where}`,
+          ` WHERE source = 'session' AND name NOT IN (${OF_A_TRANSACTION})${where}`,
       )
     }
     // Not in pg_settings: the role, and what applications made up.
-    const unlisted = names.filter((name) => name.includes('.'))
-    if (all || names.includes('role')) unlisted.push('role')
-    for (const name of unlisted) {
+    for (const name of names.filter((name) => name.includes('.') || name === 'role')) {
       parts.push(`SELECT 'set', ${quoteLiteral(name)}, pg_catalog.current_setting(${quoteLiteral(name)}, true)`)
+    }
+    // Whether no role is a wish or the default, cannot be told.
+    if (all && !names.includes('role')) {
+      const role = "pg_catalog.current_setting('role')"
+      parts.push(`SELECT 'set', 'role', ${role} WHERE ${role} <> 'none'`)
     }
   }
   for (const [effect, pin, condition] of PINS) {
@@ -77,8 +84,8 @@ export function readState(rows: readonly (readonly (string | null)[])[]): Sessio
   const state: SessionState = { settings: new Map(), pins: [] }
   for (const [kind, name, value] of rows) {
     if (name == null) continue
-    if (kind === 'pin') state.pins.push(name)
-    else if (value != null && !(name === 'role' && value === 'none')) state.settings.set(name, value)
+    if (kind === 'pin' && Object.hasOwn(PIN_KINDS, name)) state.pins.push(name as PinKind)
+    else if (value != null) state.settings.set(name, value)
   }
   return state
 }

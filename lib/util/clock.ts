@@ -3,9 +3,25 @@
  * timestamp of `now()` and is compared in the janitor's sweep; nothing has a timer of its own.
  */
 
-/** Milliseconds of a monotonic clock, with fractions; never jumps with the wall clock. */
+/** The time while it is held, otherwise 0. */
+let held = 0
+
+/**
+ * Milliseconds of a monotonic clock, with fractions; never jumps with the wall clock. Within a turn of the event loop
+ * (net/turn) it stands still: a query asks for it half a dozen times.
+ */
 export function now(): number {
-  return performance.now()
+  return held === 0 ? performance.now() : held
+}
+
+/** Have `now` stand still until `releaseClock`. */
+export function holdClock(): void {
+  held = performance.now()
+}
+
+/** Let `now` go on. */
+export function releaseClock(): void {
+  held = 0
 }
 
 /** Wall-clock milliseconds since the epoch, for what people read. */
@@ -32,4 +48,9 @@ export function every(ms: number, tick: () => void): () => void {
 export function after(ms: number, action: () => void): () => void {
   const timer = setTimeout(action, ms)
   return () => clearTimeout(timer)
+}
+
+/** Calls `action` when what this turn of the event loop has to do is done. */
+export function afterTurn(action: () => void): void {
+  setImmediate(action)
 }

@@ -10,8 +10,13 @@
  * - Nothing secret is printed: fields whose name says password, secret, token or key are masked.
  * - A storm does not fill the disk: of the same level and message, the first 10 within a second are written, the rest
  *   are counted and summed up in one line, at the next call after that second or at `flush()`. There is no timer.
+ * - The standard error stream gets the lines of one turn of the event loop in one write: under a storm of logins a
+ *   system call per line costs more than the login. Warnings and errors, and `flush()`, take along all that waits, and
+ *   so does the end of the process.
  * - It never throws and a disabled level costs one comparison; hot paths ask `enabled()` before building fields.
  */
+
+import { afterTurn } from './clock.ts'
 
 /** From the most to the least talkative. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
@@ -34,7 +39,7 @@ export interface Logger {
 export interface LogControl extends Logger {
   /** Change the level at run time. */
   setLevel(level: LogLevel): void
-  /** Write what the rate limit holds back. Call before the process ends. */
+  /** Write what the rate limit holds back, and what waits for the end of the turn. Call before the process ends. */
   flush(): void
 }
 
@@ -82,7 +87,8 @@ export function createLogger({
 
   function emit(time: number, at: LogLevel, msg: string, fields: LogFields | undefined): void {
     try {
-      write(render(new Date(time).toISOString(), at, msg, fields, color))
+      write(render(timestamp(time), at, msg, fields, color))
+      if (at === 'warn' || at === 'error') writeOut()
     } catch {
       // A log that cannot be written must not take the program down with it.
     }
@@ -130,6 +136,7 @@ export function createLogger({
     },
     flush() {
       sumUp(now())
+      writeOut()
     },
   }
 }
@@ -137,28 +144,40 @@ export function createLogger({
 function renderText(time: string, level: LogLevel, msg: string, fields: LogFields | undefined, color: boolean): string {
   const name = level.toUpperCase().padEnd(5)
   let line = `${time} ${color ? `${COLORS[level]}${name}\x1b[0m` : name} ${escapeUnprintable(cut(msg))}`
-  for (const [key, value] of visibleFields(fields)) line += ` ${escapeUnprintable(key)}=${textValue(value)}`
+  for (const key in fields) {
+    const value = fields[key]
+    if (value !== undefined) line += ` ${escapeUnprintable(key)}=${isSecret(key) ? '***' : textValue(value)}`
+  }
   return line
 }
 
 function renderJson(time: string, level: LogLevel, msg: string, fields: LogFields | undefined): string {
   const record: Record<string, unknown> = { time, level, msg: cut(msg) }
-  for (const [key, value] of visibleFields(fields)) {
+  for (const key in fields) {
+    const given = fields[key]
+    if (given === undefined) continue
+    const value = isSecret(key) ? '***' : given
     // A field must not pass itself off as the time, level or message of the line.
     record[key in record ? `${key}_` : key] = typeof value === 'string' ? cut(value) : value
   }
   return escapeUnprintable(JSON.stringify(record))
 }
 
-function* visibleFields(fields: LogFields | undefined): Generator<[string, string | number | boolean]> {
-  if (!fields) return
-  for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) yield [key, SECRET_NAME.test(key) ? '***' : value]
+/** Names of fields are few: those of the source code. */
+const secretNames = new Map<string, boolean>()
+
+function isSecret(name: string): boolean {
+  let secret = secretNames.get(name)
+  if (secret === undefined) {
+    secret = SECRET_NAME.test(name)
+    if (secretNames.size < MAX_TRACKED) secretNames.set(name, secret)
   }
+  return secret
 }
 
 function textValue(value: string | number | boolean): string {
-  const text = cut(String(value))
+  if (typeof value !== 'string') return String(value)
+  const text = cut(value)
   return escapeUnprintable(NEEDS_QUOTES.test(text) ? JSON.stringify(text) : text)
 }
 
@@ -171,6 +190,8 @@ function escapeUnprintable(text: string): string {
   return text.replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
+/** Lines of this turn for the standard error stream. */
+let waiting = ''
 let stderrGuarded = false
 
 /** A closed pipe or a full disk at the other end of standard error reaches us as an 'error' event: ignored. */
@@ -178,6 +199,27 @@ function writeToStderr(line: string): void {
   if (!stderrGuarded) {
     stderrGuarded = true
     process.stderr.on('error', () => {})
+    process.on('exit', writeOut)
   }
-  process.stderr.write(`${line}\n`)
+  if (waiting === '') afterTurn(writeOut)
+  waiting += `${line}\n`
+}
+
+function writeOut(): void {
+  if (waiting === '') return
+  const lines = waiting
+  waiting = ''
+  process.stderr.write(lines)
+}
+
+let lastTime = Number.NaN
+let lastTimestamp = ''
+
+/** Lines of a storm share their millisecond. */
+function timestamp(time: number): string {
+  if (time !== lastTime) {
+    lastTimestamp = new Date(time).toISOString()
+    lastTime = time
+  }
+  return lastTimestamp
 }

@@ -244,7 +244,7 @@ t.test('with a scripted server', async (t) => {
         else answerQueries(connection, message)
       },
     })
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction'] })
+    const pgbun = await startPgbun(t, { target: server, args: ['--no-check-functions', '--pool-mode', 'transaction'] })
     const client = await loginRaw(t, pgbun)
     client.send(frontend.query('cut'))
     const error = await client.expectFatal()
@@ -265,7 +265,10 @@ t.test('with a scripted server', async (t) => {
       },
       onCancel: () => canceling.opened,
     })
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, {
+      target: server,
+      args: ['--no-check-functions', '--pool-mode', 'transaction', '--pool-size', '1'],
+    })
     const dying = await loginRaw(t, pgbun)
     await dying.query('BEGIN')
     dying.send(frontend.query('hold'))
@@ -289,7 +292,10 @@ t.test('with a scripted server', async (t) => {
 
   await t.test('a cancel of a client whose server is being drained hits nobody', async (t) => {
     const server = await startScriptedPostgres(t)
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, {
+      target: server,
+      args: ['--no-check-functions', '--pool-mode', 'transaction', '--pool-size', '1'],
+    })
     const client = await loginRaw(t, pgbun)
     await client.rows('select 1')
     const { pid, secret } = client.session

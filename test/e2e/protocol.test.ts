@@ -321,8 +321,6 @@ t.test('through pgbun as without it', async (t) => {
       client.send(frontend.startup({ user: 'postgres' }, version))
       t.match(await client.expectFatal(), { S: 'FATAL', C: '0A000', M: /unsupported frontend protocol/ })
     }
-    const replication = { parameters: { replication: 'database' } }
-    await t.rejects(loginRaw(t, pgbun, replication), { code: '0A000', fields: { S: 'FATAL' } })
     const off = await loginRaw(t, pgbun, { parameters: { replication: 'off' } })
     t.same(await off.rows('SELECT 1'), [['1']])
   })

@@ -1,5 +1,8 @@
 /** Case after case, until one fails or the time is over. A case follows from its seed and the options alone. */
 
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { rootDir } from '../fixtures/postgres.ts'
 import { generateScript } from './generate.ts'
 import type { Failure, Lab } from './lab.ts'
 import { printDifference, printScript } from './print.ts'
@@ -108,10 +111,14 @@ export async function cutDown(
   return { seed, script: smallest, failure: last, fleeting: false }
 }
 
-/** All there is to say of a failed case. */
+/** All there is to say of a failed case, which is kept in a file that --replay takes. */
 export function reportFailure({ seed, script, failure, fleeting }: FailedCase, log: readonly string[]): string {
+  const file = path.join(rootDir, '.cache', 'fuzz', `${seed}.json`)
+  mkdirSync(path.dirname(file), { recursive: true })
+  writeFileSync(file, JSON.stringify(script))
   return [
     `seed ${seed}: ${failure.kind}${fleeting ? ' (not again when repeated)' : ''}: ${failure.text}`,
+    `again: npm run fuzz -- --replay ${path.relative(process.cwd(), file)}`,
     ...(failure.difference ? ['', printDifference(failure.difference)] : []),
     '',
     printScript(script),

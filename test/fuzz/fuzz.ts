@@ -7,11 +7,9 @@
  * A failing case is cut down, printed, and kept as a file, which --replay plays again.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import path from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Owner } from '../bench/owner.ts'
-import { rootDir } from '../fixtures/postgres.ts'
 import { type CampaignOptions, cutDown, DEFAULTS, reportFailure, runCampaign, scriptOf } from './campaign.ts'
 import { CLIENT_LIMIT, Lab } from './lab.ts'
 import { printDifference, printScript } from './print.ts'
@@ -131,11 +129,7 @@ async function campaign(lab: Lab, options: CampaignOptions): Promise<boolean> {
     cases += done
     if (!failed) break
     failures++
-    const file = path.join(rootDir, '.cache', 'fuzz', `${failed.seed}.json`)
-    mkdirSync(path.dirname(file), { recursive: true })
-    writeFileSync(file, JSON.stringify(failed.script))
-    say(`\n${reportFailure(failed, lab.log)}`)
-    say(`\nagain: npm run fuzz -- --replay ${path.relative(process.cwd(), file)}\n`)
+    say(`\n${reportFailure(failed, lab.log)}\n`)
     seed = failed.seed + 1
   } while (values['keep-going'] && Date.now() < end && cases < options.cases)
   say(`${cases} cases, ${failures} failed; ${lab.parted} clients not compared to the end`)

@@ -15,6 +15,7 @@ import {
   type FuzzMessage,
   isSync,
   legalTurns,
+  type PoolMode,
   type Script,
   type Settings,
   type Turn,
@@ -53,7 +54,7 @@ export function generateScript(seed: number, { clients, turns, state, ...setting
   const kinds = KINDS.filter(({ group = 'always' }) => groups.includes(group))
   const scripts: ClientScript[] = []
   for (let client = 0; client < clients; client++) {
-    scripts.push(new ClientGenerator(random, client, kinds).script(random.between(1, turns)))
+    scripts.push(new ClientGenerator(random, client, kinds, settings.mode).script(random.between(1, turns)))
   }
   return { settings, clients: scripts }
 }
@@ -69,6 +70,7 @@ class ClientGenerator {
   readonly #random: Random
   readonly #client: number
   readonly #kinds: readonly Kind[]
+  readonly #mode: PoolMode
   #step = 0
   #inTransaction = false
   /** Statements and portals by name, as they probably are. */
@@ -83,8 +85,9 @@ class ClientGenerator {
   /** It sends COPY FROM by the extended protocol, too; behind that, most of its Execute messages bring data along. */
   readonly #copiesExtended: boolean
 
-  constructor(random: Random, client: number, kinds: readonly Kind[]) {
+  constructor(random: Random, client: number, kinds: readonly Kind[], mode: PoolMode) {
     this.#random = random
+    this.#mode = mode
     this.#client = client
     this.#kinds = kinds
     this.#copiesExtended = random.percent(40)
@@ -99,7 +102,7 @@ class ClientGenerator {
       if (random.percent(3)) turns.push(this.#reconnected())
     }
     if (random.percent(10)) turns.at(-1)!.wait = 'nothing'
-    return { client: this.#client, turns: legalTurns(turns) }
+    return { client: this.#client, turns: legalTurns(turns, this.#mode) }
   }
 
   // ---- turns ----

@@ -48,6 +48,8 @@ export class Lab {
   #lost = false
   /** What STATE says of a new session. */
   #untouched = ''
+  /** Tables made from now on have this id or a higher one. */
+  #nextTable = 0
   /** Clients that could not be compared to the end (see transcript.ts). */
   parted = 0
   /** Log lines of the last case's pgbun. */
@@ -107,6 +109,10 @@ export class Lab {
         late int UNIQUE DEFERRABLE INITIALLY DEFERRED)`)
       await admin.query(`GRANT ALL ON fuzz.t${client} TO ${USER}`)
     }
+    const last = await admin.query(
+      "SELECT max(oid)::int AS oid FROM pg_class WHERE relnamespace = 'fuzz'::regnamespace",
+    )
+    this.#nextTable = last.rows[0].oid + 1
     const fresh = new pg.Client({ host: this.#host, port: this.#port, user: USER, database: 'postgres' })
     await fresh.connect()
     this.#untouched = (await fresh.query(STATE)).rows[0].concat_ws
@@ -207,7 +213,7 @@ export class Lab {
   ): Failure | undefined {
     for (const [at, { client }] of clients.entries()) {
       const hung = found.played[at]!.turns.some(({ missing }) => missing !== undefined)
-      const { difference, parted } = compare(client, expected.played[at]!, found.played[at]!)
+      const { difference, parted } = compare(client, expected.played[at]!, found.played[at]!, this.#nextTable)
       if (difference) return { kind: hung ? 'hang' : 'difference', text: `client ${client}`, difference }
       if (parted) this.parted++
       else if (expected.tables[at] !== found.tables[at]) {
@@ -247,12 +253,15 @@ export class Lab {
       // One after another within transactions: each gets another server.
       for (const _ of servers) {
         const client = new pg.Client({ host: '127.0.0.1', port, user: USER, database: 'postgres' })
+        client.on('error', () => {})
         clients.push(client)
         await client.connect()
         if (pooler.snapshot().pools[0]!.mode !== 'statement') await client.query('BEGIN')
         const state = (await client.query(STATE)).rows[0].concat_ws
         if (state !== this.#untouched) return { kind: 'leak', text: `- ${this.#untouched}\n+ ${state}` }
       }
+    } catch (error) {
+      return { kind: 'next client', text: `the next client: ${(error as Error).message}` }
     } finally {
       await Promise.all(clients.map((client) => client.end()))
     }

@@ -75,9 +75,28 @@ export interface Script {
   clients: ClientScript[]
 }
 
-/** The turns without what must not be sent. */
-export function legalTurns(turns: readonly Turn[]): Turn[] {
-  return withoutStaleExecute(turns).map((turn) => ({ ...turn, messages: withoutSyncInDoubt(turn.messages) }))
+/** The turns without what must not be sent in a pool of `mode`. */
+export function legalTurns(turns: readonly Turn[], mode: PoolMode): Turn[] {
+  const legal = withoutStaleExecute(mode === 'statement' ? withoutMixedBatch(turns) : turns)
+  return legal.map((turn) => ({ ...turn, messages: withoutSyncInDoubt(turn.messages) }))
+}
+
+/**
+ * Without each Query and FunctionCall between a message of the extended protocol and its Sync: PostgreSQL answers it with
+ * the status of a transaction block, which statement mode refuses.
+ */
+function withoutMixedBatch(turns: readonly Turn[]): Turn[] {
+  let open = false
+  return turns.map((turn) => {
+    if (turn.reconnect) open = false
+    const messages = turn.messages.filter(({ type }) => {
+      if (type === 'S') open = false
+      else if ('PBDEC'.includes(type)) open = true
+      return !open || (type !== 'Q' && type !== 'F')
+    })
+    if (turn.wait !== 'flush') open = false
+    return { ...turn, messages }
+  })
 }
 
 /**

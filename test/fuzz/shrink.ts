@@ -34,7 +34,7 @@ export async function shrink(script: Script, { fails, budget }: ShrinkOptions): 
 }
 
 function legal(script: Script): Script {
-  const clients = script.clients.map((client) => ({ ...client, turns: legalTurns(client.turns) }))
+  const clients = script.clients.map((client) => ({ ...client, turns: legalTurns(client.turns, script.settings.mode) }))
   return { ...script, clients }
 }
 

@@ -238,7 +238,7 @@ export const KINDS: readonly Kind[] = [
     weight: 6,
     group: 'state',
     sql: fixed(
-      "SELECT current_setting('application_name'), current_setting('search_path'), current_setting('app.tag', true), current_setting('statement_timeout'), '2026-03-01'::date, current_setting('TimeZone')",
+      "SELECT current_setting('application_name'), current_setting('search_path'), nullif(current_setting('app.tag', true), ''), current_setting('statement_timeout'), '2026-03-01'::date, current_setting('TimeZone')",
     ),
   },
   {
@@ -271,13 +271,13 @@ export const KINDS: readonly Kind[] = [
     weight: 4,
     group: 'state',
     sql: ({ random, tag }) =>
-      random.pick([
-        `PREPARE own AS SELECT '${tag}', $1::int`,
-        'EXECUTE own (5)',
-        'DEALLOCATE own',
-        'DEALLOCATE ALL',
-        'DEALLOCATE a',
-      ]),
+      random.pick([`PREPARE own AS SELECT '${tag}', $1::int`, 'EXECUTE own (5)', 'DEALLOCATE own', 'DEALLOCATE ALL']),
+  },
+  {
+    name: 'deallocate',
+    weight: 2,
+    group: 'state',
+    sql: ({ random }) => random.pick(['DEALLOCATE a', 'DEALLOCATE PREPARE b', 'DEALLOCATE "€"']),
   },
   {
     name: 'holding cursor',

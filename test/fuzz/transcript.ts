@@ -21,13 +21,16 @@ export interface Comparison {
   parted: boolean
 }
 
-/** The first difference between a direct connection and one through pgbun, turn by turn. */
-export function compare(client: number, direct: Played, pooled: Played): Comparison {
+/**
+ * The first difference between a direct connection and one through pgbun, turn by turn.
+ * @param temporary tables with this id or a higher one are temporary, and have another in every session
+ */
+export function compare(client: number, direct: Played, pooled: Played, temporary: number): Comparison {
   const count = Math.max(direct.turns.length, pooled.turns.length)
   let status = 'I'
   for (let turn = 0; turn < count; turn++) {
-    const expected = linesOf(direct.turns[turn])
-    const found = linesOf(pooled.turns[turn])
+    const expected = linesOf(direct.turns[turn], temporary)
+    const found = linesOf(pooled.turns[turn], temporary)
     for (let at = 0; at < Math.max(expected.length, found.length); at++) {
       const line = expected[at]
       if (line !== found[at]) {
@@ -44,22 +47,23 @@ export function compare(client: number, direct: Played, pooled: Played): Compari
 
 /**
  * In an aborted transaction a statement this server does not have cannot be prepared on it: PostgreSQL refuses that.
- * On a direct connection the statement is there, and a Bind or Describe of it may have another error, or none.
+ * On a direct connection the statement is there, and a Bind or Describe of it may have another error, or none. Neither
+ * can it be prepared for a DEALLOCATE of it behind the ROLLBACK in the same Query.
  */
 function isRefusal(line: string | undefined): boolean {
-  return line?.startsWith('E ') === true && line.includes(' C=25P02 ')
+  return line?.startsWith('E ') === true && / C=(25P02|26000) /.test(line)
 }
 
-function linesOf(answers: Answers | undefined): string[] {
+function linesOf(answers: Answers | undefined, temporary: number): string[] {
   if (answers === undefined) return ['(not played)']
-  const lines = answers.messages.map(readable)
+  const lines = answers.messages.map((item) => readable(item, temporary))
   if (answers.closed) lines.push('(connection closed)')
   if (answers.missing !== undefined) lines.push(`(${answers.missing})`)
   return lines
 }
 
 /** A message as one line of text. */
-export function readable({ type, body }: Message): string {
+export function readable({ type, body }: Message, temporary: number): string {
   switch (type) {
     case 'E':
     case 'N':
@@ -73,7 +77,7 @@ export function readable({ type, body }: Message): string {
       // In front of channel and payload stands the process id of the sender.
       return `A ${parse.strings(body.subarray(4)).join(' ')}`
     case 'T':
-      return `T ${columns(body)}`
+      return `T ${columns(body, temporary)}`
     default:
       return body.length === 0 ? type : `${type} ${short(body)}`
   }
@@ -91,9 +95,14 @@ function fields(body: Buffer): string {
     .join(' ')
 }
 
-/** Columns with all that is said of them. Tables have the same ids in both runs. */
-function columns(body: Buffer): string {
-  return `${parse.columns(body).join(',')} ${digest(body)}`
+/** Columns with all that is said of them, but for the ids of temporary tables. Other tables have the same in both runs. */
+function columns(body: Buffer, temporary: number): string {
+  const copy = Buffer.from(body)
+  for (let at = 2; at < copy.length; at += 18) {
+    at = copy.indexOf(0, at) + 1
+    if (copy.readUInt32BE(at) >= temporary) copy.writeUInt32BE(0xffffffff, at)
+  }
+  return `${parse.columns(body).join(',')} ${digest(copy)}`
 }
 
 function short(body: Buffer): string {

@@ -52,6 +52,8 @@ export async function startLab(t: Teardown, { script, ...options }: LabOptions =
       poolMode: 'transaction',
       poolSize: 2,
       statsPeriod: 0,
+      // A scripted server has no catalog to be asked for.
+      checkFunctions: false,
       ...options,
     },
     { logger: createLogger({ level: 'debug', write: (line) => log.push(line) }) },

@@ -104,6 +104,7 @@ t.test('errors', async (t) => {
     sqlstate: '53300',
     message: 'no more',
     detail: 'really',
+    routine: 'Here',
   })
   t.equal(noticeResponse(fields)[0], 'N'.charCodeAt(0))
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { readError } from '../../../lib/protocol/error-response.ts'
 import { backend } from '../../fixtures/messages.ts'
 
-const nothing = { severity: '', sqlstate: '', message: '', detail: '' }
+const nothing = { severity: '', sqlstate: '', message: '', detail: '', routine: '' }
 
 t.test('the fields that matter', async (t) => {
   const body = Buffer.from('SFEHLER\0VERROR\0C42601\0MSyntaxfehler\0Dan „x“\0Hhint\0P7\0\0')
@@ -12,6 +12,7 @@ t.test('the fields that matter', async (t) => {
     sqlstate: '42601',
     message: 'Syntaxfehler',
     detail: 'an „x“',
+    routine: '',
   })
 })
 

@@ -15,12 +15,12 @@ import {
   FUNCTION_CALL,
   PARSE,
   QUERY,
-  ReplyPlan,
   SKIP,
   SWALLOW,
   SYNC,
   TO_CLIENT,
-} from '../../../lib/session/reply-plan.ts'
+} from '../../../lib/session/reply-kinds.ts'
+import { ReplyPlan } from '../../../lib/session/reply-plan.ts'
 import { BackendModel, type Request, type Statement } from './backend-model.ts'
 
 const KINDS: Record<string, number> = {

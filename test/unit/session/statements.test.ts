@@ -1,6 +1,8 @@
 /** Prepared statements shared by clients: who holds an entry, and when it goes. */
 import t from 'tap'
-import { ClientStatements, ServerStatements, StatementStore } from '../../../lib/session/statements.ts'
+import { ClientStatements } from '../../../lib/session/client-statements.ts'
+import { ServerStatements } from '../../../lib/session/server-statements.ts'
+import { StatementStore } from '../../../lib/session/statements.ts'
 
 const body = (sql: string): Buffer => Buffer.from(`${sql}\0\0\0`)
 

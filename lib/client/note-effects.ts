@@ -1,0 +1,95 @@
+/**
+ * What a client's statements may leave behind in the session of its server, noted as they are sent: it is looked at when
+ * the transaction is over (release.ts).
+ */
+
+import { makeDirty } from '../pool/upkeep.ts'
+import { query } from '../protocol/build.ts'
+import { TX_IDLE } from '../protocol/types.ts'
+import type { ServerConnection } from '../server/connection.ts'
+import { DEFINES } from '../session/hidden-functions.ts'
+import { QUERY, SKIP } from '../session/reply-kinds.ts'
+import { RESETTING } from '../session/setting-names.ts'
+import { ANY, DISCARD, EXECUTES, NEXTVAL, SEQUENCE, SETTINGS } from '../session/state-effects.ts'
+import { type StatementEntry, textOf } from '../session/statements.ts'
+import type { ClientSession } from './session.ts'
+import type { Unnamed } from './unnamed-statement.ts'
+
+/** What is sent may leave state behind: it is looked at when the transaction is over. */
+export function noteEffects(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
+  if (!session.pool!.functions.quiet || server.functionsChanged) noteHidden(session, server, effects, text)
+  if (effects === 0) return
+  if ((effects & ANY) === ANY && (effects & DISCARD) === 0) noteCode(session, server, text)
+  if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(session, server, effects)
+  const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES)
+  if (rest !== 0) session.remembered.note(rest, text)
+}
+
+/** A named statement is bound. */
+export function noteNamed(session: ClientSession, server: ServerConnection, entry: StatementEntry): void {
+  const { functions } = session.pool!
+  const known = functions.quiet || !functions.suspectsAgain(entry, () => textOf(entry.body))
+  if (entry.effects === 0 && known && !server.functionsChanged) return
+  noteEffects(session, server, entry.effects, textOf(entry.body))
+}
+
+/** The unnamed statement is bound. */
+export function noteUnnamed(session: ClientSession, server: ServerConnection, unnamed: Unnamed | undefined): void {
+  if (unnamed === undefined) return
+  const { effects, message } = unnamed
+  if (effects === 0 && session.pool!.functions.quiet && !server.functionsChanged) return
+  // Its Parse message: type, length, the empty name, the text.
+  noteEffects(session, server, effects, unnamed.text || (message === undefined ? '' : textOf(message.subarray(6))))
+}
+
+/** Functions of the database's own: what those that `text` names may leave, it does not say. */
+function noteHidden(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
+  const { functions } = session.pool!
+  if (functions.defines(text)) server.functionsChanged = true
+  // What EXECUTE runs was prepared by another text.
+  if (!server.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
+  server.suspected = true
+  session.remembered.note(ANY, '')
+  noteCode(session, server, '')
+}
+
+/** Code runs that may do anything: should its client vanish before the server is asked, nothing of it may stay. */
+function noteCode(session: ClientSession, server: ServerConnection, text: string): void {
+  const { functions } = session.pool!
+  makeDirty(server)
+  session.remembered.hiddenSettings = functions.settings
+  if (functions.enabled && DEFINES.test(text)) server.functionsChanged = true
+}
+
+/**
+ * currval() and lastval() speak of this session's nextval(): a client that uses them stays with its server from then
+ * on, and from the first one on no server of the pool is handed over with values of somebody else's.
+ */
+export function noteSequence(session: ClientSession, server: ServerConnection, effects: number): void {
+  const pool = session.pool!
+  if ((effects & SEQUENCE) !== 0) {
+    const { plan } = server
+    const foreign = !pool.readsSequences && server.sequenceOwner !== session.id
+    pool.readsSequences = true
+    // Inside a transaction the values may be its own; nobody but this first reader can find others there.
+    if (foreign && plan.settled && server.txStatus === TX_IDLE) {
+      plan.expect(QUERY, SKIP)
+      server.send(query('DISCARD SEQUENCES'))
+    }
+  }
+  const { policy } = session.remembered
+  // With another policy only what was read of them counts; with `error` it was refused, or is in no statement that runs.
+  if (policy === 'pin' ? pool.readsSequences : policy === 'reset' && (effects & SEQUENCE) !== 0) {
+    session.pin('sequence')
+  }
+}
+
+/** In session mode only what takes parameters back to their defaults matters: those are the client's own. */
+export function noteReset(session: ClientSession, body: Buffer): void {
+  if (session.parameters.startup.size === 0) return
+  const text = body.toString('latin1')
+  if (!RESETTING.test(text)) return
+  // The body of a Query, or of a Parse behind its name.
+  const sql = textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body)
+  session.remembered.note(SETTINGS, sql)
+}

@@ -1,0 +1,14 @@
+/** What a pool needs from the process it lives in. */
+
+import type { ServerConnection } from '../server/connection.ts'
+import type { Logger } from '../util/logger.ts'
+import type { Pool } from './pool.ts'
+
+/** Passed in by whoever makes the pool. */
+export interface PoolPorts {
+  /** Open and log in one more connection of this pool. Rejects with a LoginError. */
+  open(pool: Pool): Promise<ServerConnection>
+  /** Ask PostgreSQL to cancel what runs on `server`. */
+  cancel(server: ServerConnection): Promise<void>
+  log: Logger
+}

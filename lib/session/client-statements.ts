@@ -1,0 +1,93 @@
+/** The names one client has given to prepared statements, and what each stands for. Pure. */
+
+import type { StatementEntry, StatementStore } from './statements.ts'
+
+/**
+ * The statements one client has named. A Parse or Close changes what a name stands for when it is sent, which is before
+ * anybody knows whether the server will discard it with a batch that fails. So changes wait here until they are
+ * answered or dropped; until then, only messages of the same batch, which would be dropped as well, can rely on them.
+ */
+export class ClientStatements {
+  readonly #store: StatementStore
+  readonly #named = new Map<string, StatementEntry>()
+  /** Names with unanswered changes, oldest first, all of one batch. */
+  readonly #changes = new Map<string, { entries: (StatementEntry | undefined)[]; batch: number }>()
+
+  constructor(store: StatementStore) {
+    this.#store = store
+  }
+
+  /** Names with a statement, as far as the server has answered. */
+  get size(): number {
+    return this.#named.size
+  }
+
+  /** Names, and changes of names that are under way: no fewer than there may be. */
+  get bound(): number {
+    return this.#named.size + this.#changes.size
+  }
+
+  /** A name the client has for `entry`, as far as the server has answered; '' for none. */
+  nameOf(entry: StatementEntry): string {
+    for (const [name, named] of this.#named) if (named === entry) return name
+    return ''
+  }
+
+  /** The server deallocated `name` alone. */
+  remove(name: string): void {
+    const entry = this.#named.get(name)
+    if (entry === undefined) return
+    this.#named.delete(name)
+    this.#store.releaseName(entry)
+  }
+
+  /** What `name` stands for if nothing fails that is under way. */
+  get(name: string): StatementEntry | undefined {
+    const changes = this.#changes.get(name)
+    return changes === undefined ? this.#named.get(name) : changes.entries.at(-1)
+  }
+
+  /** False while what `name` stands for depends on the answer to another batch than `batch`. */
+  certain(name: string, batch: number): boolean {
+    const changes = this.#changes.get(name)
+    return changes === undefined || changes.batch === batch
+  }
+
+  /** A message is sent in `batch` by which `name` stands for `entry` (held for it), or, closed, for nothing. */
+  change(name: string, entry: StatementEntry | undefined, batch: number): void {
+    const changes = this.#changes.get(name)
+    if (changes === undefined) this.#changes.set(name, { entries: [entry], batch })
+    else changes.entries.push(entry)
+  }
+
+  /** The oldest change of `name` was answered, or, where not `done`, has not happened. */
+  settle(name: string, done: boolean): void {
+    const changes = this.#changes.get(name)
+    if (changes === undefined) return
+    const entry = changes.entries.shift()
+    if (changes.entries.length === 0) this.#changes.delete(name)
+    if (!done) {
+      if (entry !== undefined) this.#store.releaseName(entry)
+      return
+    }
+    const before = this.#named.get(name)
+    if (before !== undefined) this.#store.releaseName(before)
+    if (entry === undefined) this.#named.delete(name)
+    else this.#named.set(name, entry)
+  }
+
+  /** The server deallocated everything (DEALLOCATE ALL, DISCARD ALL): what is under way comes after that. */
+  clear(): void {
+    for (const entry of this.#named.values()) this.#store.releaseName(entry)
+    this.#named.clear()
+  }
+
+  /** The session is over. */
+  destroy(): void {
+    this.clear()
+    for (const { entries } of this.#changes.values()) {
+      for (const entry of entries) if (entry !== undefined) this.#store.releaseName(entry)
+    }
+    this.#changes.clear()
+  }
+}

@@ -1,0 +1,160 @@
+/** What one server has prepared of the statements all clients share. Pure. */
+
+import { randomBytes } from 'node:crypto'
+import type { StatementEntry, StatementStore } from './statements.ts'
+
+/** Names on servers begin with this: no client can guess one, so none can reach another's statement by its name. */
+export const STATEMENT_PREFIX = `pgbun_${randomBytes(6).toString('hex')}_`
+let nextSlot = 1
+
+/** A statement as it is prepared on one server; also what the reply plan knows a message by that names it. */
+export class Slot {
+  readonly entry: StatementEntry
+  /** Name on the server, with its terminator. */
+  readonly name: Buffer
+  /** The server confirmed it. */
+  ready = false
+  /** It was used since it was last looked at for room. */
+  used = false
+  /** In which batch of its client it was prepared: until it is confirmed, that one alone can rely on it. */
+  readonly batch: number
+  /** Of which generation of the entry it is. */
+  readonly generation: number
+
+  constructor(entry: StatementEntry, batch: number) {
+    this.entry = entry
+    this.generation = entry.generation
+    this.name = Buffer.from(`${STATEMENT_PREFIX}${nextSlot++}\0`)
+    this.batch = batch
+  }
+
+  answered(): void {}
+
+  dropped(): void {}
+}
+
+/** What one server has prepared. */
+export class ServerStatements {
+  readonly #store: StatementStore
+  /** In the order in which room is looked for. */
+  readonly #slots = new Map<StatementEntry, Slot>()
+  /** Names to be closed on the server when something is sent there next. */
+  #retired: Buffer[] = []
+  /** The batches of the Closes under way, oldest first. */
+  readonly #closing: number[] = []
+
+  constructor(store: StatementStore) {
+    this.#store = store
+    store.caches.add(this)
+  }
+
+  get size(): number {
+    return this.#slots.size
+  }
+
+  /** The slot of `entry`, if it is prepared or being prepared here and not stale; it counts as used now. */
+  use(entry: StatementEntry): Slot | undefined {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined) return undefined
+    if (slot.generation !== entry.generation) {
+      this.drop(entry)
+      return undefined
+    }
+    slot.used = true
+    return slot
+  }
+
+  /** False while the server has been sent `entry` in another batch than `batch` and has not confirmed it. */
+  certain(entry: StatementEntry, batch: number): boolean {
+    const slot = this.#slots.get(entry)
+    return slot === undefined || slot.ready || slot.batch === batch
+  }
+
+  /** A new slot for `entry`, sent in `batch`; it is prepared when the server has confirmed it (`ready`). */
+  add(entry: StatementEntry, batch = 0): Slot {
+    this.drop(entry)
+    const slot = new Slot(entry, batch)
+    entry.refs++
+    this.#slots.set(entry, slot)
+    return slot
+  }
+
+  /**
+   * A slot that may be closed to stay within `limit`, if there are more than that: the first that was not used since it
+   * was looked at last. That is nearly the least recently used one, and costs a use nothing but a mark.
+   */
+  overflow(limit: number): Slot | undefined {
+    if (this.#slots.size <= limit) return undefined
+    for (const slot of this.#slots.values()) {
+      if (!slot.ready) continue
+      if (!slot.used) return slot
+      // Once more at the end of the row: the loop comes to it again where all were used.
+      slot.used = false
+      this.#slots.delete(slot.entry)
+      this.#slots.set(slot.entry, slot)
+    }
+    return undefined
+  }
+
+  /** Close, at the next opportunity, what no client has a name for any more. */
+  dropUnnamed(): void {
+    for (const slot of [...this.#slots.values()]) if (slot.ready && slot.entry.names === 0) this.drop(slot.entry)
+  }
+
+  /** The slot is gone from the server, or was never prepared. */
+  remove(slot: Slot): void {
+    if (this.#slots.get(slot.entry) !== slot) return
+    this.#slots.delete(slot.entry)
+    this.#store.release(slot.entry)
+  }
+
+  /** Use `entry`'s slot no more (its plan is stale): it is closed at the next opportunity. */
+  drop(entry: StatementEntry): void {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined) return
+    this.remove(slot)
+    this.#retired.push(slot.name)
+  }
+
+  /** Close `name` (with its terminator) at the next opportunity. */
+  retire(name: Buffer): void {
+    this.#retired.push(name)
+  }
+
+  /** Take the names that are to be closed. */
+  takeRetired(): Buffer[] {
+    if (this.#retired.length === 0) return NONE
+    const retired = this.#retired
+    this.#retired = []
+    return retired
+  }
+
+  /** A Close of a retired name is sent in `batch`. */
+  closing(batch: number): void {
+    this.#closing.push(batch)
+  }
+
+  /** A Close was answered or dropped. */
+  closeSettled(): void {
+    this.#closing.shift()
+  }
+
+  /** False while the server may have a name that was to be closed in another batch than `batch`. */
+  closed(batch: number): boolean {
+    return this.#closing.length === 0 || this.#closing[0] === batch
+  }
+
+  /** The server deallocated everything it had confirmed (DEALLOCATE ALL, DISCARD ALL). */
+  clear(): void {
+    for (const slot of [...this.#slots.values()]) if (slot.ready) this.remove(slot)
+    this.#retired = []
+  }
+
+  /** The connection is gone. */
+  destroy(): void {
+    this.#store.caches.delete(this)
+    for (const slot of [...this.#slots.values()]) this.remove(slot)
+  }
+}
+
+const NONE: Buffer[] = []

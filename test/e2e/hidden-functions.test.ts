@@ -1,0 +1,222 @@
+/** How functions that may leave session state are found, and which statements are suspected to lead to them. */
+import type pg from 'pg'
+import t from 'tap'
+import { HIDDEN_FUNCTIONS, readHiddenFunctions } from '../../lib/session/hidden-functions.ts'
+import { frontend } from '../fixtures/messages.ts'
+import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
+import { startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
+import { errorOf, loginRaw, type RawClient } from '../fixtures/raw-client.ts'
+
+const HARMLESS = [
+  "UPDATE t SET a = 1 WHERE b = 'x'",
+  "PERFORM set_config('app.x', '1', true)",
+  "PERFORM pg_catalog.set_config('app.x', coalesce(current_setting('a.b', true), upper('x')), is_local => true)",
+  "SET LOCAL work_mem = '1MB'",
+  "SET /* for now */ LOCAL work_mem = '1MB'",
+  'CREATE TEMP TABLE z ON COMMIT DROP AS SELECT 1',
+  "EXECUTE format('INSERT INTO %I (a) VALUES (1)', 't')",
+  "EXECUTE 'ANALYZE ' || 't'",
+  'INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING',
+  'PERFORM pg_advisory_xact_lock(1)',
+  "RAISE NOTICE 'reset'",
+]
+
+const LEAVING = [
+  "SET DateStyle = 'German, DMY'",
+  "PERFORM set_config('app.one', '1', false)",
+  "PERFORM set_config('app.x', '(', true), set_config('work_mem', '1MB', false)",
+  "PERFORM set_config('app.two', '1', 1 = 2)",
+  '/* x */ SET /* y */ ROLE other',
+  '-- x\n SET app.three = 1',
+  "IF true THEN RESET ALL; ELSE LOAD 'x'; END IF",
+  'CREATE TEMP TABLE z (a int)',
+  'CREATE TABLE pg_temp.z (a int)',
+  'PERFORM pg_try_advisory_lock_shared(1)',
+  'EXECUTE $x$ LISTEN a $x$',
+  "EXECUTE 'PREPARE mine AS SELECT 1'",
+  "EXECUTE 'DECLARE mine CURSOR WITH HOLD FOR SELECT 1'",
+  'EXECUTE b',
+  "EXECUTE '' || 'SET a = 1'",
+  "EXECUTE format('%s', 'x')",
+  "EXECUTE format('SELECT %I()', 'x')",
+  "EXECUTE 'SELECT ' || 'f' || '()'",
+  "UPDATE pg_settings SET setting = '1MB' WHERE name = 'work_mem'",
+]
+
+const plpgsql = (name: string, body: string): string =>
+  `CREATE FUNCTION ${name}() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN ${body}; END $body$`
+
+async function ask(server: TestPostgres): Promise<ReturnType<typeof readHiddenFunctions>> {
+  const client = await server.connect()
+  // Several statements: one result each, which the types of pg do not know of.
+  const results = (await client.query({ text: HIDDEN_FUNCTIONS, rowMode: 'array' })) as unknown as pg.QueryArrayResult[]
+  await client.end()
+  return readHiddenFunctions(results.at(-1)!.rows)
+}
+
+t.test('the question', async (t) => {
+  const server = await startPostgres(t)
+  t.match(await ask(server), { leaving: undefined, defining: undefined, settings: [] }, 'a new database has none')
+  await server.query('CREATE TABLE t (a int, b text)')
+  await server.query(HARMLESS.map((body, at) => plpgsql(`fine_${at}`, body)).join(';'))
+  t.equal((await ask(server)).leaving, undefined, 'what is harmless')
+
+  await server.query(LEAVING.map((body, at) => plpgsql(`leaves_${at}`, body)).join(';'))
+  await server.query(`
+    CREATE FUNCTION calls() RETURNS void LANGUAGE sql AS 'SELECT leaves_1()';
+    CREATE FUNCTION calls_that() RETURNS void LANGUAGE sql AS 'SELECT public."calls"()';
+    CREATE FUNCTION "Odd name"() RETURNS void LANGUAGE sql AS 'SELECT calls_that()';
+    CREATE VIEW seen AS SELECT calls()::text AS x;
+    CREATE VIEW seen_again AS SELECT * FROM seen;
+    CREATE VIEW direct AS SELECT set_config('work_mem', '1MB', false)`)
+  if (server.major >= 14) {
+    await server.query(
+      "CREATE FUNCTION standard() RETURNS text BEGIN ATOMIC SELECT set_config('app.four', '', false); END",
+    )
+  }
+  const found = await ask(server)
+  for (const [at, body] of LEAVING.entries()) t.ok(found.leaving?.test(`SELECT leaves_${at}()`), body)
+  for (const at of HARMLESS.keys()) t.notOk(found.leaving?.test(`SELECT fine_${at}()`), `beside it, ${HARMLESS[at]}`)
+  for (const name of ['calls', 'CALLS_THAT', '"Odd name"', 'seen', 'public.seen_again', 'direct']) {
+    t.ok(found.leaving?.test(`TABLE ${name}`), name)
+  }
+  t.notOk(found.leaving?.test('SELECT calls_other, xcalls, calls$ FROM "call"'), 'whole words only')
+  t.ok(found.leaving?.test('SELECT U&"\\0063alls"()'), 'a name in disguise')
+  if (server.major >= 14) {
+    t.ok(found.leaving?.test('SELECT standard()'), 'a body of standard SQL')
+    t.match(found.settings, ['app.four', 'app.one', 'app.three', 'app.two'], 'parameters of applications')
+  }
+  t.equal(found.defining, undefined)
+
+  await server.query(plpgsql('makes', "CREATE OR REPLACE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'"))
+  t.ok((await ask(server)).defining?.test('SELECT makes()'), 'functions that make functions')
+  await server.query(`
+    CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET work_mem = '1MB'; RETURN NEW; END $$;
+    CREATE TRIGGER fires BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fires()`)
+  const fired = await ask(server)
+  t.ok(fired.leaving?.test('insert into t values (1)'), 'a trigger: whatever writes')
+  t.ok(fired.leaving?.test('SELECT fine_0()'), 'in functions, too')
+  t.notOk(fired.leaving?.test('SELECT * FROM t'), 'what only reads does not')
+  await server.query(`
+    CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RESET ALL; RETURN true; END $$;
+    CREATE OPERATOR === (leftarg = int, rightarg = int, function = same)`)
+  t.ok((await ask(server)).leaving?.test('SELECT 1'), 'an operator: everything')
+})
+
+interface Case {
+  name: string
+  /** Made past pgbun, before it starts. */
+  before?: string
+  /** Run by the client that leaves the state. */
+  run: (client: RawClient, pgbun: Pgbun) => Promise<unknown>
+}
+
+const LEAVE = plpgsql('leave', "SET work_mem = '77MB'; PERFORM set_config('app.x', '1', false)")
+const rows = (sql: string) => (client: RawClient) => client.rows(sql)
+const CASES: Case[] = [
+  { name: 'a function made past pgbun', before: LEAVE, run: rows('SELECT leave()') },
+  {
+    name: 'a named statement',
+    before: LEAVE,
+    run: async (client) => {
+      client.send(frontend.parse('SELECT leave()', 'mine'), frontend.sync())
+      await client.readUntil('Z')
+      client.send(frontend.bind([], 'mine'), frontend.execute(), frontend.sync())
+      await client.readUntil('Z')
+    },
+  },
+  {
+    name: 'the unnamed statement',
+    before: LEAVE,
+    run: async (client) => {
+      client.send(frontend.parse('SELECT leave()'), frontend.bind(), frontend.execute(), frontend.sync())
+      await client.readUntil('Z')
+    },
+  },
+  {
+    name: 'EXECUTE',
+    before: LEAVE,
+    run: async (client) => {
+      await client.rows('PREPARE mine AS SELECT leave()')
+      await client.rows('EXECUTE mine')
+      await client.rows('DEALLOCATE mine')
+    },
+  },
+  {
+    name: 'a trigger',
+    before: `CREATE TABLE t (a int); GRANT INSERT ON t TO PUBLIC;
+      CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET work_mem = '77MB'; RETURN NEW; END $$;
+      CREATE TRIGGER fires BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fires()`,
+    run: rows('INSERT INTO t VALUES (1)'),
+  },
+  {
+    name: 'a view',
+    before: `${LEAVE}; CREATE VIEW v AS SELECT leave()::text AS x; GRANT SELECT ON v TO PUBLIC`,
+    run: rows('SELECT * FROM v'),
+  },
+  {
+    name: 'a function that calls another',
+    before: `${LEAVE}; ${plpgsql('calls', 'PERFORM leave()')}`,
+    run: rows('SELECT calls()'),
+  },
+  {
+    name: 'a function made in the same transaction',
+    run: async (client) => {
+      await client.rows('BEGIN')
+      await client.rows(LEAVE)
+      await client.rows('SELECT leave()')
+      await client.rows('COMMIT')
+    },
+  },
+  { name: 'a function made in the same text', run: rows(`${LEAVE}; SELECT leave()`) },
+  {
+    name: 'a function made through pgbun by another client, in another pool',
+    run: async (client, pgbun) => {
+      await client.rows('SELECT 1')
+      const other = await pgbun.connect()
+      await other.query(LEAVE)
+      await client.rows('SELECT leave()')
+    },
+  },
+  {
+    name: 'a function made by DO',
+    run: async (client) => {
+      await client.rows(`DO $do$ BEGIN ${LEAVE}; END $do$`)
+      await client.rows('SELECT leave()')
+    },
+  },
+]
+
+const LOOK = "SELECT current_setting('work_mem'), coalesce(current_setting('app.x', true), '')"
+
+t.test('the next client', async (t) => {
+  const server = await startPostgres(t, { bootstrapSql: ["CREATE ROLE app LOGIN PASSWORD 'app'"] })
+  for (const [at, { name, before, run }] of CASES.entries()) {
+    await t.test(name, async (t) => {
+      const database = `case_${at}`
+      await server.query(`CREATE DATABASE ${database} OWNER app`)
+      const direct = await server.connect({ database })
+      await direct.query(`GRANT CREATE ON SCHEMA public TO app; ${before ?? ''}`)
+      await direct.end()
+      const args = ['--pool-mode', 'transaction', '--pool-size', '1']
+      const pgbun = await startPgbun(t, { target: server, args, database })
+      const login = { user: 'app', password: 'app', database }
+      const client = await loginRaw(t, pgbun, login)
+      const next = await loginRaw(t, pgbun, login)
+      await run(client, pgbun)
+      const pid = await client.rows('SELECT pg_backend_pid()')
+      t.same(await next.rows(LOOK), [['4MB', '']], 'finds nothing')
+      t.same(await next.rows('SELECT pg_backend_pid()'), pid, 'on the same server')
+      t.same(await client.rows("SELECT current_setting('work_mem')"), [['77MB']], 'and the first its own')
+    })
+  }
+  await t.test('with check_functions = false', async (t) => {
+    const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--no-check-functions']
+    const pgbun = await startPgbun(t, { target: server, args })
+    const login = { user: 'app', password: 'app', database: 'case_0' }
+    const client = await loginRaw(t, pgbun, login)
+    const next = await loginRaw(t, pgbun, login)
+    t.match(errorOf(await client.query('SELECT leave()')), {})
+    t.same(await next.rows(LOOK), [['77MB', '1']], 'finds what was left')
+  })
+})

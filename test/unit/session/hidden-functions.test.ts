@@ -1,0 +1,34 @@
+/** Reading PostgreSQL's answer: which texts are suspected. The question itself: test/e2e/hidden-functions.test.ts. */
+import t from 'tap'
+import { readHiddenFunctions } from '../../../lib/session/hidden-functions.ts'
+
+const leaving = (...names: string[]): RegExp | undefined =>
+  readHiddenFunctions(names.map((name) => ['leaving', name])).leaving
+
+t.test('names', async (t) => {
+  t.equal(leaving(), undefined)
+  const found = leaving('leave', 'a "b"', 'x$1', 'c.d+')!
+  for (const text of ['leave()', 'select s.LEAVE (1)', '"a ""b"""()', 'x$1()', '"c.d+"', 'u&"x"'])
+    t.ok(found.test(text), text)
+  for (const text of ['leaves', 'xleave', 'leave$', 'leave_1', 'a b', 'x$10', 'cxd+']) t.notOk(found.test(text), text)
+})
+
+t.test('a name outside of ASCII: any text that has such letters, in whatever encoding', async (t) => {
+  t.ok(leaving('grün', 'b')!.test(Buffer.from('select grün()').toString('latin1')))
+  t.notOk(leaving('grün', 'b')!.test('select gr()'))
+})
+
+t.test('no name at all stands for every text', async (t) => {
+  t.ok(leaving('a', '')!.test('SELECT 1'))
+})
+
+t.test('the other kinds', async (t) => {
+  const rows = [
+    ['defining', 'makes'],
+    ['setting', 'app.x'],
+  ]
+  const found = readHiddenFunctions(rows)
+  t.match(found, { leaving: undefined, settings: ['app.x'] })
+  t.ok(found.defining?.test('CALL makes()'))
+  t.equal(found.key, readHiddenFunctions([...rows].reverse()).key, 'their order does not matter')
+})
