@@ -1,6 +1,9 @@
 /** The command line of `npm run bench`. Pure. */
 import { parseArgs } from 'node:util'
 import { CASE_NAMES } from './cases.ts'
+import { TRIAL_NAMES } from './trials/trials.ts'
+
+const NAMES = [...CASE_NAMES, ...TRIAL_NAMES]
 
 /** What is to be measured, and where the report goes besides standard output. */
 export interface BenchOptions {
@@ -11,10 +14,16 @@ export interface BenchOptions {
   only: string[]
   /** What runs pgbun: `node`, `bun`, `binary`, or the path of one; several are measured side by side. */
   runtimes: string[]
+  /** Path of the Node that `node` in --runtime stands for; empty for the one that runs the benchmark. */
+  node: string
   postgres: 'auto' | 'system' | 'embedded'
   generator: 'auto' | 'pgbench' | 'pg'
+  /** Trials with fewer clients. */
+  quick: boolean
+  /** System calls and garbage collection per transaction. */
+  details: boolean
   json: string
-  markdown: string
+  report: string
   help: boolean
 }
 
@@ -22,17 +31,22 @@ export const HELP = `npm run bench -- [options]
 
 Compares a direct connection, PgBouncer (where it is on PATH) and pgbun, side by side.
 
-  --quick            one repetition of 2 s with 1 and 32 clients: a minute or two
+  --quick            one repetition of 2 s with 1 and 32 clients, trials with fewer: a few minutes
   --reps N           repetitions of each point, interleaved; medians are shown [3]
   --seconds S        length of one run [3]
   --clients N,N      numbers of clients for the small queries [1,8,32,200]
-  --only NAME,NAME   cases: ${CASE_NAMES.join(', ')}
+  --only NAME,NAME   cases: ${CASE_NAMES.join(', ')};
+                     trials: ${TRIAL_NAMES.join(', ')}
   --runtime R,R      what runs pgbun: node, bun, binary (of npm run compile) or a path; several
                      are compared [node]
+  --node PATH        the Node that 'node' stands for [the one that runs the benchmark]
   --postgres P       system (on PATH), embedded (from npm) or auto [auto: system, else embedded]
   --generator G      pgbench (on PATH), pg (a small one on the npm package pg) or auto [auto]
+  --details          with --quick: also system calls (where strace is) and garbage collection per
+                     transaction, in runs of their own; without --quick they come anyway
+  --no-details       leave them out
   --json FILE        write all figures, repetition by repetition
-  --markdown FILE    write the report as Markdown
+  --report FILE      write the whole report as Markdown
   -h, --help         print this
 `
 
@@ -47,16 +61,19 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
       clients: { type: 'string' },
       only: { type: 'string' },
       runtime: { type: 'string', default: 'node' },
+      node: { type: 'string', default: '' },
       postgres: { type: 'string', default: 'auto' },
       generator: { type: 'string', default: 'auto' },
+      details: { type: 'boolean', default: false },
+      'no-details': { type: 'boolean', default: false },
       json: { type: 'string', default: '' },
-      markdown: { type: 'string', default: '' },
+      report: { type: 'string', default: '' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
-  const only = list(values.only ?? CASE_NAMES.join(','))
+  const only = list(values.only ?? NAMES.join(','))
   for (const name of only) {
-    if (!CASE_NAMES.includes(name)) throw new Error(`--only: no case '${name}'. There are: ${CASE_NAMES.join(', ')}`)
+    if (!NAMES.includes(name)) throw new Error(`--only: no case '${name}'. There are: ${NAMES.join(', ')}`)
   }
   const clients = list(values.clients ?? (values.quick ? '1,32' : '1,8,32,200'))
   return {
@@ -65,10 +82,13 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
     clients: clients.map((text) => number('--clients', text, { least: 1, most: 1000 })),
     only,
     runtimes: list(values.runtime),
+    node: values.node,
     postgres: oneOf('--postgres', values.postgres, ['auto', 'system', 'embedded']),
     generator: oneOf('--generator', values.generator, ['auto', 'pgbench', 'pg']),
+    quick: values.quick,
+    details: values.details || !(values.quick || values['no-details']),
     json: values.json,
-    markdown: values.markdown,
+    report: values.report,
     help: values.help,
   }
 }

@@ -9,18 +9,23 @@ import '../fixtures/build.ts'
 import { writeFileSync } from 'node:fs'
 import { type BenchOptions, HELP, parseBenchArguments } from './arguments.ts'
 import { judge } from './budgets.ts'
-import { CASES, type Case, MEMORY, type Setup } from './cases.ts'
+import { CASES, type Case, type Setup } from './cases.ts'
+import { measureDetails } from './details.ts'
 import { findProgram, versionOf } from './find-program.ts'
 import { chooseGenerator } from './generators.ts'
-import { measureIdleMemory } from './idle-memory.ts'
 import { type Generator, runLoad } from './load.ts'
 import { inspectMachine } from './machine.ts'
 import { Owner } from './owner.ts'
 import { preparesInTransactions } from './pgbouncer.ts'
 import { startBenchPostgres } from './postgres.ts'
-import { renderBudgets, renderCase, renderHead, renderMemory, renderReport } from './report.ts'
-import type { BenchResults, MemoryResult, Point, TargetRuns } from './results.ts'
+import { renderBudgets, renderCase, renderHead, renderReport, renderTrial } from './report.ts'
+import type { BenchResults, Point, TargetRuns, TrialResult } from './results.ts'
 import { type Contestants, chooseRuntimes, startTargets, type Target } from './targets.ts'
+import type { Trial } from './trials/trial.ts'
+import { TRIALS } from './trials/trials.ts'
+
+/** Where a case has so many, its details are measured with them, otherwise with the most it has. */
+const DETAILED_CLIENTS = 32
 
 const owner = new Owner()
 let interrupted = false
@@ -70,7 +75,7 @@ else {
 }
 
 async function bench(): Promise<number> {
-  const runtimes = chooseRuntimes(options.runtimes)
+  const runtimes = chooseRuntimes(options.runtimes, options.node)
   const directory = owner.directory('load')
   const generator = chooseGenerator(options.generator, directory)
   const pgbouncer = findProgram('pgbouncer')
@@ -82,10 +87,10 @@ async function bench(): Promise<number> {
   machine.versions.push(pgbouncer ? versionOf(pgbouncer) : 'no PgBouncer on PATH')
   machine.versions.push(`PostgreSQL ${postgres.version}`)
   const { reps, seconds } = options
-  const results: BenchResults = { machine, reps, seconds, generator: generator.name, points: [], memory: [] }
+  const results: BenchResults = { machine, reps, seconds, generator: generator.name, points: [], trials: [] }
   print(renderHead(results, 'text'))
 
-  const contestants: Contestants = { postgres, pgbouncer, runtimes }
+  const contestants: Contestants = { postgres, pgbouncer, runtimes, twins: options.details }
   const cases = CASES.filter(({ name }) => options.only.includes(name))
   for (const setup of new Set(cases.map((spec) => spec.setup))) {
     await withTargets(contestants, setup, async (targets) => {
@@ -96,16 +101,17 @@ async function bench(): Promise<number> {
       }
     })
   }
-  if (options.only.includes(MEMORY)) {
-    results.memory = await measureMemory(contestants)
-    print(renderMemory(results.memory, 'text'))
+  for (const trial of TRIALS.filter(({ name }) => options.only.includes(name))) {
+    const result = await measureTrial(trial, contestants)
+    results.trials.push(result)
+    print(renderTrial(result, 'text'))
   }
   print(renderBudgets(judge(results), 'text'))
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
-  if (options.markdown) writeFileSync(options.markdown, renderReport(results, 'markdown'))
+  if (options.report) writeFileSync(options.report, renderReport(results, 'markdown'))
   const failed =
     results.points.some((point) => point.targets.some(({ error }) => error !== undefined)) ||
-    results.memory.some(({ error }) => error !== undefined)
+    results.trials.some(({ targets }) => targets.some(({ error }) => error !== undefined))
   return failed ? 1 : 0
 }
 
@@ -127,9 +133,10 @@ async function withTargets(
 
 /** The targets that can do a case: not a PgBouncer without prepared statements in transaction mode. */
 function able(spec: Case, targets: Target[], pgbouncer: string | undefined): Target[] {
+  const able = targets.filter(({ kind }) => !spec.without?.includes(kind))
   const prepares = pgbouncer === undefined || preparesInTransactions(versionOf(pgbouncer))
-  if (prepares || spec.protocol !== 'prepared' || spec.setup.poolMode === 'session') return targets
-  return targets.filter(({ kind }) => kind !== 'pgbouncer')
+  if (prepares || spec.protocol !== 'prepared' || spec.setup.poolMode === 'session') return able
+  return able.filter(({ kind }) => kind !== 'pgbouncer')
 }
 
 async function measureCase(spec: Case, generator: Generator, targets: Target[], directory: string): Promise<Point[]> {
@@ -168,25 +175,46 @@ async function measureCase(spec: Case, generator: Generator, targets: Target[], 
       }
     }
   }
+  if (options.details) {
+    const point = points.find(({ clients }) => clients === DETAILED_CLIENTS) ?? points.at(-1)!
+    for (const target of targets.filter(({ pid }) => pid !== undefined)) {
+      const runs = point.targets.find(({ name }) => name === target.name)!
+      if (runs.error !== undefined) continue
+      progress(`${spec.name}, ${point.clients} clients, details: ${target.name}`)
+      try {
+        const { clients } = point
+        runs.details = await measureDetails(owner, generator, spec, target, { clients, directory })
+      } catch (error) {
+        runs.error = (error as Error).message
+      }
+    }
+  }
   return points
 }
 
-/** In processes of their own: what earlier cases left in memory would hide what clients take. */
-async function measureMemory(contestants: Contestants): Promise<MemoryResult[]> {
-  const results: MemoryResult[] = []
-  const setup: Setup = { poolMode: 'transaction', auth: 'trust', poolSize: 2 }
-  await withTargets(contestants, setup, async (targets) => {
-    for (const target of targets) {
-      if (target.kind === 'direct') continue
-      const result: MemoryResult = { kind: target.kind, name: target.name }
-      results.push(result)
-      progress(`memory: ${target.name}`)
-      try {
-        result.memory = await measureIdleMemory(owner, target, { warmUp: 1000, clients: 4000 })
-      } catch (error) {
-        result.error = (error as Error).message
+/** Each repetition in processes of its own: what came before would hide what is measured. */
+async function measureTrial(trial: Trial, contestants: Contestants): Promise<TrialResult> {
+  const { name, title, setup, columns } = trial
+  const result: TrialResult = { name, title, columns, targets: [] }
+  for (let rep = 0; rep < options.reps; rep++) {
+    await withTargets({ ...contestants, twins: false }, setup, async (targets) => {
+      for (const target of targets.filter(({ kind }) => !trial.without.includes(kind))) {
+        progress(`${name}, run ${rep + 1} of ${options.reps}: ${target.name}`)
+        let runs = result.targets.find((candidate) => candidate.name === target.name)
+        if (runs === undefined) {
+          runs = { kind: target.kind, name: target.name, runs: [] }
+          result.targets.push(runs)
+        }
+        const group = new Owner()
+        owner.teardown(() => group.end())
+        try {
+          runs.runs.push(await trial.measure({ owner: group, quick: options.quick }, target))
+        } catch (error) {
+          runs.error = (error as Error).message
+        }
+        await group.end()
       }
-    }
-  })
-  return results
+    })
+  }
+  return result
 }

@@ -1,13 +1,17 @@
 /** What is measured: the table of cases. Pure data. */
 
-/** What a transaction runs. `one row` is pgbench's built-in select-only script. */
-export type Script = 'one row' | '50 kB' | '10 MB'
+import type { TargetKind } from './targets.ts'
+
+/** What a transaction runs; see scripts.ts. `one row` is pgbench's built-in select-only script. */
+export type Script = 'one row' | '50 kB' | '10 MB' | 'set' | 'set custom'
 
 /** How poolers are set up for a case. Cases with equal setups share the running poolers. */
 export interface Setup {
   poolMode: 'transaction' | 'session'
   auth: 'trust' | 'scram-sha-256'
   poolSize: number
+  /** Clients connect over TLS. Towards PostgreSQL poolers connect without. */
+  tls: boolean
 }
 
 /** One case; it is measured once for each of its numbers of clients. */
@@ -24,19 +28,21 @@ export interface Case {
   clients: readonly number[] | undefined
   /** Once more with a lone client of small queries beside the load: its latencies show what the load does to others. */
   bystander: boolean
+  /** Startup parameters of the clients; where there are several sets, an equal part of the clients has each. */
+  parameters?: readonly Record<string, string>[]
+  /** Targets left out because they do something else with the same load. */
+  without?: readonly TargetKind[]
 }
 
 /** Server connections of a pool in transaction mode, the same for both poolers. */
 export const POOL_SIZE = 20
 /** Client connections a pooler admits. */
-export const MAX_CLIENTS = 10_000
+export const MAX_CLIENTS = 12_000
 
-const pooled: Setup = { poolMode: 'transaction', auth: 'trust', poolSize: POOL_SIZE }
-const select = { script: 'one row', reconnect: false, setup: pooled, clients: undefined, bystander: false } as const
-const rows = { protocol: 'simple', reconnect: false, setup: pooled, bystander: false } as const
-
-/** Name of the case of memory.ts, which is no load. */
-export const MEMORY = 'memory'
+export const PLAIN: Setup = { poolMode: 'transaction', auth: 'trust', poolSize: POOL_SIZE, tls: false }
+export const TLS: Setup = { ...PLAIN, tls: true }
+const select = { script: 'one row', reconnect: false, setup: PLAIN, clients: undefined, bystander: false } as const
+const rows = { protocol: 'simple', reconnect: false, setup: PLAIN, bystander: false } as const
 
 export const CASES: readonly Case[] = [
   { ...select, name: 'simple', title: 'pgbench -S, simple protocol', protocol: 'simple' },
@@ -47,8 +53,37 @@ export const CASES: readonly Case[] = [
     name: 'prepared-session',
     title: 'pgbench -S, prepared statements, session mode',
     protocol: 'prepared',
-    setup: { poolMode: 'session', auth: 'trust', poolSize: 64 },
+    setup: { poolMode: 'session', auth: 'trust', poolSize: 64, tls: false },
     clients: [32],
+  },
+  {
+    ...select,
+    name: 'set',
+    title: 'BEGIN, SET TimeZone, SELECT, COMMIT',
+    script: 'set',
+    protocol: 'simple',
+    clients: [8, 32],
+  },
+  {
+    // PgBouncer leaves such a setting on the server for whoever comes next, which costs nothing.
+    ...select,
+    name: 'set-custom',
+    title: "set_config('app.tenant', …, false), then SELECT in a transaction of its own",
+    script: 'set custom',
+    protocol: 'simple',
+    clients: [8, 32],
+    without: ['pgbouncer'],
+  },
+  {
+    ...select,
+    name: 'settings',
+    title: 'pgbench -S, half of the clients with another TimeZone and DateStyle',
+    protocol: 'simple',
+    clients: [8, 32, 200],
+    parameters: [
+      { TimeZone: 'Asia/Tokyo', DateStyle: 'German' },
+      { TimeZone: 'America/New_York', DateStyle: 'SQL, MDY' },
+    ],
   },
   { ...rows, name: '50kB', title: 'results of 50 kB', script: '50 kB', clients: [8] },
   { ...rows, name: '10MB', title: 'results of 10 MB', script: '10 MB', clients: [4] },
@@ -66,11 +101,30 @@ export const CASES: readonly Case[] = [
     title: 'connect with SCRAM-SHA-256, one query, disconnect',
     protocol: 'simple',
     reconnect: true,
-    setup: { ...pooled, auth: 'scram-sha-256' },
+    setup: { ...PLAIN, auth: 'scram-sha-256' },
     clients: [8],
     bystander: true,
+  },
+  {
+    ...select,
+    name: 'many',
+    title: 'pgbench -S, simple protocol, many clients on 20 servers',
+    protocol: 'simple',
+    clients: [1000],
+    without: ['direct'],
+  },
+  { ...select, name: 'tls', title: 'pgbench -S over TLS', protocol: 'simple', setup: TLS, clients: [8, 32] },
+  { ...rows, name: 'tls-50kB', title: 'results of 50 kB over TLS', script: '50 kB', setup: TLS, clients: [8] },
+  {
+    ...select,
+    name: 'tls-connect',
+    title: 'connect over TLS, one query, disconnect',
+    protocol: 'simple',
+    reconnect: true,
+    setup: TLS,
+    clients: [8],
   },
 ]
 
 /** Names for --only. */
-export const CASE_NAMES: readonly string[] = [...CASES.map(({ name }) => name), MEMORY]
+export const CASE_NAMES: readonly string[] = CASES.map(({ name }) => name)

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findProgram, versionOf } from './find-program.ts'
 import type { Generator, LoadRequest } from './load.ts'
-import { pgbenchScript } from './scripts.ts'
+import { pgbenchScripts } from './scripts.ts'
 
 /** The generator of --generator. @throws Error where pgbench is asked for and missing */
 export function chooseGenerator(wanted: 'auto' | 'pgbench' | 'pg', directory: string): Generator {
@@ -20,22 +20,38 @@ export function pgbenchGenerator(command: string, directory: string): Generator 
   return {
     name: versionOf(command) || 'pgbench',
     command(request) {
-      const text = pgbenchScript(request.script)
-      const file = path.join(directory, 'script.sql')
-      if (text !== undefined) writeFileSync(file, text)
-      return { command, args: pgbenchArguments(request, text && file), env: { PGPASSWORD: request.password } }
+      const files = pgbenchScripts(request.script).map((text, index) => {
+        const file = path.join(directory, `script-${index}.sql`)
+        writeFileSync(file, text)
+        return file
+      })
+      return { command, args: pgbenchArguments(request, files), env: pgbenchEnvironment(request) }
     },
   }
 }
 
+/** Variables of libpq that make startup parameters. */
+const variables: Readonly<Record<string, string>> = { TimeZone: 'PGTZ', DateStyle: 'PGDATESTYLE' }
+
+/** What pgbench learns from its environment. @throws Error for a startup parameter libpq has no variable for */
+export function pgbenchEnvironment({ password, parameters, tls }: LoadRequest): Record<string, string> {
+  const env: Record<string, string> = { PGPASSWORD: password, PGSSLMODE: tls ? 'require' : 'disable' }
+  for (const [name, value] of Object.entries(parameters)) {
+    const variable = variables[name]
+    if (variable === undefined) throw new Error(`pgbench cannot be told the startup parameter ${name}`)
+    env[variable] = value
+  }
+  return env
+}
+
 /** The command line of pgbench. */
-export function pgbenchArguments(request: LoadRequest, scriptFile: string | undefined): string[] {
+export function pgbenchArguments(request: LoadRequest, scriptFiles: readonly string[]): string[] {
   return [
     ...['-n', '-h', request.host, '-p', String(request.port), '-U', request.user],
     ...['-c', String(request.clients), '-j', String(threads(request)), '-T', String(request.seconds)],
     ...['-M', request.protocol, '--log', `--log-prefix=${request.logPrefix}`],
     ...(request.reconnect ? ['-C'] : []),
-    ...(scriptFile === undefined ? ['-S'] : ['-f', scriptFile]),
+    ...(scriptFiles.length === 0 ? ['-S'] : scriptFiles.flatMap((file) => ['-f', file])),
     'postgres',
   ]
 }

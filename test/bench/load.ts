@@ -2,12 +2,12 @@
  * One run of a load against one target: starts the generator, reads the proxy's processor time while it works, and
  * makes a measurement of the generator's transaction log.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Case } from './cases.ts'
 import type { Owner } from './owner.ts'
 import { SCRAM_PASSWORD, SCRAM_USER, TRUST_USER } from './postgres.ts'
-import { readUsage } from './process-meter.ts'
+import { readResident, readUsage } from './process-meter.ts'
 import type { Target } from './targets.ts'
 import { cycleTimes, type LoggedTransaction, parseTransactionLogs } from './transaction-log.ts'
 import { type Measurement, measureWindow, type Reading } from './window.ts'
@@ -21,6 +21,9 @@ export interface LoadRequest {
   script: Case['script']
   protocol: Case['protocol']
   reconnect: boolean
+  tls: boolean
+  /** Startup parameters of the clients. */
+  parameters: Record<string, string>
   clients: number
   seconds: number
   /** Where the transaction logs go: this path with whatever the generator appends. */
@@ -52,51 +55,85 @@ export async function runLoad(
   target: Target,
   { clients, seconds, directory }: { clients: number; seconds: number; directory: string },
 ): Promise<LoadResult> {
-  const scram = spec.setup.auth === 'scram-sha-256'
   const dir = path.join(directory, 'log')
   mkdirSync(dir)
-  const request: LoadRequest = {
-    host: target.host,
-    port: target.port,
-    user: scram ? SCRAM_USER : TRUST_USER,
-    password: scram ? SCRAM_PASSWORD : '',
-    script: spec.script,
-    protocol: spec.protocol,
-    reconnect: spec.reconnect,
-    clients,
-    seconds,
-    logPrefix: path.join(dir, 'load'),
-  }
   try {
-    const load = await measure(owner, generator, [request], target)
+    const requests = requestsOf(spec, target, { clients, seconds, dir })
+    const load = await measureLoad(owner, generator, requests, [], target)
     if (!spec.bystander) return { load, bystander: undefined }
     // A run of its own: the lone client's queries would be counted as processor time of the load.
-    const lone = { ...request, reconnect: false, clients: 1, logPrefix: path.join(dir, 'lone') }
-    return { load, bystander: await measure(owner, generator, [lone, request], target) }
+    const lone = { ...requests[0]!, reconnect: false, clients: 1, logPrefix: path.join(dir, 'lone') }
+    return { load, bystander: await measureLoad(owner, generator, [lone], requests, target) }
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-/** Runs all requests at the same time and measures the first. */
-async function measure(
+/** What the generators are asked for a case: one request for each set of startup parameters, an equal part each. */
+export function requestsOf(
+  { setup, script, protocol, reconnect, parameters: sets = [{}] }: Case,
+  { host, port }: Target,
+  { clients, seconds, dir }: { clients: number; seconds: number; dir: string },
+): LoadRequest[] {
+  const scram = setup.auth === 'scram-sha-256'
+  return sets.map((parameters, i) => ({
+    host,
+    port,
+    user: scram ? SCRAM_USER : TRUST_USER,
+    password: scram ? SCRAM_PASSWORD : '',
+    script,
+    protocol,
+    reconnect,
+    tls: setup.tls,
+    parameters,
+    clients: Math.floor((clients + i) / sets.length),
+    seconds,
+    logPrefix: path.join(dir, `load-${i}-`),
+  }))
+}
+
+/** Runs all requests at the same time and measures the first ones as one load. */
+export async function measureLoad(
   owner: Owner,
   generator: Generator,
-  requests: readonly LoadRequest[],
-  { pid }: Target,
+  measured: readonly LoadRequest[],
+  others: readonly LoadRequest[],
+  { pid, gcFile }: Target,
 ): Promise<Measurement> {
   const readings: Reading[] = []
   const timer = setInterval(() => {
-    readings.push({ at: Date.now(), usage: pid === undefined ? undefined : readUsage(pid) })
+    const at = Date.now()
+    if (pid === undefined) readings.push({ at, usage: undefined, resident: undefined, gc: undefined })
+    else readings.push({ at, usage: readUsage(pid), resident: readResident(pid), gc: readGc(gcFile) })
   }, READING_PERIOD)
+  let transactions: LoggedTransaction[]
   try {
-    await Promise.all(requests.map((request) => runGenerator(owner, generator, request)))
+    const rest = Promise.all(others.map((request) => runGenerator(owner, generator, request)))
+    ;[transactions] = await Promise.all([runRequests(owner, generator, measured), rest])
   } finally {
     clearInterval(timer)
   }
-  const { reconnect, logPrefix } = requests[0]!
-  const transactions = readLogs(logPrefix)
-  return measureWindow(reconnect ? cycleTimes(transactions) : transactions, readings)
+  return measureWindow(transactions, readings)
+}
+
+/** Runs all requests at the same time; the transactions of all, by the time of their end. */
+export async function runRequests(
+  owner: Owner,
+  generator: Generator,
+  requests: readonly LoadRequest[],
+): Promise<LoggedTransaction[]> {
+  await Promise.all(requests.map((request) => runGenerator(owner, generator, request)))
+  return requests
+    .flatMap(({ reconnect, logPrefix }) => (reconnect ? cycleTimes(readLogs(logPrefix)) : readLogs(logPrefix)))
+    .sort((a, b) => a.at - b.at)
+}
+
+/** Milliseconds in garbage collection so far, as gc-meter.mjs wrote them. */
+function readGc(file: string | undefined): number | undefined {
+  if (file === undefined || !existsSync(file)) return undefined
+  // Between its truncation and the writing it is empty.
+  const text = readFileSync(file, 'utf8')
+  return text === '' ? undefined : Number(text)
 }
 
 function readLogs(prefix: string): LoggedTransaction[] {

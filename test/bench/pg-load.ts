@@ -5,22 +5,23 @@
 import { writeFileSync } from 'node:fs'
 import pg from 'pg'
 import type { LoadRequest } from './load.ts'
-import { statementOf } from './scripts.ts'
+import { type Statement, statementsOf } from './scripts.ts'
 
 const request = JSON.parse(process.argv[2] ?? '') as LoadRequest
 const log: string[] = []
 
 async function connect(): Promise<pg.Client> {
-  const { host, port, user, password } = request
-  const client = new pg.Client({ host, port, user, password, database: 'postgres' })
+  const { host, port, user, password, tls } = request
+  const ssl = tls && { rejectUnauthorized: false }
+  const client = new pg.Client({ host, port, user, password, ssl, database: 'postgres' })
   await client.connect()
+  for (const [name, value] of Object.entries(request.parameters)) await client.query(`SET ${name} = '${value}'`)
   return client
 }
 
-async function runStatement(client: pg.Client): Promise<void> {
-  const { text, values } = statementOf(request.script)
+async function runStatement(client: pg.Client, { text, values }: Statement): Promise<void> {
   // Without parameters pg uses the simple protocol; a name makes it a prepared statement.
-  if (request.protocol === 'simple') await client.query(text.replace('$1', String(values[0])))
+  if (request.protocol === 'simple' || values.length === 0) await client.query(text.replace('$1', String(values[0])))
   else if (request.protocol === 'extended') await client.query(text, values)
   else await client.query({ name: 'select_one', text, values })
 }
@@ -30,7 +31,7 @@ async function work(number: number, idle: pg.Client | undefined, until: number):
   for (let transaction = 0; performance.now() < until; transaction++) {
     if (request.reconnect) client = await connect()
     const before = performance.now()
-    await runStatement(client!)
+    for (const statement of statementsOf(request.script)) await runStatement(client!, statement)
     const after = performance.now()
     const end = performance.timeOrigin + after
     const seconds = Math.floor(end / 1000)

@@ -2,6 +2,7 @@
 import { chownSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
+import type { CertificateFiles } from '../fixtures/certificates.ts'
 import { freePort } from '../fixtures/ports.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { MAX_CLIENTS, type Setup } from './cases.ts'
@@ -22,7 +23,7 @@ export function pgbouncerIni(
   server: { host: string; port: number },
   listenPort: number,
   setup: Setup,
-  options: { authFile: string; prepares: boolean },
+  options: { authFile: string; prepares: boolean; certificate: CertificateFiles },
 ): string {
   const lines = [
     '[databases]',
@@ -42,6 +43,10 @@ export function pgbouncerIni(
     'log_disconnections = 0',
     'log_stats = 0',
   ]
+  if (setup.tls) {
+    lines.push('client_tls_sslmode = require')
+    lines.push(`client_tls_cert_file = ${options.certificate.cert}`, `client_tls_key_file = ${options.certificate.key}`)
+  }
   if (options.prepares) lines.push('max_prepared_statements = 200')
   return `${lines.join('\n')}\n`
 }
@@ -66,7 +71,7 @@ export async function startPgbouncer(
   const port = await freePort()
   const ini = path.join(dir, 'pgbouncer.ini')
   const prepares = preparesInTransactions(versionOf(command))
-  writeFileSync(ini, pgbouncerIni(server, port, setup, { authFile, prepares }))
+  writeFileSync(ini, pgbouncerIni(server, port, setup, { authFile, prepares, certificate: server.certificate }))
   // SIGQUIT ends it at once; SIGINT waits for clients.
   const program = owner.start(command, [ini], { ...account, cwd: dir }, 'SIGQUIT')
   await waitFor(async () => !program.running || (await accepts(port)), {

@@ -7,6 +7,7 @@ import { chownSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../../lib/cli/embedded-postgres.ts'
+import { type CertificateFiles, type Issued, issueCertificate } from '../fixtures/certificates.ts'
 import { freePort } from '../fixtures/ports.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { findProgram, serviceAccount } from './find-program.ts'
@@ -24,6 +25,8 @@ export interface BenchPostgres {
   version: string
   /** The stored secret of SCRAM_USER, as PgBouncer's auth_file wants it. */
   verifier: string
+  /** Shown to clients by everything that is measured over TLS. */
+  certificate: CertificateFiles
 }
 
 const settings: Record<string, string> = {
@@ -40,8 +43,22 @@ export async function startBenchPostgres(owner: Owner, wanted: 'auto' | 'system'
   const initdb = wanted === 'embedded' ? undefined : findProgram('initdb')
   const postgres = initdb && findProgram('postgres')
   if (wanted === 'system' && !postgres) throw new Error('--postgres system: initdb and postgres are not on PATH')
-  const address = initdb && postgres ? await startSystem(owner, initdb, postgres) : await startEmbedded(owner)
-  return { ...address, ...(await prepare(address)) }
+  const issued = issueCertificate({ commonName: 'localhost', usage: 'server', names: ['localhost', '127.0.0.1'] })
+  const certificate = writeCertificate(owner, issued)
+  const address =
+    initdb && postgres ? await startSystem(owner, initdb, postgres, certificate) : await startEmbedded(owner, issued)
+  return { ...address, ...(await prepare(address)), certificate }
+}
+
+/** As files that PostgreSQL and PgBouncer, which run under an account of their own, may read. */
+function writeCertificate(owner: Owner, { certificate, key }: Issued): CertificateFiles {
+  const dir = owner.directory('certificate')
+  const files = { cert: path.join(dir, 'server.crt'), key: path.join(dir, 'server.key') }
+  writeFileSync(files.cert, certificate)
+  writeFileSync(files.key, key, { mode: 0o600 })
+  const account = findProgram('postgres') || findProgram('pgbouncer') ? serviceAccount() : undefined
+  if (account) for (const file of [dir, files.cert, files.key]) chownSync(file, account.uid, account.gid)
+  return files
 }
 
 interface Address {
@@ -49,13 +66,19 @@ interface Address {
   port: number
 }
 
-async function startEmbedded(owner: Owner): Promise<Address> {
-  const { host, port, stop } = await startEmbeddedPostgres({ user: 'postgres', settings, hba })
+async function startEmbedded(owner: Owner, { certificate, key }: Issued): Promise<Address> {
+  const tls = { cert: certificate, key }
+  const { host, port, stop } = await startEmbeddedPostgres({ user: 'postgres', settings, hba, tls })
   owner.teardown(stop)
   return { host, port }
 }
 
-async function startSystem(owner: Owner, initdb: string, postgres: string): Promise<Address> {
+async function startSystem(
+  owner: Owner,
+  initdb: string,
+  postgres: string,
+  { cert, key }: CertificateFiles,
+): Promise<Address> {
   const account = serviceAccount()
   const dir = owner.directory('postgres')
   if (account) chownSync(dir, account.uid, account.gid)
@@ -71,6 +94,9 @@ async function startSystem(owner: Owner, initdb: string, postgres: string): Prom
     unix_socket_directories: '',
     port: String(port),
     fsync: 'off',
+    ssl: 'on',
+    ssl_cert_file: cert,
+    ssl_key_file: key,
   }
   const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   // SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.

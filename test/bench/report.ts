@@ -1,9 +1,8 @@
 /** The report of a benchmark, as text for a terminal and as Markdown. Pure. */
 import { describeRatio, judge, type Verdict } from './budgets.ts'
-import { MEMORY } from './cases.ts'
 import { describeMachine } from './machine.ts'
-import { type BenchResults, type MemoryResult, type Point, type Summary, summarize } from './results.ts'
-import { median } from './statistics.ts'
+import { type BenchResults, type Point, type Summary, summarize, type TrialResult } from './results.ts'
+import { median, spread } from './statistics.ts'
 import { renderTable, type TableStyle } from './table.ts'
 
 const HEADER = [
@@ -13,9 +12,10 @@ const HEADER = [
   'spread',
   'p50 ms',
   'p99 ms',
+  'p99.9 ms',
   'user µs',
   'system µs',
-  'CPU µs',
+  'MB',
   '× direct',
   '× PgBouncer',
   'CPU × PgBouncer',
@@ -31,7 +31,7 @@ export function renderReport(results: BenchResults, style: TableStyle): string {
       style,
     )
   }
-  if (results.memory.length > 0) text += renderMemory(results.memory, style)
+  for (const trial of results.trials) text += renderTrial(trial, style)
   return text + renderBudgets(judge(results), style)
 }
 
@@ -41,6 +41,7 @@ export function renderHead(results: BenchResults, style: TableStyle): string {
   const lines = [
     ...describeMachine(machine),
     `load by ${generator}; medians of ${reps} interleaved run${reps === 1 ? '' : 's'} of ${seconds} s; spread is half the range`,
+    'user and system: processor time of the proxy per transaction; MB: its resident memory at most',
   ]
   const title = `pgbun benchmark, ${machine.date}`
   if (style === 'markdown') return `## ${title}\n\n${lines.map((line) => `- ${line}\n`).join('')}`
@@ -68,19 +69,46 @@ export function renderCase(points: readonly Point[], style: TableStyle): string 
     text += `\n${style === 'text' ? '  ' : ''}One client with small queries beside it:\n\n`
     text += renderTable(['target', 'per second', 'p50 ms', 'p99 ms'], beside, style)
   }
-  return text + renderErrors(errors, style)
+  return text + renderDetails(points, style) + renderErrors(errors, style)
 }
 
-/** Memory per idle client. */
-export function renderMemory(results: readonly MemoryResult[], style: TableStyle): string {
+function renderDetails(points: readonly Point[], style: TableStyle): string {
+  const rows: string[][] = []
+  for (const { clients, targets } of points) {
+    for (const { name, details } of targets) {
+      if (details === undefined) continue
+      const { calls, byName, gc } = details
+      const most = Object.entries(byName)
+        .sort(([, a], [, b]) => b - a)
+        .slice(0, 5)
+        .map(([call, number]) => `${call} ${number.toFixed(2)}`)
+      const figures = [calls, gc].map((value) => (value === undefined ? '-' : value.toFixed(2)))
+      rows.push([String(clients), name, ...figures, most.join(', ')])
+    }
+  }
+  if (rows.length === 0) return ''
+  const header = ['clients', 'target', 'system calls', 'GC µs', 'most frequent calls']
+  return `\n${style === 'text' ? '  ' : ''}Per transaction:\n\n${renderTable(header, rows, style)}`
+}
+
+/** One trial: medians, and half the range behind them where there were several runs. */
+export function renderTrial({ name, title, columns, targets }: TrialResult, style: TableStyle): string {
   const rows: string[][] = []
   const errors: string[] = []
-  for (const { name, memory, error } of results) {
-    if (error !== undefined) errors.push(`${name}: ${error}`)
-    if (memory) rows.push([String(memory.clients), name, kilobytes(memory.connected), kilobytes(memory.afterQuery)])
+  for (const target of targets) {
+    if (target.error !== undefined) errors.push(`${target.name}: ${target.error}`)
+    if (target.runs.length === 0) continue
+    const cells = columns.map(({ key, digits }) => {
+      const values = target.runs.map((figures) => figures[key] ?? Number.NaN)
+      const value = median(values)
+      if (Number.isNaN(value)) return '-'
+      const wide = spread(values)
+      return `${value.toFixed(digits)}${wide >= 0.005 ? ` ±${(wide * 100).toFixed(0)}%` : ''}`
+    })
+    rows.push([target.name, ...cells])
   }
-  let text = heading(`${MEMORY}: resident memory per idle client`, style)
-  if (rows.length > 0) text += renderTable(['clients', 'target', 'connected kB', 'after a query kB'], rows, style)
+  let text = heading(`${name}: ${title}`, style)
+  if (rows.length > 0) text += renderTable(['target', ...columns.map(({ label }) => label)], rows, style)
   return text + renderErrors(errors, style)
 }
 
@@ -89,7 +117,7 @@ export function renderBudgets(verdicts: readonly Verdict[], style: TableStyle): 
   if (verdicts.length === 0) return ''
   const rows = verdicts.map(({ what, target, budget, measured, verdict }) => [what, target, budget, measured, verdict])
   const met = verdicts.filter(({ verdict }) => verdict === 'met').length
-  const known = verdicts.filter(({ verdict }) => verdict !== 'unknown').length
+  const known = verdicts.filter(({ verdict }) => verdict === 'met' || verdict === 'missed').length
   return (
     heading(`budgets: ${met} of ${known} met`, style) +
     renderTable(['what', 'target', 'budget', 'measured', ''], rows, style)
@@ -97,7 +125,7 @@ export function renderBudgets(verdicts: readonly Verdict[], style: TableStyle): 
 }
 
 function caseRow(point: Point, summary: Summary): string[] {
-  const { user, system, toDirect, toPgbouncer, cpuToPgbouncer } = summary
+  const { user, system, resident, toDirect, toPgbouncer, cpuToPgbouncer } = summary
   return [
     String(point.clients),
     summary.name,
@@ -105,9 +133,10 @@ function caseRow(point: Point, summary: Summary): string[] {
     `±${(summary.spread * 100).toFixed(0)}%`,
     millis(summary.p50),
     millis(summary.p99),
+    millis(summary.p999),
     user === undefined ? '-' : user.toFixed(1),
     system === undefined ? '-' : system.toFixed(1),
-    user === undefined || system === undefined ? '-' : (user + system).toFixed(1),
+    resident === undefined ? '-' : (resident / 1e6).toFixed(0),
     toDirect ? describeRatio(toDirect) : '-',
     toPgbouncer ? describeRatio(toPgbouncer) : '-',
     cpuToPgbouncer ? describeRatio(cpuToPgbouncer) : '-',
@@ -129,8 +158,4 @@ function count(value: number): string {
 
 function millis(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toFixed(2)
-}
-
-function kilobytes(bytes: number): string {
-  return (bytes / 1000).toFixed(1)
 }

@@ -1,8 +1,9 @@
 /** What the benchmark found, as plain data (--json), and the figures drawn from several repetitions. Pure. */
-import type { IdleMemory } from './idle-memory.ts'
+import type { Details } from './details.ts'
 import type { Machine } from './machine.ts'
 import { median, pairedRatio, type Ratio, spread } from './statistics.ts'
 import type { TargetKind } from './targets.ts'
+import type { Column, Figures } from './trials/trial.ts'
 import type { Measurement } from './window.ts'
 
 /** The runs of one target at one point, in the order in which they took turns with the other targets. */
@@ -12,6 +13,8 @@ export interface TargetRuns {
   runs: Measurement[]
   /** Of the lone client beside the load; empty in cases without one. */
   bystander: Measurement[]
+  /** At one point of each case. */
+  details?: Details
   /** Why it could not be measured, or not to the end. */
   error?: string
 }
@@ -24,12 +27,12 @@ export interface Point {
   targets: TargetRuns[]
 }
 
-/** Memory per idle client of one proxy. */
-export interface MemoryResult {
-  kind: TargetKind
+/** One trial. */
+export interface TrialResult {
   name: string
-  memory?: IdleMemory
-  error?: string
+  title: string
+  columns: readonly Column[]
+  targets: { kind: TargetKind; name: string; runs: Figures[]; error?: string }[]
 }
 
 /** Everything. */
@@ -39,7 +42,7 @@ export interface BenchResults {
   seconds: number
   generator: string
   points: Point[]
-  memory: MemoryResult[]
+  trials: TrialResult[]
 }
 
 /** Medians of one target at one point. Latencies in ms, processor time in µs per transaction. */
@@ -51,8 +54,11 @@ export interface Summary {
   spread: number
   p50: number
   p99: number
+  p999: number
   user: number | undefined
   system: number | undefined
+  /** Most resident memory of the proxy, in bytes. */
+  resident: number | undefined
   toDirect: Ratio | undefined
   toPgbouncer: Ratio | undefined
   /** Processor time, compared with PgBouncer's. */
@@ -76,8 +82,10 @@ export function summarize(point: Point): Summary[] {
         spread: spread(rates),
         p50: median(target.runs.map(({ p50 }) => p50)),
         p99: median(target.runs.map(({ p99 }) => p99)),
-        user: medianCpu(target.runs, (cpu) => cpu.user),
-        system: medianCpu(target.runs, (cpu) => cpu.system),
+        p999: median(target.runs.map(({ p999 }) => p999)),
+        user: knownMedian(target.runs, ({ cpu }) => cpu?.user),
+        system: knownMedian(target.runs, ({ cpu }) => cpu?.system),
+        resident: knownMedian(target.runs, ({ resident }) => resident),
         toDirect: against(direct, ({ perSecond }) => perSecond),
         toPgbouncer: target.kind === 'direct' ? undefined : against(pgbouncer, ({ perSecond }) => perSecond),
         cpuToPgbouncer: against(pgbouncer, totalCpu),
@@ -85,11 +93,11 @@ export function summarize(point: Point): Summary[] {
     })
 }
 
-function medianCpu(
+function knownMedian(
   runs: readonly Measurement[],
-  figure: (cpu: NonNullable<Measurement['cpu']>) => number,
+  figure: (run: Measurement) => number | undefined,
 ): number | undefined {
-  const values = runs.flatMap(({ cpu }) => (cpu ? [figure(cpu)] : []))
+  const values = runs.flatMap((run) => figure(run) ?? [])
   return values.length > 0 ? median(values) : undefined
 }
 

@@ -11,6 +11,8 @@ import type { BenchPostgres } from './postgres.ts'
 
 export type TargetKind = 'direct' | 'pgbouncer' | 'pgbun'
 
+const GC_METER = new URL('gc-meter.mjs', import.meta.url).href
+
 /** Something that clients can connect to. */
 export interface Target {
   kind: TargetKind
@@ -19,6 +21,10 @@ export interface Target {
   port: number
   /** The proxy's process; undefined for a direct connection. */
   pid: number | undefined
+  /** The same with a meter in it, for what would slow the other down; where there can be one. */
+  twin?: Target
+  /** Where the meter of a twin keeps the time spent in garbage collection. */
+  gcFile?: string
 }
 
 /** What is to be compared. */
@@ -28,15 +34,23 @@ export interface Contestants {
   pgbouncer: string | undefined
   /** Runtimes of pgbun, each with the name of its target. */
   runtimes: { name: string; runtime: Runtime }[]
+  /** Start the twins, too. */
+  twins: boolean
 }
 
-/** The runtimes of --runtime, each with its version as name: `pgbun, node 20.20.0`. */
-export function chooseRuntimes(wanted: readonly string[]): Contestants['runtimes'] {
+/**
+ * The runtimes of --runtime, each with its version as name: `pgbun, node 20.20.0`.
+ * @param node what `node` stands for; empty for the Node that runs this
+ * @throws Error for what does not exist or does not run
+ */
+export function chooseRuntimes(wanted: readonly string[], node: string): Contestants['runtimes'] {
+  if (node !== '' && !existsSync(node)) throw new Error(`--node ${node}: no such file`)
   return wanted.map((text) => {
     if (!['node', 'bun', 'binary'].includes(text) && !existsSync(text)) {
       throw new Error(`--runtime ${text}: no such file. Name a path, or one of node, bun, binary.`)
     }
-    const runtime = pgbunRuntime(text)
+    const runtime =
+      text === 'node' && node !== '' ? { ...pgbunRuntime('node'), command: path.resolve(node) } : pgbunRuntime(text)
     if (runtime.kind === 'binary') return { name: 'pgbun, compiled', runtime }
     const version = versionOf(runtime.command)
     if (version === '') throw new Error(`--runtime ${text}: ${runtime.command} --version says nothing`)
@@ -54,19 +68,31 @@ export async function startTargets(owner: Owner, contestants: Contestants, setup
     targets.push({ kind: 'pgbouncer', name: 'PgBouncer', host: '127.0.0.1', ...started })
   }
   for (const { name, runtime } of runtimes) {
-    const args = pgbunArguments(setup, writeAuthFile(owner, postgres))
-    const pgbun = await startPgbun(owner, { target: { host, port }, args, runtime, detached: true })
-    targets.push({ kind: 'pgbun', name, host: pgbun.host, port: pgbun.port, pid: pgbun.pid })
+    const args = pgbunArguments(setup, postgres, writeAuthFile(owner, postgres))
+    const options = { target: { host, port }, args, runtime, detached: true }
+    const pgbun = await startPgbun(owner, options)
+    const target: Target = { kind: 'pgbun', name, host: pgbun.host, port: pgbun.port, pid: pgbun.pid }
+    targets.push(target)
+    if (contestants.twins && runtime.kind === 'node') {
+      const gcFile = path.join(owner.directory('gc'), 'milliseconds')
+      const metered = { ...runtime, args: ['--import', GC_METER, ...runtime.args] }
+      const twin = await startPgbun(owner, { ...options, runtime: metered, env: { BENCH_GC_FILE: gcFile } })
+      target.twin = { ...target, port: twin.port, pid: twin.pid, gcFile }
+    }
   }
   return targets
 }
 
-function pgbunArguments(setup: Setup, authFile: string): string[] {
+function pgbunArguments(setup: Setup, { certificate }: BenchPostgres, authFile: string): string[] {
+  const { cert, key } = certificate
   return [
     ...['--pool-mode', setup.poolMode, '--pool-size', String(setup.poolSize)],
     ...['--max-client-conn', String(MAX_CLIENTS)],
     ...['--auth-type', setup.auth],
     ...(setup.auth === 'trust' ? [] : ['--auth-file', authFile]),
+    ...(setup.tls
+      ? ['--client-tls-mode', 'require', '--client-tls-cert-file', cert, '--client-tls-key-file', key]
+      : []),
     ...['--server-tls-mode', 'disable', '--stats-period', '0'],
     ...['--no-log-connections', '--no-log-disconnections'],
   ]

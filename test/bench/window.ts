@@ -15,6 +15,10 @@ export interface Reading {
   at: number
   /** Undefined where there is no proxy, or its processor time cannot be read. */
   usage: Usage | undefined
+  /** Resident memory of the proxy in bytes; undefined where there is no proxy. */
+  resident: number | undefined
+  /** Milliseconds it spent in garbage collection so far; undefined where that is not known. */
+  gc: number | undefined
 }
 
 /** The figures of one run. */
@@ -25,8 +29,13 @@ export interface Measurement {
   /** Latencies in milliseconds. */
   p50: number
   p99: number
+  p999: number
   /** Processor time of the proxy per transaction in microseconds; undefined for a direct connection. */
   cpu: { user: number; system: number } | undefined
+  /** Most resident memory of the proxy in the window, in bytes; undefined for a direct connection. */
+  resident: number | undefined
+  /** Time in garbage collection per transaction in microseconds, where it is known. */
+  gc: number | undefined
 }
 
 /** Share of the run that is left out at its beginning. */
@@ -56,8 +65,25 @@ export function measureWindow(transactions: readonly LoggedTransaction[], readin
     perSecond: (latencies.length * 1000) / (to.at - from.at),
     p50: quantile(latencies, 0.5) / 1000,
     p99: quantile(latencies, 0.99) / 1000,
+    p999: quantile(latencies, 0.999) / 1000,
     cpu: perTransaction(from.usage, to.usage, latencies.length),
+    gc: gcPerTransaction(readings, from, to, latencies.length),
+    resident: mostResident(readings.slice(readings.indexOf(from), readings.indexOf(to) + 1)),
   }
+}
+
+function gcPerTransaction(readings: readonly Reading[], from: Reading, to: Reading, count: number): number | undefined {
+  // Some readings have none: the file was being written.
+  const known = readings.filter(({ at, gc }) => gc !== undefined && at >= from.at && at <= to.at)
+  if (known.length < 2) return undefined
+  const [first, last] = [known[0]!, known.at(-1)!]
+  const share = (last.at - first.at) / (to.at - from.at)
+  return ((last.gc! - first.gc!) * 1000) / (count * share)
+}
+
+function mostResident(readings: readonly Reading[]): number | undefined {
+  const values = readings.flatMap(({ resident }) => (resident === undefined ? [] : [resident]))
+  return values.length > 0 ? Math.max(...values) : undefined
 }
 
 function perTransaction(from: Usage | undefined, to: Usage | undefined, count: number): Measurement['cpu'] {

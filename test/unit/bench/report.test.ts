@@ -1,7 +1,7 @@
 import t from 'tap'
-import { describeRatio, judge } from '../../bench/budgets.ts'
+import { describeRatio, judge, type Verdict } from '../../bench/budgets.ts'
 import { renderReport } from '../../bench/report.ts'
-import { type BenchResults, type Point, summarize, type TargetRuns } from '../../bench/results.ts'
+import { type BenchResults, type Point, summarize, type TargetRuns, type TrialResult } from '../../bench/results.ts'
 
 function target(kind: TargetRuns['kind'], rates: number[], cpu = 20): TargetRuns {
   const name = { direct: 'direct', pgbouncer: 'PgBouncer', pgbun: 'pgbun, node 24.0.0' }[kind]
@@ -10,7 +10,10 @@ function target(kind: TargetRuns['kind'], rates: number[], cpu = 20): TargetRuns
     perSecond,
     p50: 0.25,
     p99: 1.5,
+    p999: 2.5,
     cpu: kind === 'direct' ? undefined : { user: cpu / 4, system: (cpu * 3) / 4 },
+    gc: undefined,
+    resident: kind === 'direct' ? undefined : 90e6,
   }))
   return { kind, name, runs, bystander: [] }
 }
@@ -35,9 +38,14 @@ function results(points: Point[], more: Partial<BenchResults> = {}): BenchResult
     seconds: 3,
     generator: 'pgbench 15',
     points,
-    memory: [],
+    trials: [],
     ...more,
   }
+}
+
+/** The budgets something was measured for. */
+function measured(found: BenchResults): Verdict[] {
+  return judge(found).filter(({ verdict }) => verdict !== 'not measured')
 }
 
 const three = [
@@ -55,36 +63,76 @@ t.test('medians, and ratios to the neighbours', async (t) => {
 })
 
 t.test('budgets are judged for pgbun, case by case', async (t) => {
-  t.match(judge(results([point('simple', 8, three)])), [
+  t.match(measured(results([point('simple', 8, three)])), [
     { what: 'simple, 8 clients', budget: '≥ 1.00 × PgBouncer', measured: '1.10 (1.00-1.20)', verdict: 'met' },
     { what: 'simple, 8 clients', budget: '≤ 1.30 × its CPU', measured: '1.50', verdict: 'missed' },
   ])
-  t.match(judge(results([point('50kB', 1, three)])), [
+  t.match(measured(results([point('50kB', 1, three)])), [
     { what: '50kB, 1 client', budget: '≥ 1.25 × PgBouncer', verdict: 'missed' },
   ])
 })
 
 t.test('prepared statements are compared with a direct connection where PgBouncer has none', async (t) => {
   const without = [target('direct', [1000]), target('pgbun', [710])]
-  t.match(judge(results([point('prepared', 32, without), point('prepared', 8, without)])), [
+  t.match(measured(results([point('prepared', 32, without), point('prepared', 8, without)])), [
     { what: 'prepared, 32 clients', budget: '≥ 0.70 × direct', measured: '0.71', verdict: 'met' },
   ])
-  t.equal(judge(results([point('prepared', 32, three)])).length, 2, 'with PgBouncer, throughput and processor time')
+  t.equal(measured(results([point('prepared', 32, three)])).length, 2, 'with PgBouncer, throughput and processor time')
 })
 
 t.test('without PgBouncer a budget in its terms is unknown or left out', async (t) => {
   const without = [target('direct', [1000]), target('pgbun', [710])]
-  t.same(judge(results([point('simple', 8, without)])), [])
-  t.match(judge(results([point('connect', 8, without)])), [{ measured: '-', verdict: 'unknown' }])
+  t.same(measured(results([point('simple', 8, without)])), [])
+  t.match(measured(results([point('connect', 8, without)])), [{ measured: '-', verdict: 'unknown' }])
 })
 
-t.test('memory per idle client', async (t) => {
-  const memory = (connected: number): BenchResults['memory'] => [
-    { kind: 'pgbouncer', name: 'PgBouncer', memory: { clients: 4000, connected: 800, afterQuery: 800 } },
-    { kind: 'pgbun', name: 'pgbun', memory: { clients: 4000, connected, afterQuery: 14_000 } },
-  ]
-  t.match(judge(results([], { memory: memory(11_900) })), [{ measured: '11.9 kB', verdict: 'met' }])
-  t.match(judge(results([], { memory: memory(12_100) })), [{ measured: '12.1 kB', verdict: 'missed' }])
+t.test('a budget without a measurement is shown as one', async (t) => {
+  const verdicts = judge(results([]))
+  t.ok(verdicts.length > 5)
+  t.ok(verdicts.every(({ verdict }) => verdict === 'not measured'))
+  t.match(
+    renderReport(results([]), 'text'),
+    /budgets: 0 of 0 met\n[\s\S]*50kB, 10MB, tls-50kB +- +≥ 1\.25 × PgBouncer +- +not measured\n/,
+  )
+  const left = judge(results([point('10MB', 4, three)])).filter(({ what }) => what.includes('50kB'))
+  t.same(left, [], 'one of its cases is enough')
+})
+
+function trial(name: string, key: string, own: number[], pgbouncer: number[]): TrialResult {
+  const runs = (values: number[]) => values.map((value) => ({ [key]: value, other: 1 }))
+  return {
+    name,
+    title: `the trial ${name}`,
+    columns: [
+      { key, label: 'that figure', digits: 1 },
+      { key: 'missing', label: 'another', digits: 0 },
+    ],
+    targets: [
+      { kind: 'pgbouncer', name: 'PgBouncer', runs: runs(pgbouncer) },
+      { kind: 'pgbun', name: 'pgbun, node 24.0.0', runs: runs(own) },
+      { kind: 'pgbun', name: 'pgbun, bun 1.4.5', runs: [], error: 'it hung' },
+    ],
+  }
+}
+
+t.test('budgets of trials: a figure, or a ratio to PgBouncer', async (t) => {
+  const memory = (own: number[]) =>
+    measured(results([], { trials: [trial('memory', 'connected', own, [2])] })).filter(({ budget }) =>
+      budget.includes('kB'),
+    )
+  t.match(memory([11.9]), [{ budget: '≤ 12 kB per idle client', measured: '11.90', verdict: 'met' }])
+  t.match(memory([12.2, 12.1, 11]), [{ measured: '12.10 (11.00-12.20)', verdict: 'missed' }])
+  const storm = (own: number[], other: number[]) =>
+    measured(results([], { trials: [trial('storm', 'perSecond', own, other)] }))
+  t.match(storm([900, 1100], [1000, 1000]), [{ measured: '1.00 (0.90-1.10)', verdict: 'met' }])
+  t.match(storm([900], []), [{ measured: '-', verdict: 'unknown' }])
+})
+
+t.test('a trial in the report', async (t) => {
+  const text = renderReport(results([], { trials: [trial('storm', 'perSecond', [900, 1100], [1000])] }), 'text')
+  t.match(text, /\nstorm: the trial storm\n\n +target +that figure +another\n/)
+  t.match(text, /PgBouncer +1000\.0 +-\n +pgbun, node 24\.0\.0 +1000\.0 ±10% +-\n/)
+  t.match(text, /failed: pgbun, bun 1\.4\.5: it hung/)
 })
 
 t.test('ratios', async (t) => {
@@ -97,8 +145,8 @@ t.test('the report as text', async (t) => {
   t.match(text, /^pgbun benchmark, 2026-01-02 03:04 UTC\n {2}Abacus 2000, 4 cores, 16 GB, Linux 6\.1\.0 x64\n/)
   t.match(text, /load by pgbench 15; medians of 3 interleaved runs of 3 s/)
   t.match(text, /\nsimple: the case simple\n/)
-  t.match(text, /\n +8 {2}direct +2,000 +±25% +0\.25 +1\.50 +- +- +- +- +- +-\n/)
-  t.match(text, /\n +8 {2}pgbun, node 24\.0\.0 +1,000 +±25% .*7\.5 +22\.5 +30\.0 .*1\.10 \(1\.00-1\.20\) +1\.50\n/)
+  t.match(text, /\n +8 {2}direct +2,000 +±25% +0\.25 +1\.50 +2\.50 +- +- +- +- +- +-\n/)
+  t.match(text, /\n +8 {2}pgbun, node 24\.0\.0 +1,000 +±25% .*7\.5 +22\.5 +90 .*1\.10 \(1\.00-1\.20\) +1\.50\n/)
   t.match(text, /\nbudgets: 1 of 2 met\n/)
   t.notMatch(text, 'WARNING')
   const column = (start: RegExp, word: string): number => {
@@ -126,6 +174,18 @@ t.test('what failed is in the report beside what did not', async (t) => {
   const text = renderReport(results([point('simple', 8, [target('direct', [1000]), broken])]), 'text')
   t.match(text, /direct +1,000/)
   t.match(text, /failed: pgbun, 8 clients: it hung/)
+})
+
+t.test('details have a table of their own', async (t) => {
+  const [direct, pgbouncer, pgbun] = three as [TargetRuns, TargetRuns, TargetRuns]
+  const byName = { sendto: 2, recvfrom: 2.5, epoll_wait: 1, futex: 0.01, read: 0.3, write: 0.2 }
+  const details = { calls: 6.01, byName, gc: 1.234 }
+  const blind = { calls: undefined, byName: {}, gc: undefined }
+  const targets = [direct, { ...pgbouncer, details: blind }, { ...pgbun, details }]
+  const text = renderReport(results([point('simple', 8, targets)]), 'text')
+  t.match(text, /\n {2}Per transaction:\n\n +clients +target +system calls +GC µs +most frequent calls\n/)
+  t.match(text, /\n +8 {2}PgBouncer +- +-\n/)
+  t.match(text, /6\.01 +1\.23 {2}recvfrom 2\.50, sendto 2\.00, epoll_wait 1\.00, read 0\.30, write 0\.20\n/)
 })
 
 t.test('a lone client beside the load has a table of its own', async (t) => {

@@ -13,7 +13,9 @@ function steady(start: number, length: number) {
 /** A reading each 50 ms; the proxy uses `user` and `system` µs per ms. */
 function readings(from: number, to: number, user: number, system: number): Reading[] {
   const list: Reading[] = []
-  for (let at = from; at <= to; at += 50) list.push({ at, usage: { user: at * user, system: at * system } })
+  for (let at = from; at <= to; at += 50) {
+    list.push({ at, usage: { user: at * user, system: at * system }, resident: at * 1000, gc: at * 0.01 })
+  }
   return list
 }
 
@@ -23,7 +25,23 @@ t.test('throughput, latency and processor time of the same stretch', async (t) =
   t.equal(measured.perSecond, 1000)
   t.equal(measured.p50, 0.5)
   t.equal(measured.p99, 1)
+  t.equal(measured.p999, 1)
+  t.equal(measured.resident, 3_000_000, 'the most in the window')
   t.same(measured.cpu, { user: 12, system: 30 })
+})
+
+t.test('garbage collection, also where some readings lack it', async (t) => {
+  const times = readings(500, 4000, 1, 1)
+  t.ok(Math.abs(measureWindow(steady(1000, 2000), times).gc! - 10) < 1e-9, 'a hundredth of the time, 1 ms each')
+  const torn = times.map((reading, i) => (i % 3 === 0 ? reading : { ...reading, gc: undefined }))
+  t.ok(Math.abs(measureWindow(steady(1000, 2000), torn).gc! - 10) < 1e-9)
+  t.equal(
+    measureWindow(
+      steady(1000, 2000),
+      times.map((reading) => ({ ...reading, gc: undefined })),
+    ).gc,
+    undefined,
+  )
 })
 
 t.test('what comes before all clients are connected is left out', async (t) => {
@@ -33,9 +51,15 @@ t.test('what comes before all clients are connected is left out', async (t) => {
 })
 
 t.test('a direct connection has no proxy to account for', async (t) => {
-  const times = readings(1000, 4000, 1, 1).map(({ at }) => ({ at, usage: undefined }))
-  const { cpu, perSecond } = measureWindow(steady(1000, 2000), times)
+  const times = readings(1000, 4000, 1, 1).map(({ at }) => ({
+    at,
+    usage: undefined,
+    resident: undefined,
+    gc: undefined,
+  }))
+  const { cpu, perSecond, resident } = measureWindow(steady(1000, 2000), times)
   t.equal(cpu, undefined)
+  t.equal(resident, undefined)
   t.equal(perSecond, 1000)
 })
 

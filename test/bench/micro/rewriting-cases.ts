@@ -1,0 +1,154 @@
+/**
+ * A client's messages on their way to its server: announced, rewritten where they name a statement, forwarded. The
+ * real Upstream with its statements and a real reply plan; session and server are stubs that count bytes, and the plan is
+ * told at once what the server would answer.
+ */
+
+import type { ClientSession } from '../../../lib/client/session.ts'
+import { Upstream } from '../../../lib/client/upstream.ts'
+import { Batch } from '../../../lib/protocol/batch.ts'
+import { Scanner } from '../../../lib/protocol/scanner.ts'
+import { BACKEND_TABLE, FRONTEND_TABLE, type MessageTable } from '../../../lib/protocol/types.ts'
+import type { PlanRef } from '../../../lib/server/ports.ts'
+import { DESYNC, FAKE } from '../../../lib/session/reply-kinds.ts'
+import { ReplyPlan } from '../../../lib/session/reply-plan.ts'
+import { ServerStatements } from '../../../lib/session/server-statements.ts'
+import { StatementStore } from '../../../lib/session/statements.ts'
+import { backend } from '../../fixtures/messages.ts'
+import type { MicroCase, MicroGroup } from './micro-case.ts'
+import { replies, requests } from './replies.ts'
+
+/** A client in transaction mode that holds a server, as far as Upstream looks at them. */
+class Lab {
+  readonly upstream: Upstream
+  readonly #plan = new ReplyPlan({
+    onAnswered: (_kind, _action, ref) => (ref as PlanRef | undefined)?.answered(),
+    onDropped: (_kind, _action, ref, failed) => (ref as PlanRef | undefined)?.dropped(failed),
+  })
+
+  constructor() {
+    const statements = new StatementStore()
+    const plan = this.#plan
+    const server = {
+      plan,
+      statements: new ServerStatements(statements),
+      unnamedOwner: undefined,
+      touched: false,
+      parametersChanged: false,
+      namesLeft: new Set(),
+      namesThere: new Set(),
+      functionsChanged: false,
+      dirty: false,
+      txStatus: 0x49,
+      sent: 0,
+      send(bytes: Buffer) {
+        this.sent += bytes.length
+      },
+      expectFake(kind: number, ref: PlanRef) {
+        plan.expect(kind, FAKE, ref)
+      },
+    }
+    const session = {
+      id: 1,
+      mode: 'transaction',
+      running: false,
+      since: 0,
+      transactionSince: 0,
+      lease: { server },
+      parameters: { fingerprint: '', startup: new Map() },
+      remembered: { suspected: false, note() {} },
+      pool: { counters: { received: 0 }, readsSequences: false, functions: { quiet: true } },
+      ports: {
+        statements,
+        config: { maxPreparedStatements: 200, maxClientPreparedStatements: 0, maxPreparedStatementMemory: 0 },
+      },
+      pin() {},
+    }
+    this.upstream = new Upstream(session as unknown as ClientSession)
+  }
+
+  /** Forward what `batch` holds; the batch goes back. */
+  forward(batch: Batch): void {
+    if (!this.upstream.forward(batch)) throw new Error('the upstream direction waits for something')
+    batch.release()
+  }
+
+  /** The server answers so. */
+  answer(types: readonly number[]): void {
+    for (let i = 0; i < types.length; i++) {
+      if (this.#plan.onMessage(types[i]!) === DESYNC) throw new Error('an answer was not expected')
+    }
+  }
+
+  settle(): void {
+    if (!this.#plan.settled) throw new Error('something is left in the plan')
+  }
+}
+
+function scanned(table: MessageTable, bytes: Buffer): Batch {
+  const batch = Batch.take(bytes)
+  new Scanner(table).scan(bytes, batch)
+  return batch
+}
+
+/** Types of the messages in a reply. */
+function typesOf(reply: Buffer): number[] {
+  const batch = scanned(BACKEND_TABLE, reply)
+  return Array.from({ length: batch.count }, (_, i) => batch.type(i))
+}
+
+function conversation(name: string, messages: number, request: Buffer, reply: Buffer, before?: () => Lab): MicroCase {
+  const lab = before?.() ?? new Lab()
+  const scanner = new Scanner(FRONTEND_TABLE)
+  const answers = typesOf(reply)
+  return {
+    name,
+    messages,
+    run() {
+      const batch = Batch.take(request)
+      scanner.scan(request, batch)
+      lab.forward(batch)
+      lab.answer(answers)
+      lab.settle()
+    },
+  }
+}
+
+/** A client that has prepared its statement. */
+function prepared(): Lab {
+  const lab = new Lab()
+  lab.forward(scanned(FRONTEND_TABLE, Buffer.concat([requests.parse, requests.sync])))
+  lab.answer(typesOf(Buffer.concat([backend.parseComplete(), backend.ready()])))
+  lab.settle()
+  return lab
+}
+
+/** A client without a statement, on a server where another one has prepared the same text. */
+function shared(): Lab {
+  const lab = prepared()
+  lab.forward(scanned(FRONTEND_TABLE, Buffer.concat([requests.close, requests.sync])))
+  lab.answer(typesOf(backend.ready()))
+  lab.settle()
+  return lab
+}
+
+const ready = backend.ready()
+const { parse, close, describe, sync } = requests
+const describeReply = Buffer.concat([backend.parameterDescription(23), backend.rowDescription('abalance'), ready])
+
+export const rewritingCases: MicroGroup = {
+  title: 'scanner, upstream and reply plan together (messages of the client counted)',
+  cases: [
+    conversation('Query', 1, requests.query, replies.query),
+    conversation('unnamed: Parse, Bind, Describe, Execute, Sync', 5, requests.extended, replies.extended),
+    conversation('named: Bind, Describe, Execute, Sync', 4, requests.prepared, replies.prepared, prepared),
+    conversation('named: Describe, Sync', 2, Buffer.concat([describe, sync]), describeReply, prepared),
+    conversation(
+      'named, known to the server: Parse, Close, Sync',
+      3,
+      Buffer.concat([parse, close, sync]),
+      ready,
+      shared,
+    ),
+  ],
+}

@@ -1,0 +1,39 @@
+import t from 'tap'
+import { measureMicro } from '../../bench/micro/measure.ts'
+import { replyPlanCases } from '../../bench/micro/reply-plan-cases.ts'
+import { rewritingCases } from '../../bench/micro/rewriting-cases.ts'
+import { scannerCases } from '../../bench/micro/scanner-cases.ts'
+
+const plan = { rounds: 3, warmUp: 1, round: 1 }
+
+t.test('every case can be repeated', async (t) => {
+  for (const { title, cases } of [scannerCases, replyPlanCases, rewritingCases]) {
+    for (const { name, run } of cases) {
+      run()
+      t.doesNotThrow(run, `${title}: ${name}`)
+    }
+  }
+})
+
+t.test('figures are per message', async (t) => {
+  let calls = 0
+  const run = (): void => {
+    calls++
+    // Long enough for any clock.
+    for (const end = performance.now() + 0.5; performance.now() < end; );
+  }
+  const { nanoseconds, least, spread } = measureMicro({ name: 'slow', messages: 5, run }, plan)
+  t.ok(calls > 3)
+  t.ok(
+    least >= 100_000 && least <= nanoseconds,
+    'half a millisecond for five messages, or more where it is interrupted',
+  )
+  t.ok(spread >= 0)
+})
+
+t.test('a case that goes wrong is no figure', async (t) => {
+  const run = (): void => {
+    throw new Error('not what was expected')
+  }
+  t.throws(() => measureMicro({ name: 'wrong', messages: 1, run }, plan), { message: 'not what was expected' })
+})
