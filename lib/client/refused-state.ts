@@ -13,6 +13,7 @@ import type { PlanRef } from '../server/ports.ts'
 import { type LeavingState, leavingState } from '../session/leaving-state.ts'
 import { PIN_KINDS } from '../session/pin-kinds.ts'
 import type { ClientSession } from './session.ts'
+import type { SharedRef } from './unnamed-statement.ts'
 
 /** There is no such column: a text that is fine but for that is refused after the state of the transaction is looked at. */
 const FAILING = 'SELECT "refused by pgbun"'
@@ -25,9 +26,8 @@ export const FAILING_PARSE = message(FRONTEND.Parse, Buffer.from(`\0${FAILING}\0
 export const FAILING_NAMED_PARSE = message(FRONTEND.Parse, Buffer.from(`pgbun_refused\0${FAILING}\0\0\0`))
 
 /** The answer to a refused statement. */
-export class RefusedState implements PlanRef {
+export class RefusedState implements SharedRef {
   readonly error: Buffer
-  /** Who else wants to know what became of it. */
   other: PlanRef | undefined
 
   constructor(error: Buffer) {

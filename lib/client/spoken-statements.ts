@@ -16,8 +16,9 @@ import type { PlanRef } from '../server/ports.ts'
 import type { ClientStatements } from '../session/client-statements.ts'
 import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { EXECUTES, PREPARED } from '../session/state-effects.ts'
-import { soleDeallocated, spokenNames } from '../session/statement-names.ts'
+import { lastDeallocation, soleDeallocated, spokenNames } from '../session/statement-names.ts'
 import { deallocates, STATEMENT, sqlOf } from './message-kinds.ts'
+import type { SharedRef } from './unnamed-statement.ts'
 
 /** Effects (session/state-effects) of texts that name prepared statements. */
 export const SPEAKS = PREPARED | EXECUTES
@@ -144,10 +145,25 @@ export class SpokenStatements {
     return deallocating
   }
 
+  /** What a Query is to be known by where its last statement deallocates: see LastStatement. */
+  lastOf(server: ServerConnection, sql: string): LastStatement | undefined {
+    const last = lastDeallocation(sql)
+    if (last === undefined) return undefined
+    return new LastStatement(last.before, () => {
+      if (last.name === undefined) {
+        server.deallocatedAll()
+        this.#names.clear()
+      } else this.#forget(server, last.name)
+    })
+  }
+
   /** The server did one DEALLOCATE. */
   onDeallocated(server: ServerConnection): void {
     const name = this.#deallocating.shift()
-    if (name === undefined) return
+    if (name !== undefined) this.#forget(server, name)
+  }
+
+  #forget(server: ServerConnection, name: string): void {
     server.namesLeft.delete(name)
     server.namesThere.delete(name)
     this.#names.remove(name)
@@ -168,6 +184,39 @@ const PORTAL_LIMIT = 1000
 /** The portal's name in the body of a Bind or Execute. */
 function portalOf(body: Buffer): string {
   return body.toString('latin1', 0, body.indexOf(0))
+}
+
+/**
+ * A Query of several statements of which the last deallocates. PostgreSQL commits before it says that the last statement
+ * is done: where that fails (a deferred constraint), an error comes in place of its tag, and the statement is gone.
+ */
+export class LastStatement implements SharedRef {
+  other: PlanRef | undefined
+  readonly #deallocated: () => void
+  /** Statements before it that have not been completed. */
+  #before: number
+
+  constructor(before: number, deallocated: () => void) {
+    this.#before = before
+    this.#deallocated = deallocated
+  }
+
+  completed(): void {
+    this.#before--
+  }
+
+  /** The Query failed. */
+  onRefused(): void {
+    if (this.#before === 0) this.#deallocated()
+  }
+
+  answered(): void {
+    this.other?.answered()
+  }
+
+  dropped(failed: boolean): void {
+    this.other?.dropped(failed)
+  }
 }
 
 /** A statement of the client's prepared under its own name: not there if that failed or was discarded. */

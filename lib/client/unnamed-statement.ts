@@ -15,10 +15,15 @@ import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
 import { CLOSE, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
-import type { RefusedState } from './refused-state.ts'
 
 /** Close of the unnamed statement, sent where a client binds one it does not have. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
+
+/** What the reply plan knows a message by, where it is not the unnamed statement alone that wants to know its end. */
+export interface SharedRef extends PlanRef {
+  /** Who else wants to know. */
+  other: PlanRef | undefined
+}
 
 /** One unnamed statement, and at the same time the mark a server carries that has it. */
 export interface Unnamed {
@@ -50,16 +55,16 @@ export class UnnamedStatement implements PlanRef {
 
   /**
    * The client sends a Query: it has none any more (protocol chapter "Simple Query").
-   * @param refused where another is sent in its place
+   * @param shared who wants to know its end, too
    */
-  onQuery(server: ServerConnection, batch: number, refused?: RefusedState): void {
+  onQuery(server: ServerConnection, batch: number, shared?: SharedRef): void {
     server.unnamedOwner = undefined
     if (this.#known === undefined && this.#changes.length === 0) {
-      server.plan.expect(QUERY, 0, refused)
+      server.plan.expect(QUERY, 0, shared)
       return
     }
     this.#change(undefined, batch)
-    server.plan.expect(QUERY, 0, this.#told(refused))
+    server.plan.expect(QUERY, 0, this.#told(shared))
   }
 
   /** The client has none any more, and nothing is under way: a Query of its was answered without a server. */
@@ -71,7 +76,7 @@ export class UnnamedStatement implements PlanRef {
    * The client prepares one.
    * @param message the whole Parse; undefined where it is too long to be kept
    * @param effects what its text may leave behind
-   * @param refused where `message` is another that is sent in its place
+   * @param shared who wants to know its end, too
    */
   onParse(
     server: ServerConnection,
@@ -79,12 +84,12 @@ export class UnnamedStatement implements PlanRef {
     effects: number,
     text: string,
     batch: number,
-    refused?: RefusedState,
+    shared?: SharedRef,
   ): void {
     const unnamed = { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text }
     this.#change(unnamed, batch)
     server.unnamedOwner = unnamed
-    server.plan.expect(PARSE, 0, this.#told(refused))
+    server.plan.expect(PARSE, 0, this.#told(shared))
   }
 
   /** The client binds it; returns what must be sent first. */
@@ -130,10 +135,10 @@ export class UnnamedStatement implements PlanRef {
     return this.#changes.length === 0 ? this.#known : this.#changes.at(-1)
   }
 
-  #told(refused: RefusedState | undefined): PlanRef {
-    if (refused === undefined) return this
-    refused.other = this
-    return refused
+  #told(shared: SharedRef | undefined): PlanRef {
+    if (shared === undefined) return this
+    shared.other = this
+    return shared
   }
 
   #change(next: Unnamed | undefined, batch: number): void {

@@ -37,7 +37,7 @@ import { parseSettings } from './parse-settings.ts'
 import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
-import { deallocateAnswer, SPEAKS, SpokenStatements } from './spoken-statements.ts'
+import { deallocateAnswer, LastStatement, SPEAKS, SpokenStatements } from './spoken-statements.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The client-to-server direction of one client. */
@@ -157,7 +157,9 @@ export class Upstream {
 
   /** What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused). */
   onRefused(server: ServerConnection, error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
-    if (ref === this.#unnamed) this.#unnamed.onRefused(error)
+    const last = ref instanceof LastStatement
+    if (last) ref.onRefused()
+    if (ref === this.#unnamed || (last && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
     if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
     // Of no use to anybody any more: prepared for tables that have changed, or not there.
     const stale = error.sqlstate === '0A000' && error.routine === 'RevalidateCachedQuery'
@@ -275,6 +277,7 @@ export class Upstream {
   }
 
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
+    let last: LastStatement | undefined
     // A text too long to be looked at may do anything.
     if ((batch.flags(i) & LAST) === 0) {
       noteEffects(this.#session, server, ANY, '')
@@ -291,8 +294,9 @@ export class Upstream {
       noteEffects(this.#session, server, effects, sql)
       if ((effects & SPEAKS) !== 0) this.#prefix = this.#spoken?.onQuery(server, sql)
       this.barrier = (effects & PREPARED) !== 0 && DEALLOCATING.test(sql)
+      if (this.barrier) last = this.#speaking().lastOf(server, sql)
     }
-    this.#unnamed.onQuery(server, this.#batch)
+    this.#unnamed.onQuery(server, this.#batch, last)
     // In a batch that failed it does nothing, and only the Sync behind it will be answered.
     if (server.plan.skipping) this.barrier = false
   }
@@ -392,6 +396,11 @@ export class Upstream {
       this.#beginBatch(this.#session.lease!.server)
     }
     return this.#prepared
+  }
+
+  #speaking(): SpokenStatements {
+    this.#map()
+    return this.#spoken!
   }
 
   #pooled(): boolean {

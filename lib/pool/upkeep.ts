@@ -123,12 +123,7 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
     }
     // What a reset of the operator's own leaves set is not known.
     else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
-    if (isDiscardAll(sql)) {
-      server.sqlPrepared = false
-      server.namesLeft.clear()
-      server.namesThere.clear()
-      server.statements.clear()
-    }
+    if (isDiscardAll(sql)) server.deallocatedAll()
     server.dirty = false
     server.lastUser = 0
     done(true)

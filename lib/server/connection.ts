@@ -173,6 +173,15 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     return this.#reported.has(name)
   }
 
+  /** It has no prepared statement any more, but for what was sent behind the request that is being answered. */
+  deallocatedAll(): void {
+    this.sqlPrepared = false
+    // What is in the same batch is left all the same.
+    if (this.plan.size <= 1) this.namesLeft.clear()
+    this.namesThere.clear()
+    this.statements.clear()
+  }
+
   /** Write to the server. What it will answer must be in the plan already. */
   send(bytes: Buffer): void {
     this.wire.write(bytes)

@@ -140,6 +140,7 @@ export class Downstream implements PlanObserver {
       case BACKEND.NegotiateProtocolVersion:
         return DESYNC
       case BACKEND.CommandComplete:
+        ;(server.plan.ref as PlanRef | undefined)?.completed?.()
         return this.#lookAtTag(server.consumer ? server.plan.onMessage(type) : DESYNC, batch.bodyOf(i))
       default:
         return server.consumer ? server.plan.onMessage(type) : DESYNC
@@ -215,15 +216,11 @@ export class Downstream implements PlanObserver {
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
     else if (word === 'DEALLOCATE' && body[end] === 0) server.consumer?.onServerDeallocated?.(false)
     else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
-      server.sqlPrepared = false
-      // What was sent behind it in the same batch is left all the same.
-      if (server.plan.size === 1) server.namesLeft.clear()
-      server.namesThere.clear()
       if (word === 'DISCARD') {
         server.dirty = false
         server.applied.clear()
       }
-      server.statements.clear()
+      server.deallocatedAll()
       server.consumer?.onServerDeallocated?.(true)
     }
     return disposition

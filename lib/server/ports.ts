@@ -24,6 +24,8 @@ export interface PlanRef {
   readonly error?: Buffer
   /** The client shall not hear of its failing. */
   readonly silent?: boolean
+  /** A statement of it was completed (CommandComplete); there may be more. */
+  completed?(): void
 }
 
 /** Takes what one server sends while it is lent out. */

@@ -3,6 +3,8 @@
  * the protocol, too (SQL commands "PREPARE", "DEALLOCATE"). Pure.
  */
 
+import { splitStatements } from './sql-tokens.ts'
+
 /** A statement's name in a text. */
 export interface SpokenName {
   /** As the protocol spells it, each byte a character (latin1). */
@@ -14,6 +16,7 @@ export interface SpokenName {
 const IDENTIFIER = String.raw`("(?:[^"]|"")+"|[a-z_\x80-\xff][\w$\x80-\xff]*)`
 const SPOKEN = new RegExp(String.raw`\b(deallocate(?:\s+prepare)?|execute|prepare)\s+${IDENTIFIER}`, 'gi')
 const SOLE = new RegExp(String.raw`^\s*deallocate\s+(?:prepare\s+)?${IDENTIFIER}\s*;?\s*$`, 'i')
+const LAST = new RegExp(String.raw`;\s*deallocate\s+(?:prepare\s+)?${IDENTIFIER}\s*;?\s*$`, 'i')
 const ALL = /^all$/i
 
 /** PostgreSQL cuts longer identifiers off (NAMEDATALEN), but not the names of the protocol. */
@@ -29,6 +32,25 @@ export function spokenNames(sql: string): SpokenName[] {
     if (name.length <= NAME_LIMIT) found.push({ name, deallocated })
   }
   return found
+}
+
+/** A DEALLOCATE that is the last of several statements. */
+export interface LastDeallocation {
+  /** How many statements stand before it. */
+  before: number
+  /** Its statement; undefined for all. */
+  name: string | undefined
+}
+
+/** What the last of several statements in `sql` (latin1) deallocates; undefined where it is another, or the only one. */
+export function lastDeallocation(sql: string): LastDeallocation | undefined {
+  const identifier = LAST.exec(sql)?.[1]
+  if (identifier === undefined) return undefined
+  const count = splitStatements(sql)?.length ?? 0
+  if (count < 2) return undefined
+  if (ALL.test(identifier)) return { before: count - 1, name: undefined }
+  const name = unquote(identifier)
+  return name.length <= NAME_LIMIT ? { before: count - 1, name } : undefined
 }
 
 /** The name that `sql` (latin1) deallocates and does nothing else; undefined for any other text. */

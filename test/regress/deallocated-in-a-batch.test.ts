@@ -64,6 +64,31 @@ t.test('what follows a deallocation', async (t) => {
     t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: 'prepared statement "a" does not exist' })
   })
 
+  for (const last of ['DEALLOCATE ALL', 'DEALLOCATE PREPARE "a"']) {
+    await t.test(`as the last of several statements, done when their commit fails: ${last}`, async (t) => {
+      const client = await prepared()
+      const other = await prepared()
+      client.send(frontend.query('CREATE TABLE IF NOT EXISTS late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)'))
+      await client.readUntil('Z')
+      client.send(frontend.query(`INSERT INTO late VALUES (1), (1); ${last}`))
+      const answers = await client.readUntil('Z')
+      t.equal(typesOf(answers), 'CEZ', 'no command tag tells of it')
+      t.match(errorOf(answers), { C: '23505' })
+      client.send(...run('a'), frontend.sync())
+      t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: 'prepared statement "a" does not exist' })
+      other.send(...run('a'), ...run('b'), frontend.sync())
+      t.same(rowsOf(await other.readUntil('Z')), [['a'], ['b']], 'nothing of another client is gone')
+    })
+  }
+
+  await t.test('as the last of several statements that is not reached: the name is there', async (t) => {
+    const client = await prepared()
+    client.send(frontend.query('SELECT 1; SELECT 1 / 0; DEALLOCATE ALL'))
+    t.match(errorOf(await client.readUntil('Z')), { C: '22012' })
+    client.send(...run('a'), frontend.sync())
+    t.same(rowsOf(await client.readUntil('Z')), [['a']])
+  })
+
   await t.test('by a statement with a name, of one this server does not have', async (t) => {
     const client = await prepared()
     client.send(frontend.parse('DEALLOCATE a', 'c'), frontend.parse('SELECT 1', 'd'), frontend.sync())
