@@ -258,7 +258,7 @@ class ClientGenerator {
     const free = NAMES.filter((name) => !this.#statements.has(name))
     const name = random.percent(45) ? '' : free.length > 0 && random.percent(92) ? random.pick(free) : this.#name()
     let kind = this.#kind()
-    while (kind.copy && !this.#copiesExtended) kind = this.#kind()
+    while ((kind.copy && !this.#copiesExtended) || (kind.unnamed && name !== '')) kind = this.#kind()
     const context = this.#context()
     const args: ArgumentType[] = []
     const texts = (kind.args ?? []).map((type) => {

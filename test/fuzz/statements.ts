@@ -36,6 +36,11 @@ export interface Kind {
   sql(context: Context, ...args: string[]): string
   /** Not within several statements of one Query. */
   alone?: boolean
+  /**
+   * Its columns are those of something else that exists when it is parsed, so it may be told others once pgbun had to
+   * prepare it again: never a statement with a name.
+   */
+  unnamed?: boolean
   /** What it does to the transaction, as far as is likely. */
   transaction?: 'begin' | 'end'
   /** COPY FROM STDIN: what the client sends. */
@@ -181,17 +186,22 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: 'cursor',
-    weight: 4,
+    weight: 3,
     group: 'transaction',
     sql: ({ random, tag }) =>
       random.pick([
         `DECLARE own CURSOR FOR SELECT n, '${tag}' FROM generate_series(1, 5) n`,
         `DECLARE own SCROLL CURSOR FOR SELECT n, '${tag}' FROM generate_series(1, 5) n`,
-        'FETCH 2 FROM own',
-        'FETCH 3 FROM own',
         'MOVE own',
         'CLOSE own',
       ]),
+  },
+  {
+    name: 'fetch',
+    weight: 2,
+    group: 'transaction',
+    unnamed: true,
+    sql: ({ random }) => random.pick(['FETCH 2 FROM own', 'FETCH 3 FROM own']),
   },
   // COPY.
   {
@@ -268,11 +278,12 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: 'prepare',
-    weight: 4,
+    weight: 3,
     group: 'state',
     sql: ({ random, tag }) =>
-      random.pick([`PREPARE own AS SELECT '${tag}', $1::int`, 'EXECUTE own (5)', 'DEALLOCATE own', 'DEALLOCATE ALL']),
+      random.pick([`PREPARE own AS SELECT '${tag}', $1::int`, 'DEALLOCATE own', 'DEALLOCATE ALL']),
   },
+  { name: 'execute', weight: 1, group: 'state', unnamed: true, sql: fixed('EXECUTE own (5)') },
   {
     name: 'deallocate',
     weight: 2,
