@@ -12,6 +12,7 @@
 import { connect, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { connectError, DialError, type DialTarget, describe } from './dial-error.ts'
+import { withReadBuffer } from './read-buffer.ts'
 import { defaultResolver, type Resolver } from './resolve.ts'
 import { connectTls, requestTls, ServerTlsError, type ServerTlsInfo } from './server-encryption.ts'
 import { ignoreError } from './starttls.ts'
@@ -152,7 +153,9 @@ async function dialUnix(target: DialTarget, options: DialOptions, deadline: numb
   } catch (error) {
     throw new DialError('EINVAL', (error as Error).message)
   }
-  const socket = await open(target, limitsOf(options, deadline), () => connect({ path }))
+  const socket = await open(target, limitsOf(options, deadline), () =>
+    withReadBuffer((reading) => connect({ path, ...reading })),
+  )
   socket.pause()
   return { socket, tls: undefined, remoteAddress: label, remotePort: target.port }
 }
@@ -166,14 +169,17 @@ async function dialAddress(
 ): Promise<Dialed> {
   const limits = limitsOf(options, deadline, address)
   const socket = await open(target, limits, () =>
-    connect({
-      host: address,
-      port: target.port,
-      noDelay: true,
-      keepAlive: options.keepAlive,
-      keepAliveInitialDelay: options.keepIdleMs,
-      autoSelectFamily: false,
-    }),
+    withReadBuffer((reading) =>
+      connect({
+        host: address,
+        port: target.port,
+        noDelay: true,
+        keepAlive: options.keepAlive,
+        keepAliveInitialDelay: options.keepIdleMs,
+        autoSelectFamily: false,
+        ...reading,
+      }),
+    ),
   )
   try {
     const secured = tls ? await encrypt(target, socket, tls, limits) : undefined

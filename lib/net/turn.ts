@@ -16,6 +16,7 @@ const dirty: (Flushable | undefined)[] = []
 let count = 0
 let depth = 0
 let scheduled = false
+let unsent = false
 
 /** Called by a wire before it hands a chunk to its handler. */
 export function beginTurn(): void {
@@ -35,6 +36,18 @@ export function markDirty(wire: Flushable): void {
   if (depth > 0 || scheduled) return
   scheduled = true
   queueMicrotask(flushAll)
+}
+
+/** Called by a wire for which the kernel did not take all: its bytes are in use for longer than the turn. */
+export function noteUnsent(): void {
+  unsent = true
+}
+
+/** True where that happened since this was asked last. */
+export function takeUnsent(): boolean {
+  const was = unsent
+  unsent = false
+  return was
 }
 
 function flushAll(): void {

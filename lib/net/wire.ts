@@ -15,7 +15,7 @@ import type { Batch } from '../protocol/batch.ts'
 import { Framer } from '../protocol/framer.ts'
 import type { Scanner } from '../protocol/scanner.ts'
 import { describeTlsError, ignoreError } from './starttls.ts'
-import { beginTurn, endTurn, markDirty } from './turn.ts'
+import { beginTurn, endTurn, markDirty, noteUnsent } from './turn.ts'
 
 /** Receives what happens on a wire. */
 export interface WireHandler {
@@ -170,7 +170,10 @@ export class Wire {
     if (more === undefined) socket.write(first)
     else this.#writeAll([first, ...more], bytes)
     // Judged after the write: the kernel may have taken all of it, however much it was.
-    if (socket.writableLength > BACKLOG_LIMIT) {
+    const left = socket.writableLength
+    if (left === 0) return
+    noteUnsent()
+    if (left > BACKLOG_LIMIT) {
       this.#full = true
       this.handler.onFull()
     }

@@ -13,10 +13,10 @@ export class Answer {
   #pieces: Buffer[] = []
   #bytes = 0
 
-  /** More of the answer. */
+  /** More of the answer. Copied: the chunk it lies in is good for this turn only. */
   add(bytes: Buffer): void {
     this.#bytes += bytes.length
-    if (this.#bytes <= LIMIT) this.#pieces.push(bytes)
+    if (this.#bytes <= LIMIT) this.#pieces.push(Buffer.from(bytes))
   }
 
   /** NotificationResponse messages that came meanwhile: they are for the client that listens. */
