@@ -64,6 +64,11 @@ export class Pool implements ServerOwner {
   /** Servers being reset or checked: they come free in a moment. */
   #preparing = 0
   #closing = false
+  /**
+   * Somebody is being handed a server. A client may be done with it at once (all it asked for was answered without), and
+   * so may the thousand behind it: the outermost call serves them one after the other, not each from within the last.
+   */
+  #serving = false
   readonly #welcome = new Welcome()
 
   constructor(database: string, user: string, settings: PoolSettings, functions: FunctionCheck, ports: PoolPorts) {
@@ -235,7 +240,7 @@ export class Pool implements ServerOwner {
   /** Lend idle servers to those who wait, or make as many of them ready as there are clients waiting. */
   #serve(): void {
     const { idle } = this.#lists
-    while (!this.#closing && idle.size > 0 && this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size) {
+    while (!this.#serving && !this.#closing && idle.size > 0 && this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size) {
       const waiter = this.waiters.first!
       const server = this.#pick(waiter)
       if (server) this.#serveWaiter(server, waiter)
@@ -294,18 +299,26 @@ export class Pool implements ServerOwner {
       return
     }
     const waiter = this.waiters.first
-    if (waiter === null) {
+    if (waiter === null || this.#serving) {
       server.setState('idle')
       return
     }
-    if (this.#ready(server, waiter)) this.#serveWaiter(server, waiter)
+    if (!this.#ready(server, waiter)) return
+    this.#serveWaiter(server, waiter)
+    // What came back meanwhile.
+    this.#serve()
   }
 
   #serveWaiter(server: ServerConnection, waiter: Waiter): void {
     this.waiters.remove(waiter)
     const at = now()
     this.counters.waitTime += at - waiter.waitingSince
-    waiter.onLease(this.#lend(server, waiter, at))
+    this.#serving = true
+    try {
+      waiter.onLease(this.#lend(server, waiter, at))
+    } finally {
+      this.#serving = false
+    }
   }
 
   #prepare(server: ServerConnection, preparation: Preparation): void {
