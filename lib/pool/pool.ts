@@ -240,7 +240,12 @@ export class Pool implements ServerOwner {
   /** Lend idle servers to those who wait, or make as many of them ready as there are clients waiting. */
   #serve(): void {
     const { idle } = this.#lists
-    while (!this.#serving && !this.#closing && idle.size > 0 && this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size) {
+    while (
+      !this.#serving &&
+      !this.#closing &&
+      idle.size > 0 &&
+      this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size
+    ) {
       const waiter = this.waiters.first!
       const server = this.#pick(waiter)
       if (server) this.#serveWaiter(server, waiter)
