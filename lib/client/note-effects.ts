@@ -3,14 +3,12 @@
  * the transaction is over (release.ts).
  */
 
-import { makeDirty } from '../pool/upkeep.ts'
-import { query } from '../protocol/build.ts'
+import { forgetSequences, makeDirty } from '../pool/upkeep.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { DEFINES } from '../session/hidden-functions.ts'
-import { QUERY, SKIP } from '../session/reply-kinds.ts'
 import { RESETTING } from '../session/setting-names.ts'
-import { ANY, DISCARD, EXECUTES, NEXTVAL, SEQUENCE, SETTINGS } from '../session/state-effects.ts'
+import { ANY, DISCARD, EXECUTES, NEXTVAL, PREPARED, SEQUENCE, SETTINGS, SLOT } from '../session/state-effects.ts'
 import { type StatementEntry, textOf } from '../session/statements.ts'
 import type { ClientSession } from './session.ts'
 import type { Unnamed } from './unnamed-statement.ts'
@@ -19,7 +17,11 @@ import type { Unnamed } from './unnamed-statement.ts'
 export function noteEffects(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
   if (!session.pool!.functions.quiet || server.functionsChanged) noteHidden(session, server, effects, text)
   if (effects === 0) return
+  if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) session.pool!.functions.learnFrom(text)
   if ((effects & ANY) === ANY && (effects & DISCARD) === 0) noteCode(session, server, text)
+  if ((effects & (PREPARED | EXECUTES)) !== 0) noteSpoken(session, server, effects)
+  // Whether it is a temporary one, or made at all, is of no account: no other client gets this server.
+  if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
   if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(session, server, effects)
   const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES)
   if (rest !== 0) session.remembered.note(rest, text)
@@ -53,35 +55,51 @@ function noteHidden(session: ClientSession, server: ServerConnection, effects: n
   noteCode(session, server, '')
 }
 
+/**
+ * PREPARE and EXECUTE of SQL, which runs statements prepared by messages, too: what one of a client's prepared
+ * statements would leave behind, any EXECUTE of it may.
+ */
+function noteSpoken(session: ClientSession, server: ServerConnection, effects: number): void {
+  if ((effects & PREPARED) !== 0) notePrepared(session, effects)
+  if ((effects & EXECUTES) === 0) return
+  if ((session.preparedEffects & SEQUENCE) !== 0) noteSequence(session, server, SEQUENCE)
+  if ((session.preparedEffects & (ANY | SLOT)) === 0) return
+  session.remembered.note(ANY, '')
+  noteCode(session, server, '')
+}
+
+/** A statement with these effects is prepared under a name. */
+export function notePrepared(session: ClientSession, effects: number): void {
+  session.preparedEffects |= effects & ~(PREPARED | EXECUTES)
+}
+
 /** Code runs that may do anything: should its client vanish before the server is asked, nothing of it may stay. */
 function noteCode(session: ClientSession, server: ServerConnection, text: string): void {
   const { functions } = session.pool!
   makeDirty(server)
   session.remembered.hiddenSettings = functions.settings
   if (functions.enabled && DEFINES.test(text)) server.functionsChanged = true
+  if (LOADS.test(text)) server.loaded = true
 }
+
+/** LOAD in a DO, whose tag does not tell of it. */
+const LOADS = /\bload\b/i
 
 /**
  * currval() and lastval() speak of this session's nextval(): a client that uses them stays with its server from then
- * on, and from the first one on no server of the pool is handed over with values of somebody else's.
+ * on, and from the first one on nobody finds values of somebody else's on a server (link.ts). nextval() alone is of no
+ * account: programs call it all day.
  */
 export function noteSequence(session: ClientSession, server: ServerConnection, effects: number): void {
-  const pool = session.pool!
-  if ((effects & SEQUENCE) !== 0) {
-    const { plan } = server
-    const foreign = !pool.readsSequences && server.sequenceOwner !== session.id
-    pool.readsSequences = true
-    // Inside a transaction the values may be its own; nobody but this first reader can find others there.
-    if (foreign && plan.settled && server.txStatus === TX_IDLE) {
-      plan.expect(QUERY, SKIP)
-      server.send(query('DISCARD SEQUENCES'))
-    }
-  }
+  if ((effects & SEQUENCE) === 0) return
+  const { functions } = session.pool!
+  const first = !functions.readsSequences
+  functions.noteReader()
+  // Inside a transaction the values may be its own; nobody but this first reader can find others there.
+  if (first && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, session.id)
   const { policy } = session.remembered
-  // With another policy only what was read of them counts; with `error` it was refused, or is in no statement that runs.
-  if (policy === 'pin' ? pool.readsSequences : policy === 'reset' && (effects & SEQUENCE) !== 0) {
-    session.pin('sequence')
-  }
+  // With `error` it was refused, or is in no statement that runs.
+  if (policy !== 'error') session.pin('sequence')
 }
 
 /** In session mode only what takes parameters back to their defaults matters: those are the client's own. */

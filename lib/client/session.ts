@@ -10,6 +10,7 @@ import { type ErrorFields, errorFields } from '../errors.ts'
 import type { Wire, WireHandler } from '../net/wire.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
+import { forgetSequences } from '../pool/upkeep.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { Batch } from '../protocol/batch.ts'
 import { errorResponse } from '../protocol/build.ts'
@@ -204,6 +205,9 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   }
 
   #activate(): void {
+    const { server } = this.lease!
+    // Somebody reads values of sequences: nobody else's may be there.
+    if (server.sequenceOwner < 0 && this.pool!.functions.readsSequences) forgetSequences(server, this.id)
     this.setState('active')
     this.since = now()
   }

@@ -32,7 +32,7 @@ import { now } from '../util/clock.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { LastBatch } from './last-batch.ts'
 import { bindsUnnamed, DEALLOCATING, deallocates, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
-import { noteEffects, noteNamed, noteReset, noteSequence, noteUnnamed } from './note-effects.ts'
+import { noteEffects, noteNamed, notePrepared, noteReset, noteSequence, noteUnnamed } from './note-effects.ts'
 import { parseSettings } from './parse-settings.ts'
 import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
@@ -349,6 +349,7 @@ export class Upstream {
       return
     }
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
+    if (named && effects !== 0) notePrepared(session, effects)
     if (whole && named && session.ports.config.maxPreparedStatements > 0) {
       const refused = this.#map().onParse(server, batch.bytesOf(i), parseSettings(session, server))
       if (refused !== undefined) session.logRefused(refused)

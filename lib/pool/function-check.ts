@@ -13,6 +13,7 @@ import {
   type HiddenFunctions,
   NOTHING_HIDDEN,
   readHiddenFunctions,
+  settingsOfSource,
 } from '../session/hidden-functions.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -21,6 +22,8 @@ import type { Logger } from '../util/logger.ts'
 const PERIOD_MS = 60_000
 /** No more than one part in so many of the time is spent on questions, however often functions change. */
 const SHARE = 10
+/** Names of parameters kept from functions just made. */
+const MADE_LIMIT = 100
 
 /** The functions of one database. */
 export class FunctionCheck {
@@ -33,8 +36,15 @@ export class FunctionCheck {
   readonly #database: string
   #enabled = false
   #known: HiddenFunctions = NOTHING_HIDDEN
+  /** Parameters that functions set which were made since PostgreSQL was asked. */
+  #made: readonly string[] = []
+  #readsSequences = false
+  /** Grows when what new sessions begin with has changed (ALTER ROLE … SET): older servers are renewed. */
+  defaultsStamp = 0
   /** Something has changed since the last question was asked. */
   #changed = false
+  #answers = 0
+  #defaults = ''
   #asked = 0
   #answered = 0
   #askedAt = 0
@@ -58,7 +68,22 @@ export class FunctionCheck {
 
   /** Parameters of applications that functions set. */
   get settings(): readonly string[] {
-    return this.#known.settings
+    return this.#made.length === 0 ? this.#known.settings : [...new Set([...this.#known.settings, ...this.#made])]
+  }
+
+  /** `text` makes a function: what that sets is looked for from now on, before PostgreSQL is asked. */
+  learnFrom(text: string): void {
+    if (this.#enabled && this.#made.length < MADE_LIMIT) this.#made = [...this.#made, ...settingsOfSource(text)]
+  }
+
+  /** Somebody reads the values sequences gave a session: a function does, or a statement of a client did. */
+  get readsSequences(): boolean {
+    return this.#readsSequences || this.#known.readsSequences
+  }
+
+  /** A statement reads values of sequences. */
+  noteReader(): void {
+    this.#readsSequences = true
   }
 
   /** Whether running `text` may leave state that it does not name. */
@@ -142,7 +167,10 @@ export class FunctionCheck {
     }
     const known = typeof answer === 'string' ? ALL_HIDDEN : answer
     if (known.key !== this.#known.key) this.stamp++
+    if (this.#answers++ > 0 && known !== ALL_HIDDEN && known.defaults !== this.#defaults) this.defaultsStamp++
+    if (known !== ALL_HIDDEN) this.#defaults = known.defaults
     this.#known = known
+    if (!this.#changed) this.#made = []
     this.#verdicts = new WeakMap()
     this.#update()
   }

@@ -52,8 +52,6 @@ export class Pool implements ServerOwner {
   readonly pins = { now: 0, counts: createPinCounts() }
   /** What its connections log in to PostgreSQL with: of the client that logged in last. */
   credentials: Credentials = { kind: 'none' }
-  /** A client has used currval() or lastval(): servers are handed over without the sequence values of the one before. */
-  readsSequences = false
   /** Startup parameters (`name=value`) PostgreSQL has accepted here, and how it spells their values. */
   readonly accepted = new BoundedMap<string>(1000)
   readonly #ports: PoolPorts
@@ -260,6 +258,11 @@ export class Pool implements ServerOwner {
 
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
   #ready(server: ServerConnection, waiter: Waiter): boolean {
+    const reason = reasonToClose(server, this.#closing, this.functions)
+    if (reason !== undefined) {
+      server.close(reason)
+      return false
+    }
     const needed = preparation(server, waiter.id, this, this.#ports.log)
     if (needed !== undefined) this.#prepare(server, needed)
     return needed === undefined
@@ -280,7 +283,8 @@ export class Pool implements ServerOwner {
   #finish(server: ServerConnection, mode: PoolMode): void {
     if (server.state === 'closed') return
     this.noteFunctions(server)
-    const reason = reasonToClose(server, this.#closing) ?? reasonToRetire(server, now(), this.settings, false)
+    const reason =
+      reasonToClose(server, this.#closing, this.functions) ?? reasonToRetire(server, now(), this.settings, false)
     if (reason !== undefined) {
       server.close(reason)
       return
@@ -298,7 +302,7 @@ export class Pool implements ServerOwner {
       server.setState('held')
       return
     }
-    const reason = reasonToClose(server, this.#closing)
+    const reason = reasonToClose(server, this.#closing, this.functions)
     if (reason !== undefined) {
       server.close(reason)
       return
@@ -362,6 +366,7 @@ export class Pool implements ServerOwner {
 
   #opened(server: ServerConnection): void {
     this.counters.opened++
+    server.defaultsStamp = this.functions.defaultsStamp
     // Jitter: connections opened together would otherwise all be renewed together.
     server.lifetimeMs = this.settings.lifetimeMs * (0.8 + Math.random() * 0.2)
     this.#welcome.set(server.baseline)

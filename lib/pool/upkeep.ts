@@ -1,9 +1,11 @@
 /** What a pool does to a server between two clients: reset it, or look whether it is still alive. */
 
+import { query } from '../protocol/build.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
 import { Task } from '../server/task.ts'
 import { UNKNOWN } from '../session/parameters.ts'
+import { QUERY, SKIP } from '../session/reply-kinds.ts'
 import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -17,11 +19,22 @@ export function smallestReset(server: ServerConnection): string {
 }
 
 /** What must be run on `server` before client `id` gets it; undefined for nothing. */
-export function resetBefore(server: ServerConnection, id: number, readsSequences: boolean): string | undefined {
-  if (server.needsReset && server.lastUser !== id) return smallestReset(server)
-  const foreign = server.sequenceOwner !== 0 && server.sequenceOwner !== id
-  return readsSequences && foreign ? DISCARD_SEQUENCES : undefined
+export function resetBefore(server: ServerConnection, id: number): string | undefined {
+  return server.needsReset && server.lastUser !== id ? smallestReset(server) : undefined
 }
+
+/**
+ * Take from `server` the values sequences gave to others, in front of what client `id` sends next: it cannot fail, so
+ * that nobody need wait for its answer.
+ */
+export function forgetSequences(server: ServerConnection, id: number): void {
+  server.plan.expect(QUERY, SKIP)
+  server.unnamedOwner = undefined
+  server.send(FORGET_SEQUENCES)
+  server.sequenceOwner = id
+}
+
+const FORGET_SEQUENCES = query(DISCARD_SEQUENCES)
 
 /** Makes a server ready, and says whether it is well. */
 export type Preparation = (done: (well: boolean) => void) => void
@@ -30,14 +43,13 @@ export type Preparation = (done: (well: boolean) => void) => void
 export interface PreparationNeeds {
   readonly settings: PoolSettings
   readonly functions: FunctionCheck
-  readonly readsSequences: boolean
 }
 
 /** What must be done with `server` before client `id` gets it; undefined for nothing. */
 export function preparation(
   server: ServerConnection,
   id: number,
-  { settings, functions, readsSequences }: PreparationNeeds,
+  { settings, functions }: PreparationNeeds,
   log: Logger,
 ): Preparation | undefined {
   if (functions.enabled && server.functionsStamp !== functions.stamp) {
@@ -45,7 +57,7 @@ export function preparation(
     if (server.functionsAsked && server.lastUser !== 0) makeDirty(server)
     server.functionsStamp = functions.stamp
   }
-  const reset = resetBefore(server, id, readsSequences)
+  const reset = resetBefore(server, id)
   if (reset !== undefined) return (done) => resetServer(server, reset, done)
   if (functions.wanted(server)) return (done) => functions.ask(server, log, done)
   const { checkQuery, checkDelayMs } = settings
@@ -86,8 +98,13 @@ export function makeDirty(server: ServerConnection): void {
 }
 
 /** Why `server`, which comes back, is not to be used again; undefined where it is. */
-export function reasonToClose(server: ServerConnection, closing: boolean): string | undefined {
+export function reasonToClose(
+  server: ServerConnection,
+  closing: boolean,
+  { defaultsStamp }: FunctionCheck,
+): string | undefined {
   if (server.closeReason !== undefined) return server.closeReason
+  if (server.defaultsStamp !== defaultsStamp) return 'ALTER ROLE or ALTER DATABASE has changed what sessions begin with'
   // A library that was loaded stays in the process: no reset takes it away.
   return closing ? 'shutting down' : server.loaded ? 'its client has run LOAD' : undefined
 }
@@ -110,11 +127,6 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
     else if (result.kind === 'done' && !server.settled) server.close('reset failed: transaction left open')
     if (result.kind !== 'done' || server.state === 'closed') {
       done(false)
-      return
-    }
-    if (sql === DISCARD_SEQUENCES) {
-      server.sequenceOwner = 0
-      done(true)
       return
     }
     if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) {

@@ -95,6 +95,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   functionsAsked = false
   /** What was known of them when it was lent last (pool/function-check). */
   functionsStamp = 0
+  /** Of which ALTER ROLE … SET it was opened after, as counted by pool/function-check. */
+  defaultsStamp = 0
   /** Whose sequence values (currval, lastval) it has: one client's, nobody's (0), or of several (-1). */
   sequenceOwner = 0
   /** Who used it last, 0 for nobody: that one may come back without a reset. */

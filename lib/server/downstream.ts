@@ -34,9 +34,9 @@ const SESSION_TAGS = new Set([
   'UNLISTEN',
 ])
 
-/** Tags of statements that make code; of others only those that name a suspected function can lead to it. */
+/** Tags of statements that make code, or change what sessions begin with; of others only those that name a suspected function can lead to it. */
 const MAKES_CODE =
-  /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b/
+  /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b|^ALTER (?:ROLE|DATABASE)\b/
 
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000

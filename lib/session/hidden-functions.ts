@@ -16,14 +16,30 @@ export interface HiddenFunctions {
   readonly defining: RegExp | undefined
   /** Parameters of applications (`app.tenant`) that they set, in lower case: PostgreSQL does not list them. */
   readonly settings: readonly string[]
+  /** A function, a view or a default reads what a sequence gave its session: currval(), lastval(). */
+  readonly readsSequences: boolean
+  /** What ALTER ROLE … SET and ALTER DATABASE … SET say, as one text: it changes with them. */
+  readonly defaults: string
   /** The same as text, to compare two answers. */
   readonly key: string
 }
 
 /** Nothing is hidden: the usual case. */
-export const NOTHING_HIDDEN: HiddenFunctions = { leaving: undefined, defining: undefined, settings: [], key: '' }
+export const NOTHING_HIDDEN: HiddenFunctions = {
+  leaving: undefined,
+  defining: undefined,
+  settings: [],
+  readsSequences: false,
+  defaults: '',
+  key: '',
+}
 /** Nothing is known: any statement may do anything. */
-export const ALL_HIDDEN: HiddenFunctions = { ...NOTHING_HIDDEN, leaving: /(?:)/, key: 'unknown' }
+export const ALL_HIDDEN: HiddenFunctions = {
+  ...NOTHING_HIDDEN,
+  leaving: /(?:)/,
+  readsSequences: true,
+  key: 'unknown',
+}
 
 /** A text that says which code objects it makes: DO and CALL, whose tags do not. */
 export const DEFINES = /\b(?:create|alter|execute)\b/i
@@ -41,6 +57,8 @@ const DROPPED_TABLE = `\\mcreate${GAP}+(?:temp|temporary)${GAP}+table${GAP}[^;]*
 const LITERAL = `(?:(?:pg_catalog\\.)?format${GAP}*\\(${GAP}*)?(?:'|\\$[a-z_]*\\$)${GAP}*`
 const PLACE = '%(?:[0-9]+\\$)?[is]'
 
+/** Functions of PostgreSQL's own that run a text they are given. */
+const EVALUATORS = ['query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'ts_stat', 'ts_rewrite']
 const COMMANDS = 'set|reset|listen|unlisten|prepare|load|discard|deallocate'
 /**
  * What in a source changes the session: what is quickly found out of most sources, and what is then looked at closely.
@@ -55,6 +73,7 @@ const LEAVES: readonly (readonly [string, string])[] = [
   [has('temp'), `\\m(?:create|replace|local|global|into)${GAP}+(?:temp|temporary)\\M|\\mpg_temp\\M`],
   [has('hold'), `\\mwith${GAP}+hold\\M`],
   [has('advisory_lock'), '\\mpg_(?:try_)?advisory_lock(?:_shared)?\\M'],
+  [EVALUATORS.map(has).join(' OR '), `\\m(?:${EVALUATORS.join('|')})\\M`],
   [has('pg_settings'), `\\mupdate${GAP}+(?:only${GAP}+)?(?:pg_catalog\\.)?pg_settings\\M`],
   // Dynamic SQL that is computed from its first word on, or of which the name of a function is.
   [
@@ -81,6 +100,8 @@ const BUILT_IN = [
   'set_config',
   ...['pg_', 'pg_try_'].flatMap((at) => [`${at}advisory_lock`, `${at}advisory_lock_shared`]),
 ]
+
+const READS_SEQUENCES = ['currval', 'lastval']
 
 /** A question that takes longer is given up. */
 const LIMIT_MS = 5000
@@ -119,6 +140,9 @@ export const HIDDEN_FUNCTIONS = [
 ), built_in AS MATERIALIZED (
   SELECT ':funcid (?:' || string_agg(p.oid::text, '|') || ') ' AS pattern
   FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN (${words(BUILT_IN)})
+), reader AS MATERIALIZED (
+  SELECT ':funcid (?:' || string_agg(p.oid::text, '|') || ') ' AS pattern
+  FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN (${words(READS_SEQUENCES)})
 ), direct AS MATERIALIZED (
   SELECT c.oid, c.relname, w.ev_action FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -129,6 +153,12 @@ export const HIDDEN_FUNCTIONS = [
   WHERE CASE WHEN ${has('create')} OR ${has('alter')} THEN source ~ ${regex(MAKES)} ELSE false END
   UNION
   SELECT 'leaving', 'pg_class'::regclass::oid, oid, lower(relname) FROM direct, built_in WHERE ev_action::text ~ pattern
+  UNION
+  SELECT 'leaving', 'pg_class'::regclass::oid, c.oid, lower(c.relname)
+  FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class c ON c.oid = w.ev_class
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+    AND d.refobjid = 'pg_settings'::regclass AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   UNION
   SELECT 'leaving', 0::oid, 0::oid, unnest(ARRAY[${words(WRITES)}])
   WHERE EXISTS (SELECT 1 FROM pg_attrdef, built_in WHERE adbin::text ~ pattern)
@@ -173,6 +203,14 @@ SELECT tag, any_name FROM (SELECT DISTINCT tag FROM reached WHERE class = 0) AS 
     AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
 ) AS every (any_name)
 UNION
+SELECT 'sequence', '' WHERE EXISTS (SELECT 1 FROM routine WHERE ${READS_SEQUENCES.map((word) => `strpos(source, '${word}') > 0`).join(' OR ')})
+  OR EXISTS (SELECT 1 FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace, reader
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND ev_action::text ~ pattern)
+  OR EXISTS (SELECT 1 FROM pg_attrdef, reader WHERE adbin::text ~ pattern)
+UNION
+SELECT 'defaults', md5(string_agg(concat_ws(' ', setdatabase, setrole, setconfig::text), chr(10) ORDER BY setdatabase, setrole))
+FROM pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+UNION
 SELECT 'setting', found[1] FROM seed CROSS JOIN LATERAL (
   SELECT regexp_matches(lasting, ${regex(`\\mset_config\\s*\\(\\s*'+(${NAMED_SETTING})'`)}, 'g') AS found
   UNION ALL
@@ -182,15 +220,25 @@ SELECT 'setting', found[1] FROM seed CROSS JOIN LATERAL (
 
 /** The answer to HIDDEN_FUNCTIONS. */
 export function readHiddenFunctions(rows: readonly (readonly (string | null)[])[]): HiddenFunctions {
-  const found: Record<string, string[]> = { leaving: [], defining: [], setting: [] }
+  const found: Record<string, string[]> = { leaving: [], defining: [], setting: [], sequence: [], defaults: [] }
   for (const [kind, word] of rows) found[kind ?? '']?.push(word ?? '')
   for (const words of Object.values(found)) words.sort()
   return {
     leaving: anyOf(found.leaving!),
     defining: anyOf(found.defining!),
     settings: found.setting!,
-    key: rows.length === 0 ? '' : JSON.stringify(found),
+    readsSequences: found.sequence!.length > 0,
+    defaults: found.defaults!.join(),
+    key: rows.every(([kind]) => kind === 'defaults') ? '' : JSON.stringify({ ...found, defaults: [] }),
   }
+}
+
+const CALLED = new RegExp(`\\bset_config\\s*\\(\\s*'+(${NAMED_SETTING})'`, 'gi')
+const COMMANDED = new RegExp(`\\bset\\s+(?:session\\s+)?(${NAMED_SETTING})\\s*(?:=|to\\b)`, 'gi')
+
+/** The parameters of applications that `text`, which makes a function, says this sets. */
+export function settingsOfSource(text: string): string[] {
+  return [CALLED, COMMANDED].flatMap((pattern) => [...text.matchAll(pattern)].map(([, name]) => name!.toLowerCase()))
 }
 
 /** Letters outside of ASCII, of which it is not known how the client's encoding spells them. */

@@ -9,6 +9,7 @@ export const PIN_KINDS = {
   prepare: 'SQL-level PREPARE',
   load: 'LOAD',
   sequence: 'sequence values',
+  replicationSlot: 'temporary replication slot',
   /** What only its own words describe: a statement too long to be kept, a parameter whose name is computed. */
   other: 'other session state',
 } as const
@@ -21,5 +22,15 @@ export type PinCounts = Record<PinKind, number>
 
 /** Counts at zero. */
 export function createPinCounts(): PinCounts {
-  return { temporary: 0, cursor: 0, advisoryLock: 0, listen: 0, prepare: 0, load: 0, sequence: 0, other: 0 }
+  return {
+    temporary: 0,
+    cursor: 0,
+    advisoryLock: 0,
+    listen: 0,
+    prepare: 0,
+    load: 0,
+    sequence: 0,
+    replicationSlot: 0,
+    other: 0,
+  }
 }

@@ -24,8 +24,10 @@ export const SEQUENCE = 128
 export const NEXTVAL = 512
 /** DISCARD: several of the above at once. */
 export const DISCARD = 256
-/** EXECUTE: leaves nothing behind, but names a statement. */
+/** EXECUTE: what it leaves behind is in another text, that of the statement it names. */
 export const EXECUTES = 1024
+/** It may make a temporary replication slot, which no reset takes away. */
+export const SLOT = 2048
 /** Everything: code whose effects its text does not show. */
 export const ANY = SETTINGS | TEMPORARY | CURSOR | ADVISORY | LISTEN | PREPARED | LOAD
 
@@ -56,12 +58,26 @@ const WORDS: Record<string, number> = {
   deallocate: PREPARED,
   execute: EXECUTES,
   load: LOAD,
+  pg_create_physical_replication_slot: SLOT,
+  pg_create_logical_replication_slot: SLOT,
+  pg_copy_physical_replication_slot: SLOT,
+  pg_copy_logical_replication_slot: SLOT,
+  pg_drop_replication_slot: SLOT,
+  // Functions that run a text.
+  query_to_xml: ANY,
+  query_to_xmlschema: ANY,
+  query_to_xml_and_xmlschema: ANY,
+  ts_stat: ANY,
+  ts_rewrite: ANY,
+  crosstab: ANY,
+  connectby: ANY,
   currval: SEQUENCE,
   lastval: SEQUENCE,
   nextval: NEXTVAL,
 }
 
-const SUSPECT = new RegExp(`\\b(?:${Object.keys(WORDS).join('|')})\\b`, 'gi')
+/** The words, the temporary schema by its number, and names in an escaped spelling: `U&"set\\005fconfig"`. */
+const SUSPECT = new RegExp(`\\b(?:${Object.keys(WORDS).join('|')}|pg_temp_\\d+|crosstab\\d+)\\b|\\bu&"`, 'gi')
 
 /** UPDATE … SET and the like: `set` that is no statement of its own. */
 const INNER_SET = /^\s*(?:update|insert|merge|with|alter|create)\b/i
@@ -78,7 +94,7 @@ export function effectsOf(text: string): number {
     if ((word === 'set' || word === 'do') && INNER_SET.test(text) && !text.includes(';')) {
       if (!SETTINGS_VIEW.test(text)) continue
     }
-    effects |= WORDS[word]!
+    effects |= WORDS[word] ?? (word.startsWith('pg_temp') ? TEMPORARY : ANY)
   }
   return effects
 }

@@ -6,7 +6,7 @@
 
 import { quoteLiteral } from './parameters.ts'
 import { PIN_KINDS, type PinKind } from './pin-kinds.ts'
-import { ADVISORY, CURSOR, LISTEN, PREPARED, SETTINGS, TEMPORARY } from './state-effects.ts'
+import { ADVISORY, CURSOR, LISTEN, PREPARED, SETTINGS, SLOT, TEMPORARY } from './state-effects.ts'
 
 /** What a session holds. */
 export interface SessionState {
@@ -21,12 +21,9 @@ const PINS: readonly (readonly [number, PinKind, string])[] = [
   [
     TEMPORARY,
     'temporary',
-    ['class', 'proc', 'type']
-      .map((kind) => {
-        const column = { class: 'relnamespace', proc: 'pronamespace', type: 'typnamespace' }[kind]
-        return `EXISTS (SELECT 1 FROM pg_catalog.pg_${kind} WHERE ${column} = pg_catalog.pg_my_temp_schema())`
-      })
-      .join(' OR '),
+    // Whatever lies in it depends on it: that is how PostgreSQL empties it.
+    "EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass" +
+      ' AND refobjid = pg_catalog.pg_my_temp_schema())',
   ],
   [CURSOR, 'cursor', 'EXISTS (SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable)'],
   [
@@ -36,6 +33,11 @@ const PINS: readonly (readonly [number, PinKind, string])[] = [
   ],
   [LISTEN, 'listen', 'EXISTS (SELECT 1 FROM pg_catalog.pg_listening_channels())'],
   [PREPARED, 'prepare', 'EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE from_sql)'],
+  [
+    SLOT,
+    'replicationSlot',
+    'EXISTS (SELECT 1 FROM pg_catalog.pg_replication_slots WHERE temporary AND active_pid = pg_catalog.pg_backend_pid())',
+  ],
 ]
 
 /** What SET TRANSACTION sets: PostgreSQL lists it for longer than it holds, and refuses to reset it. */

@@ -59,7 +59,7 @@ t.test('what a client set, it finds again', async (t) => {
     const states = stateKinds.filter(
       (state) => state.role === role && state.lasts !== 'transaction' && !(state.sequence && !state.keeps),
     )
-    // From the first question for a sequence's value on, the clients of a pool keep theirs.
+    // From the first question for a sequence's value on, nobody finds another's.
     const asking = await loginRaw(t, pgbun, login)
     t.match(errorOf(await asking.query('SELECT lastval()')), { C: '55000' })
     await asking.end()

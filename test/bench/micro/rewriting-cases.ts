@@ -57,7 +57,7 @@ class Lab {
       lease: { server },
       parameters: { fingerprint: '', startup: new Map() },
       remembered: { suspected: false, note() {} },
-      pool: { counters: { received: 0 }, readsSequences: false, functions: { quiet: true } },
+      pool: { counters: { received: 0 }, functions: { quiet: true, readsSequences: false } },
       ports: {
         statements,
         config: { maxPreparedStatements: 200, maxClientPreparedStatements: 0, maxPreparedStatementMemory: 0 },
