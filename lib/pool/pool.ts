@@ -224,6 +224,10 @@ export class Pool implements ServerOwner {
 
   /** What was run on `server`, which is in no transaction any more, may have changed functions. */
   noteFunctions(server: ServerConnection): void {
+    if (server.defaultsChanged) {
+      server.defaultsChanged = false
+      this.functions.defaultsStamp++
+    }
     if (!server.functionsChanged) return
     server.functionsChanged = false
     this.functions.changed()

@@ -95,6 +95,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   functionsAsked = false
   /** What was known of them when it was lent last (pool/function-check). */
   functionsStamp = 0
+  /** What was run on it changed the settings that new sessions begin with, as of the transaction under way. */
+  defaultsChanged = false
   /** Of which ALTER ROLE … SET it was opened after, as counted by pool/function-check. */
   defaultsStamp = 0
   /** Whose sequence values (currval, lastval) it has: one client's, nobody's (0), or of several (-1). */

@@ -34,9 +34,11 @@ const SESSION_TAGS = new Set([
   'UNLISTEN',
 ])
 
-/** Tags of statements that make code, or change what sessions begin with; of others only those that name a suspected function can lead to it. */
+/** Tags of statements that make code; of others only those that name a suspected function can lead to it. */
 const MAKES_CODE =
-  /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b|^ALTER (?:ROLE|DATABASE)\b/
+  /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b/
+/** Tags of what changes the settings new sessions begin with. */
+const CHANGES_DEFAULTS = /^ALTER (?:ROLE|DATABASE)\b/
 
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000
@@ -207,7 +209,9 @@ export class Downstream implements PlanObserver {
     const word = body.toString('latin1', 0, end)
     if (!SESSION_TAGS.has(word)) return disposition
     if (word === 'CREATE' || word === 'ALTER') {
-      if (server.suspected || MAKES_CODE.test(body.toString('latin1'))) server.functionsChanged = true
+      const tag = body.toString('latin1')
+      if (server.suspected || MAKES_CODE.test(tag)) server.functionsChanged = true
+      if (CHANGES_DEFAULTS.test(tag)) server.defaultsChanged = true
       return disposition
     }
     if (server.state === 'active') server.touched = true
