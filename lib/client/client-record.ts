@@ -47,6 +47,12 @@ export class ClientRecord {
   since = this.connectedAt
   /** When its transaction began; 0 outside of one. */
   transactionSince = 0
+  /**
+   * When it was first seen idle with its batch open (all it sent is answered, its Sync has not come), and how many bytes
+   * it had sent by then; 0 where it is not.
+   */
+  openSince = 0
+  openAt = 0
   /** A request is running: something was sent that has not been answered. */
   running = false
   /** When it stopped reading its results; 0 while it reads. */

@@ -8,6 +8,7 @@ import type { ErrorFields } from '../errors.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Waiter } from '../pool/waiter.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import type { EndReason } from './ending.ts'
@@ -56,6 +57,10 @@ export class ParameterCheck implements Waiter {
       const lease = this.#pool.acquire(this)
       if (lease) this.onLease(lease)
     })
+  }
+
+  suits(server: ServerConnection): boolean {
+    return this.#session.parameters.matches(server)
   }
 
   /** The client left. */

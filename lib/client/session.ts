@@ -16,6 +16,7 @@ import type { Batch } from '../protocol/batch.ts'
 import { errorResponse } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { now } from '../util/clock.ts'
@@ -48,6 +49,10 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.#login = new Login(this)
     this.#upstream = new Upstream(this)
     this.wire = makeWire(this)
+  }
+
+  suits(server: ServerConnection): boolean {
+    return this.parameters.matches(server)
   }
 
   /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */
@@ -152,7 +157,9 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   #regulate(): void {
     if (this.state === 'closed') return
     const serverFull = this.lease?.server.wire.full ?? false
-    if (serverFull || this.#inbox.full) this.wire.pause()
+    // What is answered without the server would otherwise wait in memory without a bound.
+    const unread = this.wire.full && this.state === 'active'
+    if (serverFull || unread || this.#inbox.full) this.wire.pause()
     else this.wire.resume()
   }
 
@@ -319,6 +326,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   onFull(): void {
     if (this.stalledSince === 0) this.stalledSince = now()
     this.lease?.server.wire.pause()
+    this.#regulate()
   }
 
   onDrain(): void {

@@ -3,7 +3,9 @@
  */
 
 import type { ErrorName } from '../errors.ts'
+import { query } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
+import { QUERY, SKIP } from '../session/reply-kinds.ts'
 import type { ClientSession } from './session.ts'
 
 /** End `session` if it has passed a deadline at `at`; called by the janitor. */
@@ -42,7 +44,11 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
       if (unlimited && session.running) return undefined
       if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'
       if (!unlimited && over(transactionStart(session), config.transactionTimeout)) return 'transaction_timeout'
+      if (idlesInBatch(session, at)) {
+        return over(session.openSince, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
+      }
       if (session.running) return over(session.since, config.queryTimeout) ? 'query_timeout' : undefined
+      askIfMixed(session, at)
       if (session.lease?.server.txStatus !== TX_IDLE) {
         return over(session.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
       }
@@ -60,3 +66,32 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
 function transactionStart(session: ClientSession): number {
   return session.running || session.lease?.server.txStatus !== TX_IDLE ? session.transactionSince : 0
 }
+
+/** A batch without its Sync, all of it answered, is a transaction that idles. Between two sweeps nothing is known. */
+function idlesInBatch(session: ClientSession, at: number): boolean {
+  const { plan } = session.lease!.server
+  if (!session.running || !plan.needsSync || plan.size > 0 || session.replication !== 'none') {
+    session.openSince = 0
+    return false
+  }
+  const bytes = session.wire.bytesIn
+  if (session.openSince === 0 || session.openAt !== bytes) {
+    session.openSince = at
+    session.openAt = bytes
+  }
+  return true
+}
+
+/** So long the client's own next request is waited for. */
+const MIXED_MS = 1000
+
+/** A client that idles behind a mixed batch (ReplyPlan.mixed) would keep its server: an empty Query tells, and ends it. */
+function askIfMixed(session: ClientSession, at: number): void {
+  const { server } = session.lease!
+  if (!server.plan.mixed || !server.plan.settled || at - session.since < MIXED_MS) return
+  server.plan.expect(QUERY, SKIP)
+  server.unnamedOwner = undefined
+  server.send(EMPTY_QUERY)
+}
+
+const EMPTY_QUERY = query('')

@@ -256,7 +256,7 @@ export class Pool implements ServerOwner {
 
   /** A server `waiter` can have now, or undefined; starts what makes one ready. */
   #pick(waiter: Waiter): ServerConnection | undefined {
-    const choice = chooseServer(this.#lists.idle, waiter.lastServer, this.settings.roundRobin)
+    const choice = chooseServer(this.#lists.idle, waiter, this.settings.roundRobin)
     return choice && this.#ready(choice, waiter) ? choice : undefined
   }
 

@@ -1,6 +1,7 @@
 /** Whoever waits for a server of a pool: all that a pool knows of its clients. */
 
 import type { ErrorFields } from '../errors.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import type { Consumer, ServerEnd } from '../server/ports.ts'
 import type { ListNode } from '../util/list.ts'
 import type { Lease } from './lease.ts'
@@ -16,6 +17,8 @@ export interface Waiter extends ListNode<Waiter>, Consumer {
   waitingSince: number
   /** Id of the server it used last: that one has its settings and statements. */
   readonly lastServer: number
+  /** True where `server` is known to be set as it wants: no settings need be applied. */
+  suits(server: ServerConnection): boolean
   /** Its turn came: the server is lent to it. */
   onLease(lease: Lease): void
   /** It will not get one: the queue was too long for too long, or there is no server to be had. */

@@ -186,10 +186,15 @@ export class ClientParameters {
     return this.#signature
   }
 
+  /** True where nothing is known to differ; a server it was never compared with may do as well. */
+  matches(server: ServerParameters): boolean {
+    return server.matchedStamp === server.stamp && server.matched === this.#wishes
+  }
+
   /** What must be changed on `server` for this client; empty in the common case. */
   difference(server: ServerParameters): readonly Setting[] {
     // Asked at every lease: most servers were last used with the same wishes.
-    if (server.matchedStamp === server.stamp && server.matched === this.#wishes) return NONE
+    if (this.matches(server)) return NONE
     const settings = this.#compare(server)
     if (settings.length === 0) {
       server.matched = this.#wishes

@@ -67,6 +67,27 @@ t.test('with PostgreSQL', async (t) => {
     t.ok(await waitFor(async () => (await backends("state LIKE 'idle in transaction%'")) === 0))
   })
 
+  await t.test('idle_transaction_timeout: a batch without its Sync, all of it answered', async (t) => {
+    const pgbun = await start(t, ...TRANSACTION, '--idle-transaction-timeout', '400ms')
+    const [client, next] = [await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP)]
+    client.send(frontend.parse('SELECT 1'), frontend.bind(), frontend.describe('P'), frontend.flush())
+    await client.readUntil('T')
+    next.send(frontend.query('SELECT 2'))
+    t.match(await client.expectFatal(), { C: '25P03' })
+    t.same(rowsOf(await next.readUntil('Z')), [['2']])
+  })
+
+  await t.test('a client that idles behind a Query inside of a batch does not keep its server', async (t) => {
+    const pgbun = await start(t, ...TRANSACTION)
+    const [client, next] = [await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP)]
+    client.send(frontend.parse('SELECT 1'), frontend.bind(), frontend.execute(), frontend.parse('SELECT 1'))
+    client.send(frontend.query(''), frontend.sync())
+    await client.readUntil('Z')
+    t.same(await next.rows('SELECT 2'), [['2']])
+    await client.readUntil('Z')
+    t.same(await client.rows('SELECT 3'), [['3']])
+  })
+
   await t.test('transaction_timeout', async (t) => {
     const pgbun = await start(t, ...TRANSACTION, '--transaction-timeout', '600ms')
     const client = await loginRaw(t, pgbun, APP)

@@ -173,3 +173,26 @@ t.test('a client that waits with much to say is paused, and loses nothing', asyn
   const asked = queriesOf(await lab.server.connection(0)).slice(2)
   t.ok(asked.length === 3 && asked[0] === sql && asked[2] === 'select 2')
 })
+
+t.test('a client that does not read what is answered without the server is read no further', async (t) => {
+  const lab = await startLab(t, { poolSize: 1 })
+  const client = await lab.client()
+  client.send(frontend.parse('select 1', 's'), frontend.sync(), frontend.query('begin'))
+  await client.readUntil('Z')
+  await client.readUntil('Z')
+  client.pause()
+  const pair = [frontend.close('S', 's'), frontend.parse('select 1', 's')]
+  const block = Buffer.concat(Array.from({ length: 2000 }, () => pair).flat())
+  let blocks = 0
+  // Each block is answered with 20 kB; what pgbun, and the sockets on the way, hold is far less than this.
+  while (blocks < 2000 && client.socket.writableLength < 1_000_000) {
+    client.socket.write(block)
+    blocks++
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.ok(blocks < 2000, `it takes no more after ${blocks} blocks`)
+  client.resume()
+  client.send(frontend.sync())
+  const answers = await client.readUntil('Z')
+  t.equal(answers.length, blocks * 4000 + 1, 'nothing is lost')
+})
