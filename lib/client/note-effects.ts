@@ -6,7 +6,7 @@
 import { forgetSequences, makeDirty } from '../pool/upkeep.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { DEFINES } from '../session/hidden-functions.ts'
+import { DEFINES, settingsInStrings } from '../session/hidden-functions.ts'
 import { RESETTING } from '../session/setting-names.ts'
 import { ANY, DISCARD, EXECUTES, NEXTVAL, PREPARED, SEQUENCE, SETTINGS, SLOT } from '../session/state-effects.ts'
 import { type StatementEntry, textOf } from '../session/statements.ts'
@@ -18,7 +18,10 @@ export function noteEffects(session: ClientSession, server: ServerConnection, ef
   if (!session.pool!.functions.quiet || server.functionsChanged) noteHidden(session, server, effects, text)
   if (effects === 0) return
   if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) session.pool!.functions.learnFrom(text)
-  if ((effects & ANY) === ANY && (effects & DISCARD) === 0) noteCode(session, server, text)
+  if ((effects & ANY) === ANY && (effects & DISCARD) === 0) {
+    noteCode(session, server, text)
+    lookFor(session, settingsInStrings(text))
+  }
   if ((effects & (PREPARED | EXECUTES)) !== 0) noteSpoken(session, server, effects)
   // Whether it is a temporary one, or made at all, is of no account: no other client gets this server.
   if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
@@ -53,6 +56,7 @@ function noteHidden(session: ClientSession, server: ServerConnection, effects: n
   server.suspected = true
   session.remembered.note(ANY, '')
   noteCode(session, server, '')
+  lookFor(session, settingsInStrings(text))
 }
 
 /**
@@ -77,9 +81,19 @@ export function notePrepared(session: ClientSession, effects: number): void {
 function noteCode(session: ClientSession, server: ServerConnection, text: string): void {
   const { functions } = session.pool!
   makeDirty(server)
-  session.remembered.hiddenSettings = functions.settings
+  lookFor(session, functions.settings)
   if (functions.enabled && DEFINES.test(text)) server.functionsChanged = true
   if (LOADS.test(text)) server.loaded = true
+}
+
+/** So many names of parameters are looked for after code has run. */
+const HIDDEN_LIMIT = 50
+
+/** Ask for the parameters `names` as well when the transaction is over: PostgreSQL does not list them. */
+function lookFor({ remembered }: ClientSession, names: readonly string[]): void {
+  const { hiddenSettings: before } = remembered
+  if (names.every((name) => before.includes(name))) return
+  remembered.hiddenSettings = [...new Set([...names, ...before])].slice(0, HIDDEN_LIMIT)
 }
 
 /** LOAD in a DO, whose tag does not tell of it. */

@@ -241,6 +241,13 @@ export function settingsOfSource(text: string): string[] {
   return [CALLED, COMMANDED].flatMap((pattern) => [...text.matchAll(pattern)].map(([, name]) => name!.toLowerCase()))
 }
 
+const IN_STRING = new RegExp(`'(${NAMED_SETTING})'`, 'gi')
+
+/** The strings in `text` that may name parameters of applications: what is called with one may set it. */
+export function settingsInStrings(text: string): string[] {
+  return text.includes("'") ? [...text.matchAll(IN_STRING)].map(([, name]) => name!.toLowerCase()) : []
+}
+
 /** Letters outside of ASCII, of which it is not known how the client's encoding spells them. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
 const FOREIGN = /[^\x00-\x7f]/
