@@ -157,8 +157,9 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   #regulate(): void {
     if (this.state === 'closed') return
     const serverFull = this.lease?.server.wire.full ?? false
-    // What is answered without the server would otherwise wait in memory without a bound.
-    const unread = this.wire.full && this.state === 'active'
+    // What is answered without the server would otherwise wait in memory without a bound. In COPY BOTH nothing is, and
+    // the standby is to be heard.
+    const unread = this.wire.full && this.state === 'active' && !this.lease!.server.plan.copyBoth
     if (serverFull || unread || this.#inbox.full) this.wire.pause()
     else this.wire.resume()
   }

@@ -409,7 +409,9 @@ export class Pool implements ServerOwner {
 
   #sweepIdle(at: number): void {
     for (const server of this.#lists.idle) {
-      const reason = reasonToRetire(server, at, this.settings, this.connected > this.settings.minSize)
+      const reason =
+        reasonToClose(server, this.#closing, this.functions) ??
+        reasonToRetire(server, at, this.settings, this.connected > this.settings.minSize)
       const needed = reason === undefined ? idlePreparation(server, at, this.functions, this.#ports.log) : undefined
       if (reason !== undefined) server.close(reason)
       else if (needed !== undefined) this.#prepare(server, needed)

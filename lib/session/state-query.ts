@@ -16,27 +16,33 @@ export interface SessionState {
   pins: PinKind[]
 }
 
+/** A client's search_path may have operators of its own. */
+const EQUAL = 'OPERATOR(pg_catalog.=)'
+const UNEQUAL = 'OPERATOR(pg_catalog.<>)'
+
 /** What is looked for besides parameters: effect, kind, SQL condition. */
 const PINS: readonly (readonly [number, PinKind, string])[] = [
   [
     TEMPORARY,
     'temporary',
     // Whatever lies in it depends on it: that is how PostgreSQL empties it.
-    "EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass" +
-      ' AND refobjid = pg_catalog.pg_my_temp_schema())',
+    `EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid ${EQUAL} 'pg_catalog.pg_namespace'::pg_catalog.regclass` +
+      ` AND refobjid ${EQUAL} pg_catalog.pg_my_temp_schema())`,
   ],
   [CURSOR, 'cursor', 'EXISTS (SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable)'],
   [
     ADVISORY,
     'advisoryLock',
-    "EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())",
+    `EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype ${EQUAL} 'advisory'` +
+      ` AND pid ${EQUAL} pg_catalog.pg_backend_pid())`,
   ],
   [LISTEN, 'listen', 'EXISTS (SELECT 1 FROM pg_catalog.pg_listening_channels())'],
   [PREPARED, 'prepare', 'EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE from_sql)'],
   [
     SLOT,
     'replicationSlot',
-    'EXISTS (SELECT 1 FROM pg_catalog.pg_replication_slots WHERE temporary AND active_pid = pg_catalog.pg_backend_pid())',
+    'EXISTS (SELECT 1 FROM pg_catalog.pg_replication_slots WHERE temporary' +
+      ` AND active_pid ${EQUAL} pg_catalog.pg_backend_pid())`,
   ],
 ]
 
@@ -58,11 +64,11 @@ export function stateQuery(effects: number, names: readonly string[], all: boole
   const parts: string[] = []
   if ((effects & SETTINGS) !== 0) {
     const listed = names.filter((name) => !name.includes('.'))
-    const where = all ? '' : ` AND pg_catalog.lower(name) IN (${listed.map(quoteLiteral).join(', ') || 'NULL'})`
+    const where = all ? '' : ` AND pg_catalog.lower(name) ${EQUAL} ANY (ARRAY[${listed.map(quoteLiteral).join(', ')}])`
     if (all || listed.length > 0) {
       parts.push(
         "SELECT 'set', pg_catalog.lower(name), pg_catalog.current_setting(name) FROM pg_catalog.pg_settings" +
-          ` WHERE source = 'session' AND name NOT IN (${OF_A_TRANSACTION})${where}`,
+          ` WHERE source ${EQUAL} 'session' AND name ${UNEQUAL} ALL (ARRAY[${OF_A_TRANSACTION}])${where}`,
       )
     }
     // Not in pg_settings: the role, and what applications made up.
@@ -72,7 +78,7 @@ export function stateQuery(effects: number, names: readonly string[], all: boole
     // Whether no role is a wish or the default, cannot be told.
     if (all && !names.includes('role')) {
       const role = "pg_catalog.current_setting('role')"
-      parts.push(`SELECT 'set', 'role', ${role} WHERE ${role} <> 'none'`)
+      parts.push(`SELECT 'set', 'role', ${role} WHERE ${role} ${UNEQUAL} 'none'`)
     }
   }
   for (const [effect, pin, condition] of PINS) {
