@@ -25,7 +25,7 @@ import { Lease, type LeaseOutcome } from './lease.ts'
 import { Opening } from './opening.ts'
 import type { PoolPorts } from './ports.ts'
 import { type OpenState, ServerLists } from './server-lists.ts'
-import type { PoolMode, PoolSettings } from './settings.ts'
+import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
 import {
   closeOverdue,
   idlePreparation,
@@ -182,7 +182,7 @@ export class Pool implements ServerOwner {
     for (const waiter of this.waiters) {
       if (settings.queryWaitTimeoutMs === 0 || at - waiter.waitingSince < settings.queryWaitTimeoutMs) break
       this.waiters.remove(waiter)
-      waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: this.#why() }))
+      waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: whyWaiting(this) }))
     }
     closeOverdue(this.#lists, at, settings.connectTimeoutMs)
     this.#sweepIdle(at)
@@ -351,15 +351,7 @@ export class Pool implements ServerOwner {
     const waiting = this.waiters.size + this.#welcome.waiting
     if (waiting === 0) return
     if (this.waiters.size > 0 && this.#preparing >= waiting) return
-    if (this.connected < this.#limit()) this.#opening.begin()
-  }
-
-  /** `pool_size`, and the reserve once somebody has waited too long. */
-  #limit(): number {
-    const { size, reserveSize, reserveTimeoutMs } = this.settings
-    const first = this.waiters.first
-    if (reserveSize === 0 || reserveTimeoutMs === 0 || first === null) return size
-    return now() - first.waitingSince < reserveTimeoutMs ? size : size + reserveSize
+    if (this.connected < connectionLimit(this.settings, this.waiters.first, now())) this.#opening.begin()
   }
 
   /** Keep `min_pool_size` connections while the pool has clients. */
@@ -416,9 +408,5 @@ export class Pool implements ServerOwner {
       if (reason !== undefined) server.close(reason)
       else if (needed !== undefined) this.#prepare(server, needed)
     }
-  }
-
-  #why(): string {
-    return `All ${this.settings.size} servers of database "${this.database}", user "${this.user}" are in use (pool_size).`
   }
 }

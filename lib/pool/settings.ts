@@ -58,3 +58,26 @@ export function poolSettings(config: Config, database: string, user: string): Po
     drainTimeoutMs: config.cancelWaitTimeout,
   }
 }
+
+/** How many connections there may be: `pool_size`, and the reserve once `first`, of those that wait, has for too long. */
+export function connectionLimit(
+  { size, reserveSize, reserveTimeoutMs }: PoolSettings,
+  first: { readonly waitingSince: number } | null,
+  at: number,
+): number {
+  if (reserveSize === 0 || reserveTimeoutMs === 0 || first === null) return size
+  return at - first.waitingSince < reserveTimeoutMs ? size : size + reserveSize
+}
+
+/** What a client is told that has waited too long. */
+export function whyWaiting({
+  settings,
+  database,
+  user,
+}: {
+  settings: PoolSettings
+  database: string
+  user: string
+}): string {
+  return `All ${settings.size} servers of database "${database}", user "${user}" are in use (pool_size).`
+}
