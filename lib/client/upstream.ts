@@ -29,6 +29,7 @@ import { Slot } from '../session/server-statements.ts'
 import { ANY, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
 import { textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
+import { showsNames } from './bind-names.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { LastBatch } from './last-batch.ts'
 import { bindsUnnamed, DEALLOCATING, deallocates, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
@@ -97,6 +98,13 @@ export class Upstream {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
           this.#leave(type)
+          return true
+        }
+        // Without the name there is no telling whose statement it would run.
+        if (type === FRONTEND.Bind && this.#pooled() && !showsNames(batch.bodyOf(i))) {
+          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
+          batch.cursor = count
+          this.#session.endWith('protocol_violation', { args: { what: 'too long a name in Bind' } })
           return true
         }
         this.#look(server, type, batch, i)
