@@ -376,8 +376,11 @@ export class Upstream {
     }
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
     server.namesLeft.add('')
-    if (!whole) this.#prefix = this.#map().onLongParse(server, batch.bytesOf(i))
-    server.plan.expect(PARSE)
+    if (whole) server.plan.expect(PARSE)
+    else {
+      this.#map().onLongParse(server, batch.bytesOf(i))
+      this.#adopt()
+    }
   }
 
   /** Send `message` in the place of the client's. */

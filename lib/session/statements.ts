@@ -1,7 +1,7 @@
 /**
  * Named prepared statements across servers. A client's names are its own; what is prepared on the servers is shared:
  * one entry per query text and parameter types, prepared on a server when a client first needs it there, under a name
- * no client can know. Three small stores, all pure: here, the entries of the process; client-statements.ts, the names of
+ * of pgbun's own. Three small stores, all pure: here, the entries of the process; client-statements.ts, the names of
  * one client; server-statements.ts, what one server has prepared.
  *
  * An entry's key also holds the client's settings: PostgreSQL evaluates literals while it parses (`'01/02/2026'::date`),
