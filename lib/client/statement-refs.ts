@@ -89,4 +89,6 @@ const NOTHING_PREPARED: StatementEntry = {
   refs: 0,
   names: 0,
   generation: 0,
+  schema: 0,
+  doubtedAt: 0,
 }

@@ -42,6 +42,8 @@ export class ServerStatements {
   readonly #retired = new Map<string, Buffer>()
   /** The batches of the Closes under way, oldest first. */
   readonly #closing: number[] = []
+  /** The transaction under way changed what texts mean. */
+  altering = false
 
   constructor(store: StatementStore) {
     this.#store = store
@@ -129,6 +131,23 @@ export class ServerStatements {
     return retired
   }
 
+  /** What texts mean was changed: for its own client from now on, for the others from the end of its transaction on. */
+  alter(): void {
+    this.altering = true
+    this.#store.alter()
+  }
+
+  /** A transaction that did so is over. */
+  altered(): void {
+    this.altering = false
+    this.#store.alter()
+  }
+
+  /** One that was confirmed is gone, nobody knows why: the others are prepared again when they are needed. */
+  mistrust(): void {
+    for (const slot of [...this.#slots.values()]) if (slot.ready) this.drop(slot.entry)
+  }
+
   /** A Close of a retired name is sent in `batch`. */
   closing(batch: number): void {
     this.#closing.push(batch)
@@ -153,6 +172,7 @@ export class ServerStatements {
   /** The connection is gone. */
   destroy(): void {
     this.#store.caches.delete(this)
+    if (this.altering) this.altered()
     for (const slot of [...this.#slots.values()]) this.remove(slot)
   }
 }
