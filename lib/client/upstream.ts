@@ -39,6 +39,8 @@ import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, LastStatement, SPEAKS, SpokenStatements } from './spoken-statements.ts'
+import { stalenessOf } from './stale-statements.ts'
+import { StandIn } from './statement-refs.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The client-to-server direction of one client. */
@@ -169,12 +171,11 @@ export class Upstream {
     if (last) ref.onRefused()
     if (ref === this.#unnamed || (last && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
     if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
-    // Of no use to anybody any more: prepared for tables that have changed, or not there.
-    const stale = error.sqlstate === '0A000' && error.routine === 'RevalidateCachedQuery'
-    if (stale) ref.entry.generation++
-    if (error.sqlstate === '26000') server.statements.remove(ref)
-    if (stale && !this.barrier) {
-      this.#again = this.#last!.take(server.plan.size)
+    const staleness = ref instanceof StandIn ? 'other' : stalenessOf(error, ref)
+    if (staleness === 'gone') server.statements.mistrust()
+    else if (staleness !== 'other') ref.entry.generation++
+    if ((staleness === 'result' || staleness === 'gone') && !this.barrier) {
+      this.#again = this.#last!.take(server.plan.size, staleness === 'gone')
       if (this.#again !== undefined) return REPEAT
     }
     return this.#prepared.inOwnWords(body, ref)
