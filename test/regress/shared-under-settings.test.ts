@@ -43,4 +43,14 @@ t.test('clients under different settings', async (t) => {
     t.equal(await run(client, bytea), '\\x01')
     t.equal(await run(bytes, bytea), '\\001')
   })
+
+  await t.test('of applications have their own: a function may be marked immutable that reads them', async (t) => {
+    const owner = await loginRaw(t, target)
+    const body = "SELECT current_setting('app.tenant')"
+    await owner.query(`CREATE FUNCTION tenant() RETURNS text IMMUTABLE LANGUAGE sql AS $$${body}$$`)
+    for (const tenant of ['one', 'two']) {
+      const client = await loginRaw(t, pgbun, { parameters: { 'app.tenant': tenant } })
+      t.equal(await run(client, 'SELECT tenant()'), tenant)
+    }
+  })
 })
