@@ -2,8 +2,8 @@
  * A client's named prepared statements in transaction and statement mode: Parse, Bind, Describe and Close are mapped to
  * the shared statements of the server it happens to hold (session/statements). What the server has already is not
  * prepared again, and answered in its place among the replies; what it lacks is prepared in front of the message that
- * needs it. Errors are PostgreSQL's own: a name the client does not have, or has already, is sent so that the server
- * says so.
+ * needs it. Errors are PostgreSQL's own: for a name the client does not have, or has already, something is sent of which
+ * the server says so.
  *
  * Comes in: one message at a time, looked at before it is sent. Goes out: a Rewrite, which upstream.ts carries out.
  */
@@ -12,8 +12,7 @@ import { type ErrorFields, errorFields } from '../errors.ts'
 import { errorResponse, message } from '../protocol/build.ts'
 import { BACKEND, FRONTEND, TX_FAILED } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { PlanRef } from '../server/ports.ts'
-import type { ClientStatements } from '../session/client-statements.ts'
+import { type ClientStatements, statementName } from '../session/client-statements.ts'
 import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../session/reply-kinds.ts'
 import { type Slot, STATEMENT_PREFIX } from '../session/server-statements.ts'
 import type { StatementEntry, StatementStore } from '../session/statements.ts'
@@ -21,6 +20,7 @@ import { textOf } from '../session/statements.ts'
 import { STATEMENT } from './message-kinds.ts'
 import { FAILING_NAMED_PARSE, RefusedState } from './refused-state.ts'
 import { SPEAKS, type SpokenStatements } from './spoken-statements.ts'
+import { ChangedName, PreparedSlot, RetiredName, StandIn } from './statement-refs.ts'
 
 /** What happens to a message. */
 export interface Rewrite {
@@ -68,7 +68,7 @@ export class PreparedStatements {
   uncertain(server: ServerConnection, bytes: Buffer, start: number): boolean {
     const end = bytes.indexOf(0, start)
     if (end <= start) return false
-    const name = bytes.toString('latin1', start, end)
+    const name = statementName(bytes, start, end)
     if (!this.#names.certain(name, this.batch)) return true
     const entry = this.#names.get(name)
     if (entry && (entry.effects & SPEAKS) !== 0 && this.speaksUncertain(textOf(entry.body))) return true
@@ -94,9 +94,15 @@ export class PreparedStatements {
    */
   onParse(server: ServerConnection, bytes: Buffer, settings: string): ErrorFields | undefined {
     const nameEnd = bytes.indexOf(0, 5)
-    const name = bytes.toString('latin1', 5, nameEnd)
+    const name = statementName(bytes, 5, nameEnd)
     const body = bytes.subarray(nameEnd + 1)
-    if (this.#names.get(name) !== undefined) {
+    if (nameEnd < 0) {
+      // Without an end to its name it is refused.
+      server.plan.expect(PARSE)
+      this.#send(false, undefined, 0)
+      return undefined
+    }
+    if (this.#names.get(name) !== undefined || name.startsWith(STATEMENT_PREFIX)) {
       this.#provokeDuplicate(server, bytes, nameEnd)
       return undefined
     }
@@ -118,7 +124,8 @@ export class PreparedStatements {
     const closes = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, FORWARD, new PreparedSlot(server, slot, ref))
-    this.#send(true, concat(closes, parseMessage(slot)), 0)
+    closes.push(parseMessage(slot))
+    this.#send(true, joined(closes), 0)
     return undefined
   }
 
@@ -140,19 +147,21 @@ export class PreparedStatements {
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
     if (nameEnd <= portalEnd + 1) return false
     const name = bytes.toString('latin1', portalEnd + 1, nameEnd)
-    const entry = this.#names.get(name)
-    if (entry === undefined) return this.#unknown(server, BIND)
+    const entry = this.#names.get(statementName(bytes, portalEnd + 1, nameEnd))
+    if (entry === undefined) {
+      if (!name.startsWith(STATEMENT_PREFIX)) return this.#unknown(server, BIND)
+      const nobodys = new StandIn(name, this.batch)
+      server.plan.expect(BIND, FORWARD, nobodys)
+      this.#send(false, renamed(bytes, portalEnd + 1, nameEnd, nobodys), nameEnd + 1)
+      return true
+    }
     this.#lastEntry = entry
     this.#lastName = name
     const slot = this.#ensure(server, entry)
     const own = (entry.effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(entry.body))
     server.plan.expect(BIND, FORWARD, slot)
-    // Type, length, portal name, our statement name; the parameters follow from the client's own bytes.
-    const grown = slot.name.length - (nameEnd - portalEnd)
-    const head = Buffer.allocUnsafe(portalEnd + 1 + slot.name.length)
-    bytes.copy(head, 0, 0, portalEnd + 1)
-    head.writeUInt32BE(bytes.readUInt32BE(1) + grown, 1)
-    slot.name.copy(head, portalEnd + 1)
+    // The parameters follow from the client's own bytes.
+    const head = renamed(bytes, portalEnd + 1, nameEnd, slot)
     this.#send(false, concat(this.#injected, concat(own, head)), nameEnd + 1)
     return entry
   }
@@ -161,8 +170,13 @@ export class PreparedStatements {
   onDescribe(server: ServerConnection, bytes: Buffer): boolean {
     if (bytes[5] !== STATEMENT || bytes[6] === 0) return false
     const entry = this.#named(bytes)
-    if (entry === undefined) return this.#unknown(server, DESCRIBE)
-    const slot = this.#ensure(server, entry)
+    const nobodys = entry === undefined && isOurs(bytes)
+    if (entry === undefined && !nobodys) return this.#unknown(server, DESCRIBE)
+    this.#injected = undefined
+    const slot =
+      entry === undefined
+        ? new StandIn(bytes.toString('latin1', 6, bytes.length - 1), this.batch)
+        : this.#ensure(server, entry)
     server.plan.expect(DESCRIBE, FORWARD, slot)
     const describe = message(FRONTEND.Describe, Buffer.concat([Buffer.from([STATEMENT]), slot.name]))
     this.#send(true, concat(this.#injected, describe), 0)
@@ -171,8 +185,8 @@ export class PreparedStatements {
 
   /** A Close of a named statement: the name goes, the shared statement stays. False where it names none of ours. */
   onClose(server: ServerConnection, bytes: Buffer): boolean {
-    if (this.#named(bytes) === undefined) return false
-    const name = bytes.toString('latin1', 6, bytes.length - 1)
+    if (this.#named(bytes) === undefined && !isOurs(bytes)) return false
+    const name = statementName(bytes, 6, bytes.length - 1)
     this.#send(true, undefined, 0)
     this.#names.change(name, undefined, this.batch)
     server.expectFake(CLOSE, new ChangedName(this.#names, name))
@@ -180,32 +194,39 @@ export class PreparedStatements {
   }
 
   /**
-   * A Parse with a name that is too long to be kept, on a server its client is kept on; `bytes` is its head. Where the
-   * client has the name already, PostgreSQL is made to know it, too, and refuses the Parse.
+   * A Parse with a name and a text that is too long to be kept, on a server its client is kept on; `bytes` is its head.
+   * Where the client has the name already, PostgreSQL shall refuse it.
    */
-  onLongParse(server: ServerConnection, bytes: Buffer): Buffer | undefined {
+  onLongParse(server: ServerConnection, bytes: Buffer): void {
     const nameEnd = bytes.indexOf(0, 5)
-    const entry = this.#names.get(bytes.toString('latin1', 5, nameEnd))
-    if (entry === undefined) return undefined
-    const name = Buffer.from(bytes.subarray(5, nameEnd + 1))
-    server.plan.expect(PARSE, SKIP)
-    server.statements.retire(name)
-    return message(FRONTEND.Parse, Buffer.concat([name, entry.body]))
+    const name = statementName(bytes, 5, nameEnd)
+    const entry = this.#names.get(name)
+    if (entry !== undefined || name.startsWith(STATEMENT_PREFIX)) {
+      const taken = new StandIn(bytes.toString('latin1', 5, nameEnd), this.batch)
+      this.#take(server, taken)
+      const first = message(FRONTEND.Parse, Buffer.concat([taken.name, entry?.body ?? EMPTY_STATEMENT]))
+      this.#send(false, Buffer.concat([first, renamed(bytes, 5, nameEnd, taken)]), nameEnd + 1)
+      return
+    }
+    // What was lent under its name would be in the way.
+    this.#spoken.retireLent(server)
+    const closes = this.#closeRetired(server)
+    server.plan.expect(PARSE)
+    this.#send(false, joined(closes), 0)
   }
 
   /** PostgreSQL shall say that there is no such statement: nothing under a name of its client's may be left there. */
   #unknown(server: ServerConnection, kind: number): boolean {
-    let closes: Buffer | undefined
     this.#spoken.retireLent(server)
-    for (const name of server.statements.takeRetired()) closes = concat(closes, this.#close(server, name))
+    const closes = this.#closeRetired(server)
     server.plan.expect(kind)
-    this.#send(false, closes, 0)
+    this.#send(false, joined(closes), 0)
     return true
   }
 
   #named(bytes: Buffer): StatementEntry | undefined {
     if (bytes[5] !== STATEMENT) return undefined
-    return this.#names.get(bytes.toString('latin1', 6, bytes.length - 1))
+    return this.#names.get(statementName(bytes, 6, bytes.length - 1))
   }
 
   #send(omit: boolean, prefix: Buffer | undefined, skip: number): void {
@@ -222,27 +243,33 @@ export class PreparedStatements {
     const closes = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
-    this.#injected = concat(closes, parseMessage(slot))
+    closes.push(parseMessage(slot))
+    this.#injected = joined(closes)
     return slot
   }
 
   /** Close what is stale, and the least recently used where one more would be too many. */
-  #makeRoom(server: ServerConnection): Buffer | undefined {
+  #makeRoom(server: ServerConnection): Buffer[] {
     const { statements } = server
-    let closes: Buffer | undefined
-    for (const name of statements.takeRetired()) closes = concat(closes, this.#close(server, name))
+    const closes = this.#closeRetired(server)
     const old = statements.overflow(this.#limits().maxPreparedStatements - 1)
     if (old !== undefined) {
       statements.remove(old)
-      closes = concat(closes, this.#close(server, old.name))
+      closes.push(this.#close(server, old.name))
     }
     return closes
   }
 
+  #closeRetired(server: ServerConnection): Buffer[] {
+    return server.statements.takeRetired().map((name) => this.#close(server, name))
+  }
+
   /** `body` of an error without the name a statement has on the server, which the client knows by another. */
-  inOwnWords(body: Buffer, { entry, name }: Slot): Buffer | undefined {
+  inOwnWords(body: Buffer, slot: Slot): Buffer | undefined {
     if (!body.includes(STATEMENT_PREFIX)) return undefined
-    const own = entry === this.#lastEntry ? this.#lastName : this.#names.nameOf(entry)
+    const { entry, name } = slot
+    const last = entry === this.#lastEntry ? this.#lastName : undefined
+    const own = slot instanceof StandIn ? slot.own : (last ?? this.#names.nameOf(entry))
     const text = body.toString('latin1').replaceAll(name.toString('latin1', 0, name.length - 1), () => own)
     return message(BACKEND.ErrorResponse, Buffer.from(text, 'latin1'))
   }
@@ -254,76 +281,19 @@ export class PreparedStatements {
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
 
-  /** Let PostgreSQL say that the name exists: prepare it under that very name, then send the client's own. */
+  /** Let PostgreSQL say that the name exists: prepare the same twice, under a name that is nobody's. */
   #provokeDuplicate(server: ServerConnection, bytes: Buffer, nameEnd: number): void {
-    server.plan.expect(PARSE, SKIP)
-    server.plan.expect(PARSE)
-    server.statements.retire(Buffer.from(bytes.subarray(5, nameEnd + 1)))
-    // Nobody else may come upon it. Where the Parse fails or is discarded this is too much, never too little.
-    server.namesLeft.add(bytes.toString('latin1', 5, nameEnd))
-    this.#send(true, Buffer.concat([bytes, bytes]), 0)
-  }
-}
-
-/** A name the client gave or closed: nothing came of it if the server discarded that. */
-class ChangedName implements PlanRef {
-  readonly #names: ClientStatements
-  readonly #name: string
-
-  constructor(names: ClientStatements, name: string) {
-    this.#names = names
-    this.#name = name
+    const taken = new StandIn(bytes.toString('latin1', 5, nameEnd), this.batch)
+    this.#take(server, taken)
+    const parse = message(FRONTEND.Parse, Buffer.concat([taken.name, bytes.subarray(nameEnd + 1)]))
+    this.#send(true, Buffer.concat([parse, parse]), 0)
   }
 
-  answered(): void {
-    this.#names.settle(this.#name, true)
-  }
-
-  dropped(): void {
-    this.#names.settle(this.#name, false)
-  }
-}
-
-/** A Parse that was sent: the server has the statement only if it did not fail and was not discarded. */
-class PreparedSlot implements PlanRef {
-  readonly #server: ServerConnection
-  readonly #slot: Slot
-  readonly #name: ChangedName | undefined
-
-  constructor(server: ServerConnection, slot: Slot, name: ChangedName | undefined) {
-    this.#server = server
-    this.#slot = slot
-    this.#name = name
-  }
-
-  answered(): void {
-    this.#slot.ready = true
-    this.#name?.answered()
-  }
-
-  dropped(): void {
-    this.#server.statements.remove(this.#slot)
-    this.#name?.dropped()
-  }
-}
-
-/** A statement being closed on the server: if the Close was discarded, it is there still. */
-class RetiredName implements PlanRef {
-  readonly #server: ServerConnection
-  readonly #name: Buffer
-
-  constructor(server: ServerConnection, name: Buffer) {
-    this.#server = server
-    this.#name = name
-  }
-
-  answered(): void {
-    this.#server.statements.closeSettled()
-  }
-
-  dropped(): void {
-    this.#server.statements.closeSettled()
-    this.#server.statements.retire(this.#name)
+  /** Two Parse messages under the name of `taken` are sent next, of which the second fails. */
+  #take(server: ServerConnection, taken: StandIn): void {
+    server.plan.expect(PARSE, SKIP, taken)
+    server.plan.expect(PARSE, FORWARD, taken)
+    server.statements.retire(taken.name)
   }
 }
 
@@ -341,4 +311,25 @@ function parseMessage(slot: Slot): Buffer {
 
 function concat(first: Buffer | undefined, second: Buffer): Buffer {
   return first === undefined ? second : Buffer.concat([first, second])
+}
+
+/** A Parse behind its name: no text, no parameter types. */
+const EMPTY_STATEMENT = Buffer.alloc(3)
+
+/** The head of `bytes`, whose statement name is from `start` to `end`, with the name of `slot`. */
+function renamed(bytes: Buffer, start: number, end: number, slot: Slot): Buffer {
+  const head = Buffer.allocUnsafe(start + slot.name.length)
+  bytes.copy(head, 0, 0, start)
+  head.writeUInt32BE(bytes.readUInt32BE(1) + slot.name.length - (end + 1 - start), 1)
+  slot.name.copy(head, start)
+  return head
+}
+
+/** True for a Describe or Close of a statement by a name of pgbun's own: to clients there is no such statement. */
+function isOurs(bytes: Buffer): boolean {
+  return bytes[5] === STATEMENT && bytes.toString('latin1', 6, 6 + STATEMENT_PREFIX.length) === STATEMENT_PREFIX
+}
+
+function joined(messages: Buffer[]): Buffer | undefined {
+  return messages.length > 1 ? Buffer.concat(messages) : messages[0]
 }

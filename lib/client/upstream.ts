@@ -29,6 +29,7 @@ import { Slot } from '../session/server-statements.ts'
 import { ANY, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
 import { textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
+import { showsNames } from './bind-names.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { LastBatch } from './last-batch.ts'
 import { bindsUnnamed, DEALLOCATING, deallocates, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
@@ -38,6 +39,8 @@ import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, LastStatement, SPEAKS, SpokenStatements } from './spoken-statements.ts'
+import { stalenessOf } from './stale-statements.ts'
+import { StandIn } from './statement-refs.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The client-to-server direction of one client. */
@@ -97,6 +100,13 @@ export class Upstream {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
           this.#leave(type)
+          return true
+        }
+        // Without the name there is no telling whose statement it would run.
+        if (type === FRONTEND.Bind && this.#pooled() && !showsNames(batch.bodyOf(i))) {
+          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
+          batch.cursor = count
+          this.#session.endWith('protocol_violation', { args: { what: 'too long a name in Bind' } })
           return true
         }
         this.#look(server, type, batch, i)
@@ -161,12 +171,11 @@ export class Upstream {
     if (last) ref.onRefused()
     if (ref === this.#unnamed || (last && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
     if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
-    // Of no use to anybody any more: prepared for tables that have changed, or not there.
-    const stale = error.sqlstate === '0A000' && error.routine === 'RevalidateCachedQuery'
-    if (stale) ref.entry.generation++
-    if (error.sqlstate === '26000') server.statements.remove(ref)
-    if (stale && !this.barrier) {
-      this.#again = this.#last!.take(server.plan.size)
+    const staleness = ref instanceof StandIn ? 'other' : stalenessOf(error, ref)
+    if (staleness === 'gone') server.statements.mistrust()
+    else if (staleness !== 'other') ref.entry.generation++
+    if ((staleness === 'result' || staleness === 'gone') && !this.barrier) {
+      this.#again = this.#last!.take(server.plan.size, staleness === 'gone')
       if (this.#again !== undefined) return REPEAT
     }
     return this.#prepared.inOwnWords(body, ref)
@@ -369,8 +378,11 @@ export class Upstream {
     }
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
     server.namesLeft.add('')
-    if (!whole) this.#prefix = this.#map().onLongParse(server, batch.bytesOf(i))
-    server.plan.expect(PARSE)
+    if (whole) server.plan.expect(PARSE)
+    else {
+      this.#map().onLongParse(server, batch.bytesOf(i))
+      this.#adopt()
+    }
   }
 
   /** Send `message` in the place of the client's. */

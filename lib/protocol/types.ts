@@ -76,6 +76,8 @@ export const SMALL = 10_000
 export const AUTH = 65_536
 /** Statement texts up to this size are looked at as a whole; longer ones stream by. */
 export const TEXT = 262_144
+/** The names of a portal and a statement in a Bind are looked at up to this size of both together. */
+export const BIND_NAMES = 16_384
 
 function table(rules: Record<number, MessageRule>): MessageTable {
   return Array.from({ length: 256 }, (_, type) => rules[type])
@@ -83,8 +85,8 @@ function table(rules: Record<number, MessageRule>): MessageTable {
 
 /** The client's messages, after startup. */
 export const FRONTEND_TABLE: MessageTable = table({
-  // Names and the head of the parameters: what is looked at or rewritten.
-  [FRONTEND.Bind]: { pass: false, need: 1024, cap: LARGE },
+  // Names: what is looked at or rewritten. One byte more tells that they are too long.
+  [FRONTEND.Bind]: { pass: false, need: BIND_NAMES + 1, cap: LARGE },
   [FRONTEND.Close]: { pass: false, need: SMALL, cap: SMALL },
   [FRONTEND.CopyData]: { pass: true, need: 0, cap: LARGE },
   [FRONTEND.CopyDone]: { pass: false, need: 0, cap: SMALL },

@@ -26,6 +26,7 @@ const SESSION_TAGS = new Set([
   'DEALLOCATE',
   'DISCARD',
   'DO',
+  'DROP',
   'LISTEN',
   'LOAD',
   'PREPARE',
@@ -39,6 +40,11 @@ const MAKES_CODE =
   /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b/
 /** Tags of what changes the settings new sessions begin with. */
 const CHANGES_DEFAULTS = /^ALTER (?:ROLE|DATABASE)\b/
+
+/** First words of tags of statements that change what texts mean, but for those of NOT_ALTERING. */
+const ALTERING = new Set(['ALTER', 'CREATE', 'DROP'])
+const NOT_ALTERING =
+  /^(?:CREATE (?:TABLE|SEQUENCE)|[A-Z]+ (?:DATABASE|EVENT TRIGGER|INDEX|POLICY|PUBLICATION|ROLE|STATISTICS|SUBSCRIPTION|SYSTEM|TABLESPACE|TRIGGER))\b/
 
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000
@@ -127,6 +133,7 @@ export class Downstream implements PlanObserver {
         const status = batch.bodyOf(i)[0]
         if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
         server.txStatus = status
+        if (server.statements.altering && status === TX_IDLE) server.statements.altered()
         return server.consumer ? server.plan.onMessage(type, status) : DESYNC
       }
       case BACKEND.ErrorResponse:
@@ -208,9 +215,10 @@ export class Downstream implements PlanObserver {
     while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
     const word = body.toString('latin1', 0, end)
     if (!SESSION_TAGS.has(word)) return disposition
-    if (word === 'CREATE' || word === 'ALTER') {
+    if (ALTERING.has(word)) {
       const tag = body.toString('latin1')
-      if (server.suspected || MAKES_CODE.test(tag)) server.functionsChanged = true
+      if (!NOT_ALTERING.test(tag)) server.statements.alter()
+      if (word !== 'DROP' && (server.suspected || MAKES_CODE.test(tag))) server.functionsChanged = true
       if (CHANGES_DEFAULTS.test(tag)) server.defaultsChanged = true
       return disposition
     }

@@ -2,8 +2,16 @@
 
 import type { StatementEntry, StatementStore } from './statements.ts'
 
+/** PostgreSQL compares so many bytes of a name (NAMEDATALEN, the key of its hash table), and no more. */
+const NAME_BYTES = 63
+
+/** The name from `start` to `end`, as far as it tells statements apart; each byte a character (latin1). */
+export function statementName(bytes: Buffer, start: number, end: number): string {
+  return bytes.toString('latin1', start, Math.min(end, start + NAME_BYTES))
+}
+
 /**
- * The statements one client has named. A Parse or Close changes what a name stands for when it is sent, which is before
+ * The statements one client has named, by names as `statementName` gives them. A Parse or Close changes what a name stands for when it is sent, which is before
  * anybody knows whether the server will discard it with a batch that fails. So changes wait here until they are
  * answered or dropped; until then, only messages of the same batch, which would be dropped as well, can rely on them.
  */

@@ -12,16 +12,36 @@ import { ProtocolError } from '../protocol/reader.ts'
 /** Reported, but not settable: facts about the server, never copied from one to another. */
 const READ_ONLY = new Set(['server_version', 'server_encoding', 'is_superuser', 'integer_datetimes', 'in_hot_standby'])
 
-/** Settings that have no part in what a statement means. */
+/**
+ * Settings that have no part in what a statement means, nor in what is evaluated while it is parsed or planned: `DateStyle`
+ * has, and so do `extra_float_digits` and `bytea_output` (`'\\x01'::bytea::text` is a constant to the planner). What is
+ * not known here is taken to have one.
+ */
 const HARMLESS = new Set([
   'application_name',
   'client_min_messages',
-  'idle_in_transaction_session_timeout',
-  'idle_session_timeout',
-  'lock_timeout',
-  'statement_timeout',
-  'transaction_timeout',
+  'constraint_exclusion',
+  'cursor_tuple_fraction',
+  'default_statistics_target',
+  'default_transaction_deferrable',
+  'default_transaction_isolation',
+  'default_transaction_read_only',
+  'effective_cache_size',
+  'effective_io_concurrency',
+  'hash_mem_multiplier',
+  'maintenance_io_concurrency',
+  'maintenance_work_mem',
+  'plan_cache_mode',
+  'recursive_worktable_factor',
+  'scram_iterations',
+  'synchronize_seqscans',
+  'synchronous_commit',
+  'temp_buffers',
+  'temp_file_limit',
+  'work_mem',
 ])
+const HARMLESS_NAMES =
+  /^(?:commit|enable|geqo|jit|log|max_parallel|min_parallel|parallel|tcp|track|vacuum)(?:_\w+)?$|_(?:cost|timeout|collapse_limit)$/
 
 /** A parameter pgbun set whose value is no longer known: it is set or reset before the next use. */
 export const UNKNOWN = '\0'
@@ -66,7 +86,9 @@ export class ClientParameters {
   get fingerprint(): string {
     if (this.#fingerprint === undefined) {
       const parts: string[] = []
-      for (const [name, value] of this.#wanted) if (!HARMLESS.has(name)) parts.push(`${name}=${value}`)
+      for (const [name, value] of this.#wanted) {
+        if (!HARMLESS.has(name) && !HARMLESS_NAMES.test(name)) parts.push(`${name}=${value}`)
+      }
       this.#fingerprint = parts.sort().join('\0')
     }
     return this.#fingerprint

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { StatementEntry, StatementStore } from './statements.ts'
 
-/** Names on servers begin with this: no client can guess one, so none can reach another's statement by its name. */
+/** Names on servers begin with this. To clients there is nothing under such a name, though SQL shows them. */
 export const STATEMENT_PREFIX = `pgbun_${randomBytes(6).toString('hex')}_`
 let nextSlot = 1
 
@@ -39,9 +39,11 @@ export class ServerStatements {
   /** In the order in which room is looked for. */
   readonly #slots = new Map<StatementEntry, Slot>()
   /** Names to be closed on the server when something is sent there next. */
-  #retired: Buffer[] = []
+  readonly #retired = new Map<string, Buffer>()
   /** The batches of the Closes under way, oldest first. */
   readonly #closing: number[] = []
+  /** The transaction under way changed what texts mean. */
+  altering = false
 
   constructor(store: StatementStore) {
     this.#store = store
@@ -113,20 +115,37 @@ export class ServerStatements {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return
     this.remove(slot)
-    this.#retired.push(slot.name)
+    this.retire(slot.name)
   }
 
   /** Close `name` (with its terminator) at the next opportunity. */
   retire(name: Buffer): void {
-    this.#retired.push(name)
+    this.#retired.set(name.toString('latin1'), name)
   }
 
   /** Take the names that are to be closed. */
   takeRetired(): Buffer[] {
-    if (this.#retired.length === 0) return NONE
-    const retired = this.#retired
-    this.#retired = []
+    if (this.#retired.size === 0) return []
+    const retired = [...this.#retired.values()]
+    this.#retired.clear()
     return retired
+  }
+
+  /** What texts mean was changed: for its own client from now on, for the others from the end of its transaction on. */
+  alter(): void {
+    this.altering = true
+    this.#store.alter()
+  }
+
+  /** A transaction that did so is over. */
+  altered(): void {
+    this.altering = false
+    this.#store.alter()
+  }
+
+  /** One that was confirmed is gone, nobody knows why: the others are prepared again when they are needed. */
+  mistrust(): void {
+    for (const slot of [...this.#slots.values()]) if (slot.ready) this.drop(slot.entry)
   }
 
   /** A Close of a retired name is sent in `batch`. */
@@ -147,14 +166,13 @@ export class ServerStatements {
   /** The server deallocated everything it had confirmed (DEALLOCATE ALL, DISCARD ALL). */
   clear(): void {
     for (const slot of [...this.#slots.values()]) if (slot.ready) this.remove(slot)
-    this.#retired = []
+    this.#retired.clear()
   }
 
   /** The connection is gone. */
   destroy(): void {
     this.#store.caches.delete(this)
+    if (this.altering) this.altered()
     for (const slot of [...this.#slots.values()]) this.remove(slot)
   }
 }
-
-const NONE: Buffer[] = []

@@ -1,11 +1,14 @@
 /**
  * Named prepared statements across servers. A client's names are its own; what is prepared on the servers is shared:
  * one entry per query text and parameter types, prepared on a server when a client first needs it there, under a name
- * no client can know. Three small stores, all pure: here, the entries of the process; client-statements.ts, the names of
+ * of pgbun's own. Three small stores, all pure: here, the entries of the process; client-statements.ts, the names of
  * one client; server-statements.ts, what one server has prepared.
  *
  * An entry's key also holds the client's settings: PostgreSQL evaluates literals while it parses (`'01/02/2026'::date`),
  * so the same text means different things under another DateStyle, TimeZone or client_encoding.
+ *
+ * A text means what it meant when it was parsed. After a change of tables, functions or types (`alter`) it is another
+ * entry to whoever prepares it from then on, while names given before keep the old one, as on a direct connection.
  */
 
 import { effectsOf } from './state-effects.ts'
@@ -23,6 +26,10 @@ export interface StatementEntry {
   names: number
   /** Grows when PostgreSQL says that what was prepared is stale: every server prepares it anew. */
   generation: number
+  /** Of which `schema` of the store it is. */
+  readonly schema: number
+  /** When it was taken for stale because of a value that did not fit (ms of the clock). */
+  doubtedAt: number
 }
 
 /** A server's prepared statements, as far as they are there only to save preparing them again. */
@@ -36,6 +43,12 @@ export class StatementStore {
   readonly caches = new Set<StatementCache>()
   readonly #entries = new Map<string, StatementEntry>()
   #bytes = 0
+  #schema = 0
+
+  /** What texts mean may have changed: nothing that was prepared is given to a new name. */
+  alter(): void {
+    this.#schema++
+  }
 
   /** Number of entries. */
   get size(): number {
@@ -49,7 +62,12 @@ export class StatementStore {
 
   /** The entry of a Parse message's `body` behind the name, if there is one. */
   find(settings: string, body: Buffer): StatementEntry | undefined {
-    return this.#entries.get(keyOf(settings, body))
+    return this.#current(keyOf(settings, body))
+  }
+
+  #current(key: string): StatementEntry | undefined {
+    const entry = this.#entries.get(key)
+    return entry?.schema === this.#schema ? entry : undefined
   }
 
   /**
@@ -58,10 +76,19 @@ export class StatementStore {
    */
   hold(settings: string, body: Buffer): StatementEntry {
     const key = keyOf(settings, body)
-    let entry = this.#entries.get(key)
+    let entry = this.#current(key)
     if (entry === undefined) {
-      // Copied: the message is a view of a chunk (R7).
-      entry = { key, body: Buffer.from(body), effects: effectsOf(textOf(body)), refs: 0, names: 0, generation: 0 }
+      entry = {
+        key,
+        // Copied: the message is a view of a chunk (R7).
+        body: Buffer.from(body),
+        effects: effectsOf(textOf(body)),
+        refs: 0,
+        names: 0,
+        generation: 0,
+        schema: this.#schema,
+        doubtedAt: Number.NEGATIVE_INFINITY,
+      }
       this.#entries.set(key, entry)
       this.#bytes += body.length
     }
@@ -86,7 +113,7 @@ export class StatementStore {
   /** One holder less; the last one takes the entry with it. */
   release(entry: StatementEntry): void {
     if (--entry.refs > 0) return
-    this.#entries.delete(entry.key)
+    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
     this.#bytes -= entry.body.length
   }
 }

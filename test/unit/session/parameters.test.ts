@@ -111,6 +111,24 @@ t.test('the fingerprint tells apart what gives a statement another meaning', asy
   t.not(one.fingerprint, before)
 })
 
+t.test('the fingerprint leaves out what neither parsing nor the planner’s constants depend on', async (t) => {
+  for (const name of [
+    'work_mem',
+    'lock_timeout',
+    'enable_seqscan',
+    'random_page_cost',
+    'jit',
+    'geqo_seed',
+    'log_statement',
+  ]) {
+    t.equal(wanting({ [name]: '1' }).fingerprint, '', name)
+  }
+  const kept = 'search_path role session_authorization intervalstyle lc_monetary client_encoding array_nulls xmloption'
+  for (const name of `${kept} extra_float_digits bytea_output default_text_search_config unknown_to_us`.split(' ')) {
+    t.not(wanting({ [name]: '1' }).fingerprint, '', name)
+  }
+})
+
 t.test('one statement sets, others reset', async (t) => {
   t.equal(
     settingsSql([

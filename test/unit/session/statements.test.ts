@@ -134,3 +134,34 @@ t.test('a statement that was sent and not confirmed counts for its own batch alo
   slot.ready = true
   t.ok(server.certain(entry, 8))
 })
+
+t.test('after a change of what texts mean, names given from then on stand for new entries', async (t) => {
+  const store = new StatementStore()
+  const server = new ServerStatements(store)
+  const old = store.hold('', body('select 1'))
+  server.add(old).ready = true
+  server.alter()
+  const inside = store.hold('', body('select 1'))
+  t.not(inside, old)
+  t.equal(server.use(inside), undefined)
+  t.ok(server.use(old), 'a name given before is what it was')
+  t.ok(server.altering, 'until the transaction is over')
+  server.altered()
+  const fresh = store.hold('', body('select 1'))
+  t.not(fresh, inside)
+  t.equal(store.hold('', body('select 1')), fresh)
+  store.release(inside)
+  store.release(old)
+  t.equal(store.find('', body('select 1')), fresh, 'old entries go by themselves')
+  server.destroy()
+  t.equal(store.bytes, body('select 1').length)
+})
+
+t.test('a change under way when its server is lost may have been made', async (t) => {
+  const store = new StatementStore()
+  const server = new ServerStatements(store)
+  server.alter()
+  const entry = store.hold('', body('select 1'))
+  server.destroy()
+  t.not(store.hold('', body('select 1')), entry)
+})

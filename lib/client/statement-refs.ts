@@ -1,0 +1,94 @@
+/** What the reply plan knows messages by that change what is prepared, or that must not be known by their own names. */
+
+import type { ServerConnection } from '../server/connection.ts'
+import type { PlanRef } from '../server/ports.ts'
+import type { ClientStatements } from '../session/client-statements.ts'
+import { Slot } from '../session/server-statements.ts'
+import type { StatementEntry } from '../session/statements.ts'
+
+/** A name the client gave or closed: nothing came of it if the server discarded that. */
+export class ChangedName implements PlanRef {
+  readonly #names: ClientStatements
+  readonly #name: string
+
+  constructor(names: ClientStatements, name: string) {
+    this.#names = names
+    this.#name = name
+  }
+
+  answered(): void {
+    this.#names.settle(this.#name, true)
+  }
+
+  dropped(): void {
+    this.#names.settle(this.#name, false)
+  }
+}
+
+/** A Parse that was sent: the server has the statement only if it did not fail and was not discarded. */
+export class PreparedSlot implements PlanRef {
+  readonly #server: ServerConnection
+  readonly #slot: Slot
+  readonly #name: ChangedName | undefined
+
+  constructor(server: ServerConnection, slot: Slot, name: ChangedName | undefined) {
+    this.#server = server
+    this.#slot = slot
+    this.#name = name
+  }
+
+  answered(): void {
+    this.#slot.ready = true
+    this.#name?.answered()
+  }
+
+  dropped(): void {
+    this.#server.statements.remove(this.#slot)
+    this.#name?.dropped()
+  }
+}
+
+/** A statement being closed on the server: if the Close was discarded, it is there still. */
+export class RetiredName implements PlanRef {
+  readonly #server: ServerConnection
+  readonly #name: Buffer
+
+  constructor(server: ServerConnection, name: Buffer) {
+    this.#server = server
+    this.#name = name
+  }
+
+  answered(): void {
+    this.#server.statements.closeSettled()
+  }
+
+  dropped(): void {
+    this.#server.statements.closeSettled()
+    this.#server.statements.retire(this.#name)
+  }
+}
+
+/**
+ * Sent in the place of a name the server shall say something about, but must not have, or must not be asked for: in what
+ * it says this one's is replaced by the client's.
+ */
+export class StandIn extends Slot {
+  /** The name the client gave. */
+  readonly own: string
+
+  constructor(own: string, batch: number) {
+    super(NOTHING_PREPARED, batch)
+    this.own = own
+  }
+}
+
+const NOTHING_PREPARED: StatementEntry = {
+  key: '',
+  body: Buffer.alloc(0),
+  effects: 0,
+  refs: 0,
+  names: 0,
+  generation: 0,
+  schema: 0,
+  doubtedAt: 0,
+}

@@ -1,0 +1,56 @@
+/** Which clients share a prepared statement: those under the same settings, as far as these decide what it means. */
+import t from 'tap'
+import { frontend } from '../fixtures/messages.ts'
+import { startPgbun } from '../fixtures/pgbun.ts'
+import { startPostgres } from '../fixtures/postgres.ts'
+import { loginRaw, type RawClient, rowsOf } from '../fixtures/raw-client.ts'
+
+async function run(client: RawClient, sql: string): Promise<unknown> {
+  client.send(frontend.parse(sql, 'a'), frontend.bind([], 'a'), frontend.execute(), frontend.sync())
+  const [[value]] = rowsOf(await client.readUntil('Z')) as [[unknown]]
+  return value
+}
+
+t.test('clients under different settings', async (t) => {
+  const target = await startPostgres(t)
+  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const count = async (client: RawClient, sql: string): Promise<unknown> =>
+    client.rows(`SELECT count(*) FROM pg_prepared_statements WHERE statement = '${sql}'`)
+
+  await t.test('that have no part in it share one', async (t) => {
+    const settings: Record<string, string>[] = [
+      {},
+      { work_mem: '8MB' },
+      { statement_timeout: '10s' },
+      { options: '-c enable_sort=off' },
+    ]
+    const clients: RawClient[] = []
+    for (const parameters of settings) clients.push(await loginRaw(t, pgbun, { parameters }))
+    for (const client of clients) await run(client, 'SELECT 1')
+    t.same(await count(clients[0]!, 'SELECT 1'), [['1']])
+  })
+
+  await t.test('of which the planner makes constants have their own', async (t) => {
+    const digits = await loginRaw(t, pgbun, { parameters: { extra_float_digits: '0' } })
+    const bytes = await loginRaw(t, pgbun, { parameters: { bytea_output: 'escape' } })
+    const client = await loginRaw(t, pgbun)
+    const float = "SELECT ('0.1'::float8 + '0.2'::float8)::text"
+    t.equal(await run(client, float), '0.30000000000000004')
+    t.equal(await run(digits, float), '0.3')
+    client.send(frontend.close('S', 'a'), frontend.sync())
+    await client.readUntil('Z')
+    const bytea = "SELECT '\\x01'::bytea::text"
+    t.equal(await run(client, bytea), '\\x01')
+    t.equal(await run(bytes, bytea), '\\001')
+  })
+
+  await t.test('of applications have their own: a function may be marked immutable that reads them', async (t) => {
+    const owner = await loginRaw(t, target)
+    const body = "SELECT current_setting('app.tenant')"
+    await owner.query(`CREATE FUNCTION tenant() RETURNS text IMMUTABLE LANGUAGE sql AS $$${body}$$`)
+    for (const tenant of ['one', 'two']) {
+      const client = await loginRaw(t, pgbun, { parameters: { 'app.tenant': tenant } })
+      t.equal(await run(client, 'SELECT tenant()'), tenant)
+    }
+  })
+})
