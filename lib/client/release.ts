@@ -90,8 +90,8 @@ function resolved(session: ClientSession, lease: Lease, result: TaskResult): voi
     return
   }
   session.setState('active')
-  lease.server.lend(session, 'active')
-  for (const notification of result.answer.notifications()) session.onServerBytes(notification)
-  if (decide(session, lease)) session.release(lease)
+  session.takeOver(result.answer)
+  if (session.closing) session.endWith('admin_shutdown')
+  else if (decide(session, lease)) session.release(lease)
   session.pump()
 }

@@ -151,13 +151,13 @@ export class RememberedState {
       return true
     }
     Task.run(server, sql, (result) => {
-      if (result.kind === 'done') {
+      if (result.kind === 'done' && !result.answer.tooLong) {
         const state = readState(result.answer.rows())
         this.#take(server, looked, asked, all, names, state)
         if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {
           KNOWN.set(text, [...state.settings])
         }
-      } else if (result.kind === 'error') this.foundForGood('other', 'state that could not be read')
+      } else if (result.kind !== 'closed') this.foundForGood('other', 'state that could not be read')
       done(result)
     })
     return false

@@ -15,6 +15,7 @@ import type { Batch } from '../protocol/batch.ts'
 import { errorResponse } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
+import type { Answer } from '../server/answer.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { now } from '../util/clock.ts'
@@ -195,12 +196,21 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     // The client may have left meanwhile.
     if (this.state !== 'linking') return
     if (result.kind === 'done') {
-      this.lease!.server.lend(this, 'active')
       this.#activate()
+      this.takeOver(result.answer)
+      if (this.closing) this.endWith('admin_shutdown')
       this.pump()
     } else if (result.kind === 'error') {
       this.end({ kind: 'refused', fields: { ...result.error, severity: 'FATAL' } })
     } else this.onServerClosed(result.end)
+  }
+
+  /** The server has answered to pgbun and serves the client again, which hears now what came for it meanwhile. */
+  takeOver(answer: Answer): void {
+    const { server } = this.lease!
+    server.lend(this, 'active')
+    for (const notification of answer.notifications()) this.onServerBytes(notification)
+    if (this.wire.full) server.wire.pause()
   }
 
   #activate(): void {
@@ -292,6 +302,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   release(lease: Lease): void {
     this.lease = undefined
     this.setState('idle')
+    lease.server.wire.resume()
     lease.release('done')
     this.#regulate()
   }
@@ -314,7 +325,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
 
   onFull(): void {
     if (this.stalledSince === 0) this.stalledSince = now()
-    this.lease?.server.wire.pause()
+    // What the server answers to pgbun itself has to be read.
+    if (this.state === 'active') this.lease?.server.wire.pause()
   }
 
   onDrain(): void {
