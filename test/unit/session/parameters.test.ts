@@ -6,7 +6,6 @@ import {
   parseOptions,
   quoteLiteral,
   type ServerParameters,
-  settingsSql,
   UNKNOWN,
 } from '../../../lib/session/parameters.ts'
 
@@ -109,21 +108,6 @@ t.test('the fingerprint tells apart what gives a statement another meaning', asy
   const before = one.fingerprint
   one.set('timezone', 'Asia/Tokyo')
   t.not(one.fingerprint, before)
-})
-
-t.test('one statement sets, others reset', async (t) => {
-  t.equal(
-    settingsSql([
-      { name: 'timezone', value: 'Asia/Tokyo' },
-      { name: 'statement_timeout', value: undefined },
-      { name: 'my.setting', value: "it's" },
-      { name: 'my.other', value: undefined },
-    ]),
-    'RESET "statement_timeout"; RESET "my"."other"; ' +
-      "SELECT pg_catalog.set_config('timezone', 'Asia/Tokyo', false), " +
-      "pg_catalog.set_config('my.setting', 'it''s', false)",
-  )
-  t.equal(settingsSql([{ name: 'a', value: undefined }]), 'RESET "a"')
 })
 
 t.test('a value is one string constant whatever is in it', async (t) => {
