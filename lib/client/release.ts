@@ -12,6 +12,7 @@ import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
 import { ANY } from '../session/state-effects.ts'
 import { applyAll } from './link.ts'
+import { linked } from './linked.ts'
 import type { ClientSession } from './session.ts'
 
 /** True where the lease of `session` is to end now. Otherwise the session keeps it, perhaps after a question, or is over. */
@@ -77,7 +78,7 @@ function discard(session: ClientSession, { server }: Lease): void {
 }
 
 function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {
-  if (applyAll(server, session.parameters, settings, (result) => session.linked(result))) return
+  if (applyAll(server, session.parameters, settings, (result) => linked(session, result))) return
   session.setState('linking')
 }
 

@@ -17,13 +17,13 @@ import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { Answer } from '../server/answer.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
-import type { TaskResult } from '../server/task.ts'
 import { now } from '../util/clock.ts'
 import { ClientRecord } from './client-record.ts'
 import { type EndReason, endingOf, type NamedError } from './ending.ts'
 import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
 import { adoptSettings, applySettings } from './link.ts'
+import { firstLinked } from './linked.ts'
 import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
@@ -72,7 +72,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** Keep the server that was opened for this client alone until one of the two ends. */
   hold(lease: Lease): void {
     this.lease = lease
-    this.#activate()
+    this.activate()
   }
 
   // ---- input ----
@@ -187,22 +187,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.lease = lease
     const { server } = lease
     this.lastServer = server.id
-    if (applySettings(server, this.parameters, (result) => this.linked(result))) this.#activate()
+    if (applySettings(server, this.parameters, (result) => firstLinked(this, result))) this.activate()
     else this.setState('linking')
-  }
-
-  /** The server has answered to the client's settings. */
-  linked(result: TaskResult): void {
-    // The client may have left meanwhile.
-    if (this.state !== 'linking') return
-    if (result.kind === 'done') {
-      this.#activate()
-      this.takeOver(result.answer)
-      if (this.closing) this.endWith('admin_shutdown')
-      this.pump()
-    } else if (result.kind === 'error') {
-      this.end({ kind: 'refused', fields: { ...result.error, severity: 'FATAL' } })
-    } else this.onServerClosed(result.end)
   }
 
   /** The server has answered to pgbun and serves the client again, which hears now what came for it meanwhile. */
@@ -213,7 +199,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (this.wire.full) server.wire.pause()
   }
 
-  #activate(): void {
+  /** It has a server. */
+  activate(): void {
     this.setState('active')
     this.since = now()
   }
