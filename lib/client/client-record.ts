@@ -59,6 +59,8 @@ export class ClientRecord {
   stalledSince = 0
   /** Shut down: end at the next moment no transaction is open. */
   closing = false
+  /** How many servers in a row it gave up before it could use them. */
+  relinks = 0
   /** What it left in the session of its server. */
   readonly remembered = new RememberedState(this.parameters)
   /** Since when it keeps its server because of that, and what was said of it. */

@@ -6,31 +6,74 @@
 
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
-import { type ClientParameters, type Setting, settingsSql, UNKNOWN } from '../session/parameters.ts'
+import { type ClientParameters, type Setting, UNKNOWN } from '../session/parameters.ts'
+import {
+  freshSettingsSql,
+  isLimited,
+  limitsOf,
+  settingsSql,
+  unlimitedSql,
+  withIdentity,
+} from '../session/settings-sql.ts'
+
+/** SQLSTATE where the role at hand may not set a parameter. */
+const NOT_PERMITTED = '42501'
 
 /**
- * Apply what `parameters` wants on `server`. Returns true where there is nothing to do; otherwise `done` is called when
- * the server answered, and `server` is busy until then.
+ * Apply what `parameters` wants on `server`, which has nothing else of its client's. Returns true where there is nothing
+ * to do; otherwise `done` is called when the server answered, and `server` is busy until then.
  */
 export function applySettings(
   server: ServerConnection,
   parameters: ClientParameters,
   done: (result: TaskResult) => void,
 ): boolean {
-  return applyAll(server, parameters, parameters.difference(server), done)
+  const settings = parameters.difference(server)
+  if (settings.length === 0) return true
+  const { dirty } = server
+  return applyAll(server, parameters, settings, (result) => {
+    if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED) {
+      server.dirty = dirty
+      applyAfresh(server, parameters, done)
+    } else done(result)
+  })
 }
 
 /** Apply `settings` on `server`, which become or are what `parameters` wants; otherwise as applySettings. */
 export function applyAll(
   server: ServerConnection,
   parameters: ClientParameters,
-  settings: readonly Setting[],
+  differing: readonly Setting[],
   done: (result: TaskResult) => void,
 ): boolean {
-  if (settings.length === 0) return true
+  if (differing.length === 0) return true
+  const settings = withIdentity(differing, parameters, server)
+  const sql = settingsSql(settings)
+  run(server, parameters, isLimited(server, []) ? unlimitedSql(limitsOf(server)) + sql : sql, settings, done)
+  return false
+}
+
+/** The role that may set something may be the client's own, set before it. */
+function applyAfresh(server: ServerConnection, parameters: ClientParameters, done: (result: TaskResult) => void): void {
+  const settings = parameters.all()
+  run(server, parameters, freshSettingsSql(settings), settings, (result) => {
+    if (result.kind === 'done') {
+      for (const name of server.applied.keys()) if (!parameters.has(name)) server.applied.delete(name)
+    }
+    done(result)
+  })
+}
+
+function run(
+  server: ServerConnection,
+  parameters: ClientParameters,
+  sql: string,
+  settings: readonly Setting[],
+  done: (result: TaskResult) => void,
+): void {
   // Until the answer is here, nobody knows what is set.
   for (const { name } of settings) server.applied.set(name, UNKNOWN)
-  Task.run(server, settingsSql(settings), (result) => {
+  Task.run(server, sql, (result) => {
     if (result.kind === 'done') {
       noteApplied(server, settings)
       server.parametersChanged = false
@@ -39,7 +82,6 @@ export function applyAll(
     } else server.dirty = true
     done(result)
   })
-  return false
 }
 
 /** A transaction of the client ended: what its statements set is what it wants from now on. */

@@ -12,6 +12,7 @@ import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
 import { ANY } from '../session/state-effects.ts'
 import { applyAll } from './link.ts'
+import { linked } from './linked.ts'
 import type { ClientSession } from './session.ts'
 
 /** True where the lease of `session` is to end now. Otherwise the session keeps it, perhaps after a question, or is over. */
@@ -77,7 +78,7 @@ function discard(session: ClientSession, { server }: Lease): void {
 }
 
 function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {
-  if (applyAll(server, session.parameters, settings, (result) => session.linked(result))) return
+  if (applyAll(server, session.parameters, settings, (result) => linked(session, result))) return
   session.setState('linking')
 }
 
@@ -90,8 +91,8 @@ function resolved(session: ClientSession, lease: Lease, result: TaskResult): voi
     return
   }
   session.setState('active')
-  lease.server.lend(session, 'active')
-  for (const notification of result.answer.notifications()) session.onServerBytes(notification)
-  if (decide(session, lease)) session.release(lease)
+  session.takeOver(result.answer)
+  if (session.closing) session.endWith('admin_shutdown')
+  else if (decide(session, lease)) session.release(lease)
   session.pump()
 }

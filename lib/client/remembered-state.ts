@@ -14,6 +14,7 @@ import { Task, type TaskResult } from '../server/task.ts'
 import type { ClientParameters, Setting } from '../session/parameters.ts'
 import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
 import { type SettingNames, settingNames } from '../session/setting-names.ts'
+import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
 import { kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
@@ -143,7 +144,8 @@ export class RememberedState {
     const asked = all ? [...new Set([...named, ...hidden, ...this.#customNames(server)])] : named
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
-    const sql = stateQuery(looked, asked, all)
+    const limits = isLimited(server, texts) ? limitsOf(server) : NO_TEXTS
+    const sql = stateQuery(looked, asked, all, limits)
     if (sql === '') {
       if (names.resets !== 'none') {
         this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.names)
@@ -151,13 +153,14 @@ export class RememberedState {
       return true
     }
     Task.run(server, sql, (result) => {
-      if (result.kind === 'done') {
-        const state = readState(result.answer.rows())
+      if (result.kind === 'done' && !result.answer.tooLong) {
+        const state = readState(result.answer.rows(), limits)
+        if (limits.length > 0) this.#takeLimits(state, asked, names.resets !== 'none')
         this.#take(server, looked, asked, all, names, state)
         if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {
           KNOWN.set(text, [...state.settings])
         }
-      } else if (result.kind === 'error') this.foundForGood('other', 'state that could not be read')
+      } else if (result.kind !== 'closed') this.foundForGood('other', 'state that could not be read')
       done(result)
     })
     return false
@@ -237,6 +240,16 @@ export class RememberedState {
       if (server.reports(name)) continue
       this.#parameters.unset(name)
       server.applied.delete(name)
+    }
+  }
+
+  /** Limits that did not hold while PostgreSQL was asked are the client's where it set them, or where they differ. */
+  #takeLimits({ settings, limits }: SessionState, asked: readonly string[], resets: boolean): void {
+    for (const [name, value] of limits) {
+      if (!settings.has(name)) continue
+      const byDefault = milliseconds(value) === Number(settings.get(name))
+      if (!byDefault || (!resets && (asked.includes(name) || this.#parameters.has(name)))) settings.set(name, value)
+      else settings.delete(name)
     }
   }
 

@@ -16,15 +16,16 @@ import type { Batch } from '../protocol/batch.ts'
 import { errorResponse } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
+import type { Answer } from '../server/answer.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
-import type { TaskResult } from '../server/task.ts'
 import { now } from '../util/clock.ts'
 import { ClientRecord } from './client-record.ts'
 import { type EndReason, endingOf, type NamedError } from './ending.ts'
 import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
 import { adoptSettings, applySettings } from './link.ts'
+import { firstLinked } from './linked.ts'
 import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
@@ -77,7 +78,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** Keep the server that was opened for this client alone until one of the two ends. */
   hold(lease: Lease): void {
     this.lease = lease
-    this.#activate()
+    this.activate()
   }
 
   // ---- input ----
@@ -195,24 +196,20 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.lease = lease
     const { server } = lease
     this.lastServer = server.id
-    if (applySettings(server, this.parameters, (result) => this.linked(result))) this.#activate()
+    if (applySettings(server, this.parameters, (result) => firstLinked(this, result))) this.activate()
     else this.setState('linking')
   }
 
-  /** The server has answered to the client's settings. */
-  linked(result: TaskResult): void {
-    // The client may have left meanwhile.
-    if (this.state !== 'linking') return
-    if (result.kind === 'done') {
-      this.lease!.server.lend(this, 'active')
-      this.#activate()
-      this.pump()
-    } else if (result.kind === 'error') {
-      this.end({ kind: 'refused', fields: { ...result.error, severity: 'FATAL' } })
-    } else this.onServerClosed(result.end)
+  /** The server has answered to pgbun and serves the client again, which hears now what came for it meanwhile. */
+  takeOver(answer: Answer): void {
+    const { server } = this.lease!
+    server.lend(this, 'active')
+    for (const notification of answer.notifications()) this.onServerBytes(notification)
+    if (this.wire.full) server.wire.pause()
   }
 
-  #activate(): void {
+  /** It has a server. */
+  activate(): void {
     const { server } = this.lease!
     // Somebody reads values of sequences: nobody else's may be there.
     if (server.sequenceOwner < 0 && this.pool!.functions.readsSequences) forgetSequences(server, this.id)
@@ -304,6 +301,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   release(lease: Lease): void {
     this.lease = undefined
     this.setState('idle')
+    lease.server.wire.resume()
     lease.release('done')
     this.#regulate()
   }
@@ -326,7 +324,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
 
   onFull(): void {
     if (this.stalledSince === 0) this.stalledSince = now()
-    this.lease?.server.wire.pause()
+    // What the server answers to pgbun itself has to be read.
+    if (this.state === 'active') this.lease?.server.wire.pause()
     this.#regulate()
   }
 

@@ -3,7 +3,7 @@
  *
  *   startup → login → idle ⇄ waiting → linking → active ⇄ asking → closed
  *
- * A replication client goes from login to active, and stays there.
+ * From linking it goes back to idle where its server is lost. A replication client goes from login to active, and stays there.
  */
 
 /** States of a client. */
@@ -29,7 +29,7 @@ const EDGES: Record<ClientState, readonly ClientState[]> = {
   login: ['idle', 'active', 'closed'],
   idle: ['waiting', 'linking', 'active', 'closed'],
   waiting: ['idle', 'linking', 'active', 'closed'],
-  linking: ['active', 'closed'],
+  linking: ['idle', 'active', 'closed'],
   active: ['idle', 'asking', 'linking', 'closed'],
   asking: ['idle', 'active', 'closed'],
   closed: [],

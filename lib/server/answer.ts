@@ -1,50 +1,83 @@
 /**
  * Collects the answer to a query of the pooler's own: its rows, in text format, and what PostgreSQL said to the session's
- * owner in between. Small answers only: more than a MB is refused.
+ * owner in between. Small answers only: of rows that are more than a MB nothing is kept.
  */
 
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND } from '../protocol/types.ts'
 
 const LIMIT = 1024 * 1024
+const HEADER = 5
 
 /** The messages of one answer, which come in pieces. */
 export class Answer {
-  #pieces: Buffer[] = []
+  #rows: Buffer[] = []
+  #notifications: Buffer[] = []
   #bytes = 0
+  /** What is there of the message under way: its header first, then all of it where it is kept. */
+  #pieces: Buffer[] = []
+  #has = 0
+  /** Bytes of it that have not come yet, once its header is known. */
+  #rest = 0
 
-  /** More of the answer. Copied: the chunk it lies in is good for this turn only. */
+  /** More of the answer. What is kept is copied: the chunk it lies in is good for this turn only. */
   add(bytes: Buffer): void {
-    this.#bytes += bytes.length
-    if (this.#bytes <= LIMIT) this.#pieces.push(Buffer.from(bytes))
+    for (let at = 0; at < bytes.length; ) {
+      const missing = this.#rest > 0 ? this.#rest : HEADER - this.#has
+      const piece = bytes.subarray(at, at + missing)
+      at += piece.length
+      if (this.#rest > 0) {
+        this.#rest -= piece.length
+        if (this.#pieces.length > 0) this.#pieces.push(Buffer.from(piece))
+      } else {
+        this.#pieces.push(Buffer.from(piece))
+        this.#has += piece.length
+        if (this.#has === HEADER) this.#begin()
+      }
+      if (this.#rest === 0 && this.#has === HEADER) this.#end()
+    }
+  }
+
+  /** The header of a message is there. */
+  #begin(): void {
+    const header = Buffer.concat(this.#pieces)
+    this.#rest = header.readInt32BE(1) + 1 - HEADER
+    if (header[0] === BACKEND.DataRow) this.#bytes += this.#rest
+    const kept = header[0] === BACKEND.NotificationResponse || (header[0] === BACKEND.DataRow && !this.tooLong)
+    this.#pieces = kept ? [header] : []
+  }
+
+  /** A message is complete. */
+  #end(): void {
+    if (this.#pieces.length > 0) {
+      const message = Buffer.concat(this.#pieces)
+      if (message[0] === BACKEND.DataRow) this.#rows.push(message)
+      else this.#notifications.push(message)
+    }
+    this.#pieces = []
+    this.#has = 0
+  }
+
+  /** The query is run again. */
+  forgetRows(): void {
+    this.#rows = []
+    this.#bytes = 0
+  }
+
+  /** There was more than is kept: the rows cannot be read. */
+  get tooLong(): boolean {
+    return this.#bytes > LIMIT
   }
 
   /** NotificationResponse messages that came meanwhile: they are for the client that listens. */
-  notifications(): Buffer[] {
-    const found: Buffer[] = []
-    for (const { type, message } of this.#messages()) {
-      if (type === BACKEND.NotificationResponse) found.push(message)
-    }
-    return found
+  notifications(): readonly Buffer[] {
+    return this.#notifications
   }
 
   /** All rows. @throws ProtocolError where the answer is too long or malformed */
   rows(): (string | null)[][] {
-    const rows: (string | null)[][] = []
-    for (const { type, message } of this.#messages()) {
-      if (type === BACKEND.DataRow) rows.push(readRow(new Reader(message.subarray(5))))
-    }
-    return rows
-  }
-
-  *#messages(): Generator<{ type: number; message: Buffer }> {
-    if (this.#bytes > LIMIT) throw new ProtocolError('answer too long')
-    const all = Buffer.concat(this.#pieces)
-    for (let at = 0; at < all.length; ) {
-      const end = at + 1 + all.readInt32BE(at + 1)
-      yield { type: all[at]!, message: all.subarray(at, end) }
-      at = end
-    }
+    if (this.tooLong) throw new ProtocolError('answer too long')
+    return this.#rows.map((message) => readRow(new Reader(message.subarray(HEADER))))
   }
 }
 

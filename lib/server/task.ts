@@ -5,6 +5,7 @@
 
 import { query } from '../protocol/build.ts'
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
+import { TX_IDLE } from '../protocol/types.ts'
 import { QUERY } from '../session/reply-kinds.ts'
 import { Answer } from './answer.ts'
 import type { ServerConnection } from './connection.ts'
@@ -16,14 +17,25 @@ export type TaskResult =
   | { kind: 'error'; error: ErrorSummary; answer: Answer }
   | { kind: 'closed'; end: ServerEnd }
 
+/** SQLSTATE of a statement that was canceled: by a request that was meant for what ran before, or by a time limit. */
+const CANCELED = '57014'
+/** How often a query that was canceled is run again. */
+const RETRIES = 2
+
 /** Runs one simple query on a server. */
 export class Task implements Consumer {
+  readonly #server: ServerConnection
+  readonly #sql: string
   readonly #done: (result: TaskResult) => void
   readonly #answer = new Answer()
+  #sent = false
+  #retries = RETRIES
   #over = false
   #error: ErrorSummary | undefined
 
-  private constructor(done: (result: TaskResult) => void) {
+  private constructor(server: ServerConnection, sql: string, done: (result: TaskResult) => void) {
+    this.#server = server
+    this.#sql = sql
     this.#done = done
   }
 
@@ -32,11 +44,20 @@ export class Task implements Consumer {
    * still is when `done` is called: who called decides what it is next.
    */
   static run(server: ServerConnection, sql: string, done: (result: TaskResult) => void): void {
-    const task = new Task(done)
+    const task = new Task(server, sql, done)
     server.lend(task, 'busy')
+    // It may have been paused for a client that does not read.
+    server.wire.resume()
+    // A cancel request that is under way was meant for what ran before.
+    if (server.cancels === 0) task.#send()
+  }
+
+  #send(): void {
+    const server = this.#server
+    this.#sent = true
     server.plan.expect(QUERY)
     server.unnamedOwner = undefined
-    server.send(query(sql))
+    server.send(query(this.#sql))
   }
 
   onServerBytes(bytes: Buffer): void {
@@ -47,9 +68,19 @@ export class Task implements Consumer {
     this.#error ??= readError(body)
   }
 
-  onServerReady(): void {
+  onServerReady(status: number): void {
     const answer = this.#answer
+    if (this.#error?.sqlstate === CANCELED && status === TX_IDLE && this.#retries-- > 0) {
+      this.#error = undefined
+      answer.forgetRows()
+      this.#send()
+      return
+    }
     this.#end(this.#error ? { kind: 'error', error: this.#error, answer } : { kind: 'done', answer })
+  }
+
+  onServerCancelOver(): void {
+    if (!this.#sent) this.#send()
   }
 
   onServerFull(): void {}
@@ -64,6 +95,12 @@ export class Task implements Consumer {
     // Whoever is told of an error may close the connection, of which we are still the consumer.
     if (this.#over) return
     this.#over = true
-    this.#done(result)
+    try {
+      this.#done(result)
+    } catch (error) {
+      // It is the connection's end, of which whoever waits for this must hear, unless it is lent on by now.
+      this.#over = false
+      throw error
+    }
   }
 }

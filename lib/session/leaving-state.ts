@@ -25,6 +25,9 @@ const BEHIND_INTO = new Set(
   'from where group having window union intersect except order limit offset fetch for on'.split(' '),
 )
 
+/** A text that calls set_config() more often than this is not read: each call is looked for its end. */
+const CALLS_LIMIT = 100
+
 /** What `text` leaves behind; undefined where nothing, or where that is not certain. The first of several. */
 export function leavingState(text: string): LeavingState | undefined {
   for (const tokens of splitStatements(text) ?? []) {
@@ -104,6 +107,7 @@ function temporary(statement: string): LeavingState {
 
 /** Functions of PostgreSQL's own that it calls. */
 function called(tokens: readonly Token[]): LeavingState | undefined {
+  let calls = 0
   for (const [i, token] of tokens.entries()) {
     if (!isCall(tokens, i)) continue
     if (LOCKS.test(token.text)) {
@@ -113,7 +117,7 @@ function called(tokens: readonly Token[]): LeavingState | undefined {
     if (token.text === 'currval' || token.text === 'lastval') {
       return { kind: 'sequence', statement: `${token.text}()`, instead: 'Take the value from INSERT … RETURNING' }
     }
-    if (token.text === 'set_config') {
+    if (token.text === 'set_config' && calls++ < CALLS_LIMIT) {
       const { name, local } = readSetConfig(tokens, i)
       const instead = 'Name the parameter by a string constant, or set it for the transaction alone'
       if (name === undefined && !local) {
@@ -149,6 +153,7 @@ export function setConfigCalls(text: string): SetConfigCall[] | undefined {
       if (token.text !== 'set_config') continue
       // Under another schema's name it is somebody else's.
       if (!isCall(tokens, i)) return undefined
+      if (calls.length === CALLS_LIMIT) return undefined
       calls.push(readSetConfig(tokens, i))
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Session settings as data (R15): what a client wants set, what a server has set, and the statements that turn one into
- * the other. Pure.
+ * Session settings as data (R15): what a client wants set, what a server has set, and what differs; the statements that
+ * turn one into the other are settings-sql.ts. Pure.
  *
  * A client's wishes come from its startup packet and from the ParameterStatus messages it was shown. A server's state
  * is what it reports, plus what pgbun set on it that is not reported. Names are compared without case, as PostgreSQL
@@ -166,6 +166,11 @@ export class ClientParameters {
     return this.#wanted.has(name)
   }
 
+  /** All that is wanted. */
+  all(): Setting[] {
+    return Array.from(this.#wanted, ([name, value]) => ({ name, value }))
+  }
+
   /** Names of all parameters wanted. */
   names(): Iterable<string> {
     return this.#wanted.keys()
@@ -259,25 +264,6 @@ function keyOf(name: string): string {
   const key = name.toLowerCase()
   if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
   return key
-}
-
-/** The statements that apply `settings`, in one simple query. */
-export function settingsSql(settings: readonly Setting[]): string {
-  const set: string[] = []
-  const reset: string[] = []
-  for (const { name, value } of settings) {
-    if (value === undefined) reset.push(`RESET ${quoteName(name)}`)
-    else set.push(`pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`)
-  }
-  if (set.length > 0) reset.push(`SELECT ${set.join(', ')}`)
-  return reset.join('; ')
-}
-
-function quoteName(name: string): string {
-  return name
-    .split('.')
-    .map((part) => `"${part.replaceAll('"', '""')}"`)
-    .join('.')
 }
 
 /**

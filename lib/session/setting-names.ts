@@ -5,6 +5,7 @@
  */
 
 import { setConfigCalls } from './leaving-state.ts'
+import { splitStatements, type Token } from './sql-tokens.ts'
 
 /** What a text says about parameters. */
 export interface SettingNames {
@@ -21,52 +22,114 @@ export interface SettingNames {
 const NOTHING: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none' }
 const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false, resets: 'none' }
 
-const COMMENTS = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/
+/** Words without which a text takes nothing back to its default; among them SET NAMES without one. */
+export const RESETTING = /\b(?:(?:reset|discard|default|zone\s+local)\b|names\s*(?:[;\0]|$))/i
+
+/** What a special form of SET ends with where it resets. */
+const DEFAULTS = new Set(['default', 'local'])
+/** Words of a name written with escapes, which may be any other name. */
+const ESCAPED_NAME = /u&"/i
+
+// Each of these patterns takes a time that grows with the length of the text, and no faster: texts are long.
 /** One part of a name, quoted or not; PostgreSQL takes letters outside of ASCII, and white space around the dot. */
 const PART = '(?:"[^"]+"|[a-z_\\x80-\\uffff][\\w$\\x80-\\uffff]*)'
-const DOT = '\\s*\\.\\s*'
-const PLAIN_SET = new RegExp(
-  `^(?:set\\s+(?:session\\s+)?|reset\\s+)(${PART}(?:${DOT}${PART})*)(?:\\s*(?:=|\\bto\\b)|\\s*;?\\s*$)`,
-  'i',
-)
-/** Forms of SET that name their parameter otherwise, and what that is. */
-const SPECIAL: readonly (readonly [RegExp, SettingNames])[] = [
-  [/^(?:set|reset)\s+local\b|^set\s+(?:transaction|constraints)\b/i, NOTHING],
-  // Reported by PostgreSQL itself when they change.
-  [/^reset\s+time\s+zone\b|^set\s+(?:session\s+)?time\s+zone\s+(?:default|local)\b/i, reset('timezone')],
-  [/^set\s+(?:session\s+)?(?:time\s+zone|names)\b/i, NOTHING],
-  [/^reset\s+role\b/i, reset('role')],
-  [/^reset\s+session\s+authorization\b/i, reset('session_authorization', 'role')],
-  [/^set\s+(?:session\s+)?role\b/i, only('role')],
-  [/^(?:set|reset)\s+(?:session\s+)?session\s+authorization\b/i, only('session_authorization', 'role')],
-  [/^set\s+(?:session\s+)?schema\b/i, only('search_path')],
-  [/^set\s+(?:session\s+)?xml\s+option\b/i, only('xmloption')],
-  [/^reset\s+all\s*;?\s*$|^discard\s+all\s*;?\s*$/i, { ...EVERYTHING, resets: 'all' }],
-]
-const CUSTOM_SET = new RegExp(`\\b(?:set|reset)\\s+(?:session\\s+)?(${PART}(?:${DOT}${PART})+)`, 'gi')
-const INNER_COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g
+const CUSTOM_SET = new RegExp(`\\b(?:set|reset)\\s+(?:session\\s+)?(${PART}(?:\\s*\\.\\s*${PART})+)`, 'gi')
 const SET_CONFIG = /\bset_config\s*\(\s*(?:'([^']+)'\s*(?:::\s*text\s*)?,|)/gi
+const COMMENT_MARK = /--|\/\*|\*\//g
+const LINE_END = /[\n\r]|$/g
 
-/** Words without which a text takes nothing back to its default. */
-export const RESETTING = /\b(?:reset|discard|default)\b/i
+/** What PostgreSQL takes in no name. */
+const NO_NAME = /[^\w$\x80-\uffff]/
 
 /** What `text` says. */
 export function settingNames(text: string): SettingNames {
-  const sql = text.replace(COMMENTS, '')
-  if (!/;\s*\S/.test(sql)) {
-    for (const [pattern, answer] of SPECIAL) if (pattern.test(sql)) return answer
-    const name = PLAIN_SET.exec(sql)?.[1]
-    if (name !== undefined && !/^(?:session|all)$/i.test(name)) {
-      const key = plain(name)
-      if (key === undefined) return { ...EVERYTHING, unreadable: true }
-      return /^reset\b/i.test(sql) || /\bdefault\s*;?\s*$/i.test(sql) ? reset(key) : only(key)
-    }
+  const statements = splitStatements(text)
+  const escaped = ESCAPED_NAME.test(text)
+  if (statements?.length === 1 && !escaped) {
+    const found = ofStatement(statements[0]!)
+    if (found !== undefined) return found
   }
-  return search(sql)
+  const found = search(text, statements)
+  return escaped ? { ...found, complete: false, unreadable: true } : found
+}
+
+/** What a statement of SET, RESET or DISCARD ALL says; undefined for any other. */
+function ofStatement(tokens: readonly Token[]): SettingNames | undefined {
+  const [first] = tokens
+  if (isWord(first, 'set')) {
+    const at = isWord(tokens[1], 'session') && !isDot(tokens[2]) ? 2 : 1
+    return setOf(tokens, at)
+  }
+  if (isWord(first, 'reset')) return resetOf(tokens)
+  if (isWord(first, 'discard') && isWord(tokens[1], 'all')) return { ...EVERYTHING, resets: 'all' }
+  return undefined
+}
+
+/** SET or SET SESSION, of which the words from `at` on say what. */
+function setOf(tokens: readonly Token[], at: number): SettingNames | undefined {
+  const { name, end } = readName(tokens, at)
+  const is = (...words: string[]): boolean => words.every((word, i) => isWord(tokens[at + i], word))
+  const assigns = tokens[end]?.text === '=' || isWord(tokens[end], 'to')
+  if (name !== undefined && assigns) {
+    const key = plain(name)
+    if (key === undefined) return { ...EVERYTHING, unreadable: true }
+    const names = key === 'session_authorization' ? [key, 'role'] : [key]
+    return isWord(tokens[end + 1], 'default') ? reset(...names) : only(...names)
+  }
+  // A dot makes a name of any of the words below.
+  if (end > at + 1) return undefined
+  if (at === 1 && (is('local') || is('transaction') || is('constraints'))) return NOTHING
+  const last = tokens.at(-1)!
+  const byDefault = last.kind === 'word' && DEFAULTS.has(last.text)
+  // Reported by PostgreSQL itself when they change.
+  if (is('time', 'zone')) return byDefault ? reset('timezone') : NOTHING
+  if (is('names')) return byDefault || tokens.length === at + 1 ? reset('client_encoding') : NOTHING
+  if (is('role')) return only('role')
+  if (is('session', 'authorization') || (at > 1 && is('authorization'))) return only('session_authorization', 'role')
+  if (is('schema')) return only('search_path')
+  if (is('xml', 'option')) return only('xmloption')
+  return undefined
+}
+
+function resetOf(tokens: readonly Token[]): SettingNames | undefined {
+  const is = (...words: string[]): boolean => {
+    return tokens.length === words.length + 1 && words.every((word, i) => isWord(tokens[i + 1], word))
+  }
+  if (is('all')) return { ...EVERYTHING, resets: 'all' }
+  if (is('time', 'zone')) return reset('timezone')
+  if (is('session', 'authorization')) return reset('session_authorization', 'role')
+  const { name, end } = readName(tokens, 1)
+  if (name === undefined || end < tokens.length) return undefined
+  const key = plain(name)
+  if (key === undefined) return { ...EVERYTHING, unreadable: true }
+  return key === 'session_authorization' ? reset(key, 'role') : reset(key)
+}
+
+/** The name at `at`, its parts as they are written but for quotes, and where it ends. */
+function readName(tokens: readonly Token[], at: number): { name: string | undefined; end: number } {
+  let end = at
+  const parts: string[] = []
+  for (; isName(tokens[end]); end += 2) {
+    parts.push(tokens[end]!.text)
+    if (!isDot(tokens[end + 1])) return { name: parts.join('.'), end: end + 1 }
+  }
+  return { name: undefined, end }
+}
+
+function isName(token: Token | undefined): boolean {
+  return token?.kind === 'word' || token?.kind === 'name'
+}
+
+function isDot(token: Token | undefined): boolean {
+  return token?.kind === 'other' && token.text === '.'
+}
+
+function isWord(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'word' && token.text === text
 }
 
 /** Names anywhere in a text of any form. */
-function search(sql: string): SettingNames {
+function search(sql: string, statements: readonly Token[][] | undefined): SettingNames {
   const calls = setConfigCalls(sql)
   if (calls !== undefined) {
     const lasting = calls.filter(({ local }) => !local)
@@ -82,9 +145,13 @@ function search(sql: string): SettingNames {
     else names.push(key)
   }
   // With and without what looks like a comment: it may be one, or stand in a string.
-  const uncommented = sql.replace(INNER_COMMENTS, ' ')
-  for (const text of uncommented === sql ? [sql] : [sql, uncommented]) {
-    for (const match of text.matchAll(CUSTOM_SET)) add(match[1]!)
+  const texts = new Set([sql, withoutComments(sql)])
+  for (const tokens of statements ?? []) texts.add(tokens.map(written).join(' '))
+  for (const text of texts) {
+    for (const match of text.matchAll(CUSTOM_SET)) {
+      const parts = match[1]!.split('.').map((part) => part.trim().replaceAll('"', ''))
+      if (!parts.some((part) => NO_NAME.test(part))) add(parts.join('.'))
+    }
   }
   for (const match of sql.matchAll(SET_CONFIG)) {
     if (match[1] === undefined) unreadable = true
@@ -99,13 +166,41 @@ function search(sql: string): SettingNames {
   }
 }
 
+function written({ kind, text }: Token): string {
+  return kind === 'name' ? `"${text}"` : text
+}
+
+/** `sql` with a blank for each comment, as far as comments end. */
+function withoutComments(sql: string): string {
+  let kept = ''
+  let from = 0
+  let depth = 0
+  COMMENT_MARK.lastIndex = 0
+  for (let found = COMMENT_MARK.exec(sql); found !== null; found = COMMENT_MARK.exec(sql)) {
+    const [mark] = found
+    const { index } = found
+    if (mark === '*/') {
+      if (depth > 0 && --depth === 0) from = index + 2
+    } else if (depth === 0) {
+      kept += `${sql.slice(from, index)} `
+      from = index
+      if (mark === '/*') depth = 1
+      else {
+        LINE_END.lastIndex = index
+        from = LINE_END.exec(sql)!.index
+        COMMENT_MARK.lastIndex = from
+      }
+    } else if (mark === '/*') depth++
+  }
+  return kept + sql.slice(from)
+}
+
 /**
- * A name as written, without quotes and white space, in lower case; undefined where it has other letters than ASCII's:
- * what they are depends on the client's encoding.
+ * A name in lower case; undefined where it has letters outside of ASCII, which depend on the client's encoding, or
+ * others that are in no name.
  */
 function plain(name: string): string | undefined {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-  return /[^\x00-\x7f]/.test(name) ? undefined : name.replace(/["\s]/g, '').toLowerCase()
+  return /^[\w$.]+$/.test(name) ? name.toLowerCase() : undefined
 }
 
 function only(...names: string[]): SettingNames {

@@ -6,12 +6,15 @@
 
 import { quoteLiteral } from './parameters.ts'
 import { PIN_KINDS, type PinKind } from './pin-kinds.ts'
+import { unlimitedSql } from './settings-sql.ts'
 import { ADVISORY, CURSOR, LISTEN, PREPARED, SETTINGS, SLOT, TEMPORARY } from './state-effects.ts'
 
 /** What a session holds. */
 export interface SessionState {
   /** Parameters asked for and set in this session, by lower-case name. */
   settings: Map<string, string>
+  /** Limits that were suspended for the question, as they are; `settings` has where RESET takes them, in milliseconds. */
+  limits: Map<string, string>
   /** Kinds of state that keep a client on its server. */
   pins: PinKind[]
 }
@@ -46,6 +49,8 @@ const PINS: readonly (readonly [number, PinKind, string])[] = [
   ],
 ]
 
+const NO_LIMITS: readonly string[] = []
+
 /** What SET TRANSACTION sets: PostgreSQL lists it for longer than it holds, and refuses to reset it. */
 const OF_A_TRANSACTION = "'transaction_isolation', 'transaction_read_only', 'transaction_deferrable'"
 
@@ -59,15 +64,27 @@ export function kindsOf(effects: number): PinKind[] {
  * @param effects what is suspected
  * @param names parameters to ask for by name; PostgreSQL's own or an application's
  * @param all ask for every parameter set in the session, too
+ * @param limits of the session that may be too short for the question: they are suspended for it
  */
-export function stateQuery(effects: number, names: readonly string[], all: boolean): string {
+export function stateQuery(
+  effects: number,
+  names: readonly string[],
+  all: boolean,
+  limits: readonly string[] = NO_LIMITS,
+): string {
   const parts: string[] = []
   if ((effects & SETTINGS) !== 0) {
     const listed = names.filter((name) => !name.includes('.'))
     const where = all ? '' : ` AND pg_catalog.lower(name) ${EQUAL} ANY (ARRAY[${listed.map(quoteLiteral).join(', ')}])`
     if (all || listed.length > 0) {
+      const suspended = limits.map(quoteLiteral).join(', ')
+      const value = 'pg_catalog.current_setting(name)'
       parts.push(
-        "SELECT 'set', pg_catalog.lower(name), pg_catalog.current_setting(name) FROM pg_catalog.pg_settings" +
+        `SELECT 'set', pg_catalog.lower(name), ${
+          suspended === ''
+            ? value
+            : `CASE WHEN name ${EQUAL} ANY (ARRAY[${suspended}]) THEN reset_val ELSE ${value} END`
+        } FROM pg_catalog.pg_settings` +
           ` WHERE source ${EQUAL} 'session' AND name ${UNEQUAL} ALL (ARRAY[${OF_A_TRANSACTION}])${where}`,
       )
     }
@@ -84,15 +101,22 @@ export function stateQuery(effects: number, names: readonly string[], all: boole
   for (const [effect, pin, condition] of PINS) {
     if ((effects & effect) !== 0) parts.push(`SELECT 'pin', '${pin}', NULL WHERE ${condition}`)
   }
+  if (limits.length > 0 && parts.length > 0) return unlimitedSql(limits) + parts.join(' UNION ALL ')
   return parts.join(' UNION ALL ')
 }
 
-/** The answer to a stateQuery. */
-export function readState(rows: readonly (readonly (string | null)[])[]): SessionState {
-  const state: SessionState = { settings: new Map(), pins: [] }
-  for (const [kind, name, value] of rows) {
+/** The answer to a stateQuery, asked with these `limits`. */
+export function readState(
+  rows: readonly (readonly (string | null)[])[],
+  limits: readonly string[] = NO_LIMITS,
+): SessionState {
+  const state: SessionState = { settings: new Map(), limits: new Map(), pins: [] }
+  for (const [kind, name, value, ...more] of rows) {
     if (name == null) continue
-    if (kind === 'pin' && Object.hasOwn(PIN_KINDS, name)) state.pins.push(name as PinKind)
+    if (kind === 'limit') {
+      const were = [name, value, ...more]
+      for (const [i, limit] of limits.entries()) state.limits.set(limit, were[i] ?? '')
+    } else if (kind === 'pin' && Object.hasOwn(PIN_KINDS, name)) state.pins.push(name as PinKind)
     else if (value != null) state.settings.set(name, value)
   }
   return state

@@ -6,7 +6,6 @@ import {
   parseOptions,
   quoteLiteral,
   type ServerParameters,
-  settingsSql,
   UNKNOWN,
 } from '../../../lib/session/parameters.ts'
 
@@ -127,21 +126,6 @@ t.test('the fingerprint leaves out what neither parsing nor the planner’s cons
   for (const name of `${kept} extra_float_digits bytea_output default_text_search_config unknown_to_us`.split(' ')) {
     t.not(wanting({ [name]: '1' }).fingerprint, '', name)
   }
-})
-
-t.test('one statement sets, others reset', async (t) => {
-  t.equal(
-    settingsSql([
-      { name: 'timezone', value: 'Asia/Tokyo' },
-      { name: 'statement_timeout', value: undefined },
-      { name: 'my.setting', value: "it's" },
-      { name: 'my.other', value: undefined },
-    ]),
-    'RESET "statement_timeout"; RESET "my"."other"; ' +
-      "SELECT pg_catalog.set_config('timezone', 'Asia/Tokyo', false), " +
-      "pg_catalog.set_config('my.setting', 'it''s', false)",
-  )
-  t.equal(settingsSql([{ name: 'a', value: undefined }]), 'RESET "a"')
 })
 
 t.test('a value is one string constant whatever is in it', async (t) => {

@@ -1,0 +1,111 @@
+/**
+ * The statements that give a server a client's settings, in an order in which PostgreSQL permits each: who the session
+ * is decides what may be set. Pure.
+ */
+
+import { type ClientParameters, quoteLiteral, type ServerParameters, type Setting } from './parameters.ts'
+
+const ROLE = 'role'
+const USER = 'session_authorization'
+
+/** Limits of the client's that pgbun's own queries run under. The last is there from PostgreSQL 17 on. */
+const LIMITS = ['statement_timeout', 'lock_timeout', 'transaction_timeout']
+/** A limit of a second or more, or none. */
+const GENEROUS = /^(?:0|\d{4,}(?:ms)?|\d+(?:s|min|h|d))$/
+/** A text that may set one to less. */
+const SHORT = /(?:statement|lock|transaction)_timeout[\s\S]*\b(?!0\b)\d{1,3}(?:ms|us)?\b/i
+
+/**
+ * `settings`, and the user and role of the session with them where what is to be set depends on them: the server may be
+ * under a role that may not do it.
+ */
+export function withIdentity(
+  settings: readonly Setting[],
+  parameters: ClientParameters,
+  server: ServerParameters,
+): readonly Setting[] {
+  const has = (wanted: string): boolean => settings.some(({ name }) => name === wanted)
+  const otherUser = server.parameters.get(USER) !== server.baseline.get(USER)
+  const user = has(USER) || otherUser
+  if (!user && !has(ROLE) && !server.applied.has(ROLE)) return settings
+  const all = [...settings]
+  if (user && !has(USER)) all.push({ name: USER, value: parameters.get(USER) })
+  if (!has(ROLE)) all.push({ name: ROLE, value: parameters.get(ROLE) })
+  return all
+}
+
+/** The statements that apply `settings`, in one simple query. */
+export function settingsSql(settings: readonly Setting[]): string {
+  const find = (wanted: string): Setting | undefined => settings.find(({ name }) => name === wanted)
+  const user = find(USER)
+  const role = find(ROLE)
+  const others = settings.filter(({ name }) => name !== USER && name !== ROLE).sort(limitsBehind)
+  const sql: string[] = []
+  if (user) sql.push(resetSql(USER))
+  if ((user || role) && others.length > 0) sql.push('SET ROLE NONE')
+  // Those that limit what comes behind them go first.
+  for (const { name, value } of others.toReversed()) if (value === undefined) sql.push(resetSql(name))
+  const set = others.filter(({ value }) => value !== undefined)
+  if (user?.value !== undefined) set.push(user)
+  if (role?.value !== undefined) set.push(role)
+  if (set.length > 0) sql.push(setSql(set))
+  if (role && role.value === undefined) sql.push(resetSql(ROLE))
+  return sql.join('; ')
+}
+
+/**
+ * The same from the beginning, for a client whose role may set more than its user: RESET ALL asks for no privilege.
+ * @param settings all that is wanted
+ */
+export function freshSettingsSql(settings: readonly Setting[]): string {
+  const rank = ({ name }: Setting): number => (name === USER ? 0 : name === ROLE ? 1 : 2)
+  const sql = [resetSql(USER), resetSql(ROLE), 'RESET ALL']
+  if (settings.length > 0) sql.push(setSql([...settings].sort((a, b) => rank(a) - rank(b) || limitsBehind(a, b))))
+  return sql.join('; ')
+}
+
+function limitsBehind(a: Setting, b: Setting): number {
+  return Number(LIMITS.includes(a.name)) - Number(LIMITS.includes(b.name))
+}
+
+function setSql(settings: readonly Setting[]): string {
+  const calls = settings.map(({ name, value = '' }) => {
+    return `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`
+  })
+  return `SELECT ${calls.join(', ')}`
+}
+
+function resetSql(name: string): string {
+  const parts = name.split('.').map((part) => `"${part.replaceAll('"', '""')}"`)
+  return `RESET ${parts.join('.')}`
+}
+
+/** True where a limit on `server`, or one that `texts` set, may be too short for what pgbun asks. */
+export function isLimited(server: ServerParameters, texts: readonly string[]): boolean {
+  return (
+    LIMITS.some((name) => !GENEROUS.test(server.applied.get(name) ?? '0')) || texts.some((text) => SHORT.test(text))
+  )
+}
+
+/** Limits of `server`'s session, by name. */
+export function limitsOf(server: ServerParameters): readonly string[] {
+  return Number.parseInt(server.parameters.get('server_version') ?? '0', 10) >= 17 ? LIMITS : LIMITS.slice(0, 2)
+}
+
+/**
+ * A statement to begin a simple query of several with: these limits do not hold for those behind it, and hold again
+ * afterwards. Its answer is a row of 'limit' and what they were.
+ */
+export function unlimitedSql(limits: readonly string[]): string {
+  const were = limits.map((name) => `pg_catalog.current_setting('${name}')`)
+  const off = limits.map((name) => `pg_catalog.set_config('${name}', '0', true)`)
+  return `SELECT 'limit', ${[...were, ...off].join(', ')}; `
+}
+
+const UNITS: Record<string, number> = { us: 0.001, '': 1, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** A limit as PostgreSQL shows it, in milliseconds. */
+export function milliseconds(shown: string): number {
+  const [, number = '', unit = ''] = /^(\d+)([a-z]*)$/.exec(shown) ?? []
+  return Number(number) * (UNITS[unit] ?? Number.NaN)
+}
