@@ -73,7 +73,7 @@ export class SpokenStatements {
 
   /** `sql` is sent next, as a Query; returns what must be sent before it. */
   onQuery(server: ServerConnection, sql: string): Buffer | undefined {
-    for (const { name, deallocated } of spokenNames(sql)) if (deallocated) this.#deallocating.push(name)
+    for (const { name, does } of spokenNames(sql)) if (does === 'deallocate') this.#deallocating.push(name)
     // An error of ours must not keep the server from seeing it.
     const synced = !server.plan.needsSync
     const parts = this.#lend(server, sql, synced)
