@@ -91,7 +91,7 @@ export class Upstream {
           this.takeDeallocate(batch, i, server.txStatus)
           continue
         }
-        if ((this.barrier && !passesBarrier(type)) || (server.plan.readies > 0 && this.#uncertain(type, batch, i))) {
+        if (this.#mustWait(server, type, batch, i)) {
           return this.#wait(server, batch, i, from, to)
         }
         if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
@@ -123,6 +123,15 @@ export class Upstream {
       this.#send(server, from === 0 && to === batch.chunk.length ? batch.chunk : batch.chunk.subarray(from, to))
     }
     return true
+  }
+
+  /**
+   * True where what message `i` names depends on an answer under way. That answer must not depend on the client's next
+   * messages: none does but the one to a COPY, which whatever comes next ends or has fail.
+   */
+  #mustWait({ plan }: ServerConnection, type: number, batch: Batch, i: number): boolean {
+    if (plan.copyIn) return false
+    return (this.barrier && !passesBarrier(type)) || (plan.readies > 0 && this.#uncertain(type, batch, i))
   }
 
   /** Segment `i` is the first that cannot be sent yet, what lies between `from` and `to` is still to be sent. */
