@@ -249,8 +249,9 @@ export class PreparedStatements {
 
   #close(server: ServerConnection, name: Buffer): Buffer {
     server.statements.closing(this.batch)
-    server.namesThere.delete(name.toString('latin1', 0, name.length - 1))
-    server.plan.expect(CLOSE, SKIP, new RetiredName(server, name))
+    const text = name.toString('latin1', 0, name.length - 1)
+    server.namesThere.delete(text)
+    server.plan.expect(CLOSE, SKIP, new RetiredName(server, name, server.namesLeft.delete(text)))
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
 
@@ -311,10 +312,13 @@ class PreparedSlot implements PlanRef {
 class RetiredName implements PlanRef {
   readonly #server: ServerConnection
   readonly #name: Buffer
+  /** It is a name the client gave. */
+  readonly #own: boolean
 
-  constructor(server: ServerConnection, name: Buffer) {
+  constructor(server: ServerConnection, name: Buffer, own: boolean) {
     this.#server = server
     this.#name = name
+    this.#own = own
   }
 
   answered(): void {
@@ -322,6 +326,7 @@ class RetiredName implements PlanRef {
   }
 
   dropped(): void {
+    if (this.#own) this.#server.namesLeft.add(this.#name.toString('latin1', 0, this.#name.length - 1))
     this.#server.statements.closeSettled()
     this.#server.statements.retire(this.#name)
   }

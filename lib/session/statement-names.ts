@@ -41,6 +41,7 @@ interface ReadName {
 
 /** Words without which a text, of however many statements, deallocates nothing. */
 export const DEALLOCATING = /\b(?:deallocate|discard)\b/i
+const SPEAKING = /\b(?:deallocate|execute|prepare)\b/i
 const CODE = /\b(?:do|call)\b/i
 const ALL: unique symbol = Symbol('all')
 /** For texts that are no sequence of tokens for sure, and for code: wherever the words stand. */
@@ -49,28 +50,29 @@ const SPOKEN = /\b(deallocate(?:\s+prepare)?|execute|prepare)\s+("[^"]+"|(?!all\
 /** PostgreSQL cuts longer identifiers off (NAMEDATALEN), but not the names of the protocol. */
 const NAME_LIMIT = 63
 
+const NO_NAMES: readonly SpokenName[] = []
 // Several questions are asked about the same text in a row.
 let lastText: string | undefined
 let lastReading: Reading
 
 /** The names in `sql` (latin1), in order. What stands in a string counts where that is code (DO, CALL). */
 export function spokenNames(sql: string): readonly SpokenName[] {
-  return read(sql).names
+  return SPEAKING.test(sql) ? read(sql).names : NO_NAMES
 }
 
 /** What the last of several statements in `sql` (latin1) deallocates; undefined where it is another, or the only one. */
 export function lastDeallocation(sql: string): LastDeallocation | undefined {
-  return read(sql).last
+  return DEALLOCATING.test(sql) ? read(sql).last : undefined
 }
 
 /** The name that `sql` (latin1) deallocates and does nothing else; undefined for any other text. */
 export function soleDeallocated(sql: string): string | undefined {
-  return read(sql).sole
+  return DEALLOCATING.test(sql) ? read(sql).sole : undefined
 }
 
 /** True where `sql` may deallocate anything without saying what. */
 export function hidesDeallocation(sql: string): boolean {
-  return read(sql).hidden
+  return DEALLOCATING.test(sql) && read(sql).hidden
 }
 
 function read(sql: string): Reading {

@@ -15,7 +15,6 @@ t.test('a message that names a statement, in the middle of a COPY', async (t) =>
   await owner.query('CREATE TABLE copied (a text)')
   const copy = 'COPY copied FROM STDIN'
   const data = [frontend.copyData('x\n'), frontend.copyDone()]
-  const run = [frontend.bind([], 's'), frontend.execute()]
   const conversations: Record<string, Buffer[]> = {
     'a DEALLOCATE that needs no server': [frontend.query(copy), frontend.query('DEALLOCATE s'), ...data],
     'a DEALLOCATE among others': [frontend.query(copy), frontend.query('SELECT 1; DEALLOCATE s'), ...data],
