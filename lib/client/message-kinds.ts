@@ -2,6 +2,7 @@
 
 import { RUN } from '../protocol/batch.ts'
 import { FRONTEND } from '../protocol/types.ts'
+import { firstStatement } from '../session/sql-tokens.ts'
 
 /** Kind of a Describe or Close that names a statement. */
 export const STATEMENT = 0x53
@@ -38,13 +39,22 @@ export function passesBarrier(type: number): boolean {
 
 /** True where a statement's text begins like one that deallocates statements. */
 export function deallocates(text: Buffer): boolean {
+  let at = 0
+  while (isBlank(text[at]!)) at++
   // Nearly every text is told by its first letter.
-  const first = text[0]! | 0x20
-  if (first !== 0x64 && first !== 0x20 && first !== 0x2f && first !== 0x2d && first > 0x20) return false
-  return BEGINS_DEALLOCATING.test(text.toString('latin1', 0, 200))
+  const first = text[at]! | 0x20
+  if (first === 0x64) return BEGINS_DEALLOCATING.test(text.toString('latin1', at, at + 11))
+  if (first !== SLASH && first !== MINUS && first !== SEMICOLON) return false
+  const sql = text.toString('latin1', at)
+  const start = firstStatement(sql)
+  return start >= 0 && BEGINS_DEALLOCATING.test(sql.slice(start, start + 11))
 }
 
-const BEGINS_DEALLOCATING = /^(?:\s|--[^\n]*\n|\/\*.*?\*\/)*(?:deallocate|discard)\b/is
+const BEGINS_DEALLOCATING = /^(?:deallocate|discard)\b/i
+const SLASH = 0x2f
+const MINUS = 0x2d
+const SEMICOLON = 0x3b
 
-/** Words without which a text, of however many statements, deallocates nothing. */
-export const DEALLOCATING = /\b(?:deallocate|discard)\b/i
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)
+}

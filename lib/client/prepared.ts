@@ -276,8 +276,9 @@ export class PreparedStatements {
 
   #close(server: ServerConnection, name: Buffer): Buffer {
     server.statements.closing(this.batch)
-    server.namesThere.delete(name.toString('latin1', 0, name.length - 1))
-    server.plan.expect(CLOSE, SKIP, new RetiredName(server, name))
+    const text = name.toString('latin1', 0, name.length - 1)
+    server.namesThere.delete(text)
+    server.plan.expect(CLOSE, SKIP, new RetiredName(server, name, server.namesLeft.delete(text)))
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
 

@@ -241,6 +241,11 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     }
   }
 
+  onServerCopyIn(): void {
+    // Its bytes have not been handed over yet.
+    queueMicrotask(() => this.pump())
+  }
+
   onServerDeallocated(all: boolean): void {
     this.#upstream.onDeallocated(this.lease!.server, all)
   }

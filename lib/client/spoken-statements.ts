@@ -2,7 +2,8 @@
  * SQL that speaks of a client's named statements (DEALLOCATE, EXECUTE, PREPARE): on the server they have other names,
  * or are not there. A DEALLOCATE on its own, which drivers send for every statement they are done with (PDO, psycopg,
  * Active Record), is answered here. Before any other text the statements it names are prepared under the client's own
- * names, so that PostgreSQL does what it would do; what is left of them is closed before anybody else gets the server.
+ * names, and what stands under these for anything else is closed, so that PostgreSQL does what it would do; what is left
+ * of them is closed before anybody else gets the server. The other way round, a Parse finds what SQL has prepared.
  *
  * What follows an Execute that deallocates waits for its end, as it does behind such a Query (upstream.ts): what a name
  * stands for then depends on it. For this, portals that deallocate are known by their names.
@@ -16,9 +17,9 @@ import type { PlanRef } from '../server/ports.ts'
 import type { ClientStatements } from '../session/client-statements.ts'
 import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { EXECUTES, PREPARED } from '../session/state-effects.ts'
-import { lastDeallocation, soleDeallocated, spokenNames } from '../session/statement-names.ts'
+import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../session/statement-names.ts'
+import { DeallocatingQuery } from './deallocating-query.ts'
 import { deallocates, STATEMENT, sqlOf } from './message-kinds.ts'
-import type { SharedRef } from './unnamed-statement.ts'
 
 /** Effects (session/state-effects) of texts that name prepared statements. */
 export const SPEAKS = PREPARED | EXECUTES
@@ -33,12 +34,12 @@ const DEALLOCATED = commandComplete('DEALLOCATE')
 /** What SQL does to the named statements of one client. */
 export class SpokenStatements {
   readonly #names: ClientStatements
-  /** Names whose DEALLOCATE is under way, in the order of their command tags. */
-  #deallocating: string[] = []
+  /** What the Execute that is answered deallocates; undefined for all, or where that is not known. */
+  #executed: string | undefined
   /** Statements prepared under their own names for portals, which may be run any time before the transaction ends. */
   #lent: Buffer[] = []
-  /** Portals that deallocate and have not been run, with the statement's name; undefined for all statements. */
-  readonly #portals = new Map<string, string | undefined>()
+  /** Portals that deallocate and have not been run, with their texts. */
+  readonly #portals = new Map<string, string>()
 
   constructor(names: ClientStatements) {
     this.#names = names
@@ -68,12 +69,11 @@ export class SpokenStatements {
 
   /** True where `server` has to be sent something before `sql`. */
   lends(server: ServerConnection, sql: string): boolean {
-    return spokenNames(sql).some(({ name }) => this.#names.get(name) !== undefined && !server.namesThere.has(name))
+    return spokenNames(sql).some(({ name }) => this.#differs(server, name))
   }
 
   /** `sql` is sent next, as a Query; returns what must be sent before it. */
   onQuery(server: ServerConnection, sql: string): Buffer | undefined {
-    for (const { name, deallocated } of spokenNames(sql)) if (deallocated) this.#deallocating.push(name)
     // An error of ours must not keep the server from seeing it.
     const synced = !server.plan.needsSync
     const parts = this.#lend(server, sql, synced)
@@ -97,25 +97,55 @@ export class SpokenStatements {
     return parts.length === 0 ? undefined : Buffer.concat(parts)
   }
 
-  /** Prepare the statements `sql` names under their own names. */
+  /** Under `name` the server has, or may have, another statement than the client. */
+  #differs(server: ServerConnection, name: string): boolean {
+    const entry = this.#names.get(name)
+    return entry === undefined ? server.namesLeft.has(name) : server.namesThere.get(name) !== entry
+  }
+
+  /** Have the server's statements be the client's, as far as `sql` names them. */
   #lend(server: ServerConnection, sql: string, silent: boolean): Buffer[] {
     const parts: Buffer[] = []
-    for (const { name } of spokenNames(sql)) {
+    for (const { name, does } of spokenNames(sql)) {
+      if (does === 'prepare') server.sqlPrepared = true
       const entry = this.#names.get(name)
-      if (entry === undefined || server.namesThere.has(name)) continue
+      if (entry === undefined && !server.namesLeft.has(name)) continue
       const terminated = Buffer.from(`${name}\0`, 'latin1')
-      if (server.namesLeft.has(name)) {
+      if (this.#differs(server, name)) {
         // Nobody knows whether it is there still, and nothing is lost by closing what is not.
-        server.plan.expect(CLOSE, SKIP)
-        parts.push(message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), terminated])))
-      }
-      server.namesLeft.add(name)
-      server.namesThere.add(name)
-      server.plan.expect(PARSE, SKIP, new LentName(server, name, silent))
+        if (server.namesLeft.has(name)) parts.push(close(server, name, terminated))
+        if (entry === undefined) continue
+        server.namesLeft.add(name)
+        server.namesThere.set(name, entry)
+        server.plan.expect(PARSE, SKIP, new LentName(server, name, silent))
+        parts.push(message(FRONTEND.Parse, Buffer.concat([terminated, entry.body])))
+      } else server.statements.unretire(terminated)
       this.#lent.push(terminated)
-      parts.push(message(FRONTEND.Parse, Buffer.concat([terminated, entry.body])))
     }
     return parts
+  }
+
+  /**
+   * A Parse of a name the client does not have is sent next, as `bytes`; returns what must be sent before it. Where SQL
+   * has prepared one of that name, PostgreSQL refuses the Parse: it is given it under that very name, too.
+   */
+  beforeParse(server: ServerConnection, bytes: Buffer): Buffer | undefined {
+    const end = bytes.indexOf(0, 5)
+    const name = bytes.toString('latin1', 5, end)
+    if (!server.sqlPrepared || this.#names.get(name) !== undefined) return undefined
+    const terminated = Buffer.from(bytes.subarray(5, end + 1))
+    const before = server.namesLeft.has(name) ? close(server, name, terminated) : EMPTY
+    let there = false
+    const answered = (): void => {
+      there = true
+    }
+    const dropped = (): void => {
+      // Had SQL prepared it, the Parse would have failed.
+      if (there) leave(server, name, terminated)
+    }
+    server.plan.expect(PARSE, SKIP, { answered, dropped() {} })
+    server.plan.expect(CLOSE, SKIP, { answered() {}, dropped })
+    return Buffer.concat([before, bytes, closeMessage(terminated)])
   }
 
   /** What was lent is not needed any more: it is closed when something is sent next that makes room. */
@@ -126,52 +156,69 @@ export class SpokenStatements {
 
   /** A portal is bound to `text`, '' where that leaves nothing behind; `body` is that of the Bind. */
   onBind(body: Buffer, text: string): void {
-    if (text !== '' && deallocates(Buffer.from(text, 'latin1'))) {
-      if (this.#portals.size < PORTAL_LIMIT) this.#portals.set(portalOf(body), soleDeallocated(text))
+    if (text !== '' && (deallocates(Buffer.from(text, 'latin1')) || hidesDeallocation(text))) {
+      if (this.#portals.size < PORTAL_LIMIT) this.#portals.set(portalOf(body), text)
     } else if (this.bound) this.#portals.delete(portalOf(body))
   }
 
   /** An Execute is sent; returns true where it deallocates. `over` is called at its end, before that is handed over. */
   onExecute(server: ServerConnection, body: Buffer, over: () => void): boolean {
     const portal = portalOf(body)
-    const name = this.#portals.get(portal)
+    const text = this.#portals.get(portal)
+    if (text === undefined) {
+      server.plan.expect(EXECUTE)
+      return false
+    }
     // It runs once.
-    const deallocating = this.#portals.delete(portal)
+    this.#portals.delete(portal)
     const answered = (): void => {
-      this.#deallocating = name === undefined ? [] : [name]
+      this.#executed = spokenNames(text).find(({ does }) => does === 'deallocate')?.name
+      if (hidesDeallocation(text)) server.deallocatedUnseen()
       over()
     }
-    server.plan.expect(EXECUTE, FORWARD, deallocating ? { answered, dropped: over } : undefined)
-    return deallocating
+    const dropped = (failed: boolean): void => {
+      // What code has deallocated before it failed is gone all the same.
+      if (failed && hidesDeallocation(text)) server.deallocatedUnseen()
+      over()
+    }
+    server.plan.expect(EXECUTE, FORWARD, { answered, dropped })
+    return true
   }
 
-  /** What a Query is to be known by where its last statement deallocates: see LastStatement. */
-  lastOf(server: ServerConnection, sql: string): LastStatement | undefined {
-    const last = lastDeallocation(sql)
-    if (last === undefined) return undefined
-    return new LastStatement(last.before, () => {
-      if (last.name === undefined) {
+  /** What a Query that deallocates is to be known by. */
+  refOf(server: ServerConnection, sql: string): DeallocatingQuery {
+    const names = spokenNames(sql)
+      .filter(({ does }) => does === 'deallocate')
+      .map(({ name }) => name)
+    return new DeallocatingQuery(names, lastDeallocation(sql), {
+      one: (name) => this.#forget(server, name),
+      all: () => {
         server.deallocatedAll()
         this.#names.clear()
-      } else this.#forget(server, last.name)
+      },
+      unseen: hidesDeallocation(sql) ? () => server.deallocatedUnseen() : undefined,
     })
   }
 
   /** The server did one DEALLOCATE. */
   onDeallocated(server: ServerConnection): void {
-    const name = this.#deallocating.shift()
-    if (name !== undefined) this.#forget(server, name)
+    const { ref } = server.plan
+    const name = ref instanceof DeallocatingQuery ? ref.next() : this.#executed
+    this.#executed = undefined
+    // In a text too long to be looked at.
+    if (name === undefined) server.deallocatedUnseen()
+    else this.#forget(server, name)
   }
 
   #forget(server: ServerConnection, name: string): void {
     server.namesLeft.delete(name)
     server.namesThere.delete(name)
+    server.statements.deallocated(name)
     this.#names.remove(name)
   }
 
-  /** All is answered: what has not been deallocated will not be. Portals end with a transaction. */
+  /** All is answered. Portals end with a transaction. */
   settled(server: ServerConnection): void {
-    if (this.#deallocating.length > 0) this.#deallocating = []
     if (server.txStatus !== TX_IDLE) return
     if (this.bound) this.#portals.clear()
     if (this.#lent.length > 0) this.retireLent(server)
@@ -186,36 +233,43 @@ function portalOf(body: Buffer): string {
   return body.toString('latin1', 0, body.indexOf(0))
 }
 
-/**
- * A Query of several statements of which the last deallocates. PostgreSQL commits before it says that the last statement
- * is done: where that fails (a deferred constraint), an error comes in place of its tag, and the statement is gone.
- */
-export class LastStatement implements SharedRef {
-  other: PlanRef | undefined
-  readonly #deallocated: () => void
-  /** Statements before it that have not been completed. */
-  #before: number
+const EMPTY = Buffer.alloc(0)
 
-  constructor(before: number, deallocated: () => void) {
-    this.#before = before
-    this.#deallocated = deallocated
+/** What is called `name` on the server is closed when something is sent next that makes room. */
+function leave(server: ServerConnection, name: string, terminated: Buffer): void {
+  server.namesLeft.add(name)
+  server.statements.retire(terminated)
+}
+
+function closeMessage(terminated: Buffer): Buffer {
+  return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), terminated]))
+}
+
+/** Close what the client knows by `name`, and nobody else. */
+function close(server: ServerConnection, name: string, terminated: Buffer): Buffer {
+  server.namesLeft.delete(name)
+  server.namesThere.delete(name)
+  server.statements.unretire(terminated)
+  server.plan.expect(CLOSE, SKIP, new ClosedName(server, name, terminated))
+  return closeMessage(terminated)
+}
+
+/** A Close of a name of the client's: where it was discarded, that may be there still. */
+class ClosedName implements PlanRef {
+  readonly #server: ServerConnection
+  readonly #name: string
+  readonly #terminated: Buffer
+
+  constructor(server: ServerConnection, name: string, terminated: Buffer) {
+    this.#server = server
+    this.#name = name
+    this.#terminated = terminated
   }
 
-  completed(): void {
-    this.#before--
-  }
+  answered(): void {}
 
-  /** The Query failed. */
-  onRefused(): void {
-    if (this.#before === 0) this.#deallocated()
-  }
-
-  answered(): void {
-    this.other?.answered()
-  }
-
-  dropped(failed: boolean): void {
-    this.other?.dropped(failed)
+  dropped(): void {
+    leave(this.#server, this.#name, this.#terminated)
   }
 }
 

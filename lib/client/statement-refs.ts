@@ -52,10 +52,13 @@ export class PreparedSlot implements PlanRef {
 export class RetiredName implements PlanRef {
   readonly #server: ServerConnection
   readonly #name: Buffer
+  /** It is a name the client gave. */
+  readonly #own: boolean
 
-  constructor(server: ServerConnection, name: Buffer) {
+  constructor(server: ServerConnection, name: Buffer, own: boolean) {
     this.#server = server
     this.#name = name
+    this.#own = own
   }
 
   answered(): void {
@@ -63,6 +66,7 @@ export class RetiredName implements PlanRef {
   }
 
   dropped(): void {
+    if (this.#own) this.#server.namesLeft.add(this.#name.toString('latin1', 0, this.#name.length - 1))
     this.#server.statements.closeSettled()
     this.#server.statements.retire(this.#name)
   }

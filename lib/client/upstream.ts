@@ -27,20 +27,23 @@ import {
 } from '../session/reply-kinds.ts'
 import { Slot } from '../session/server-statements.ts'
 import { ANY, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
+import { DEALLOCATING } from '../session/statement-names.ts'
 import { textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import { showsNames } from './bind-names.ts'
+import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { LastBatch } from './last-batch.ts'
-import { bindsUnnamed, DEALLOCATING, deallocates, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
+import { bindsUnnamed, deallocates, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
 import { noteEffects, noteNamed, notePrepared, noteReset, noteSequence, noteUnnamed } from './note-effects.ts'
 import { parseSettings } from './parse-settings.ts'
 import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
-import { deallocateAnswer, LastStatement, SPEAKS, SpokenStatements } from './spoken-statements.ts'
+import { deallocateAnswer, SPEAKS, SpokenStatements } from './spoken-statements.ts'
 import { stalenessOf } from './stale-statements.ts'
 import { StandIn } from './statement-refs.ts'
+import { closesStrange } from './strange-close.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The client-to-server direction of one client. */
@@ -93,7 +96,7 @@ export class Upstream {
           this.takeDeallocate(batch, i, server.txStatus)
           continue
         }
-        if ((this.barrier && !passesBarrier(type)) || (server.plan.readies > 0 && this.#uncertain(type, batch, i))) {
+        if (this.#mustWait(server, type, batch, i)) {
           return this.#wait(server, batch, i, from, to)
         }
         if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
@@ -134,6 +137,15 @@ export class Upstream {
     return true
   }
 
+  /**
+   * True where what message `i` names depends on an answer under way. That answer must not depend on the client's next
+   * messages: none does but the one to a COPY, which whatever comes next ends or has fail.
+   */
+  #mustWait({ plan }: ServerConnection, type: number, batch: Batch, i: number): boolean {
+    if (plan.copyIn) return false
+    return (this.barrier && !passesBarrier(type)) || (plan.readies > 0 && this.#uncertain(type, batch, i))
+  }
+
   /** Segment `i` is the first that cannot be sent yet, what lies between `from` and `to` is still to be sent. */
   #wait(server: ServerConnection, batch: Batch, i: number, from: number, to: number): false {
     batch.cursor = i
@@ -167,9 +179,9 @@ export class Upstream {
 
   /** What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused). */
   onRefused(server: ServerConnection, error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
-    const last = ref instanceof LastStatement
-    if (last) ref.onRefused()
-    if (ref === this.#unnamed || (last && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
+    const query = ref instanceof DeallocatingQuery
+    if (query) ref.onRefused()
+    if (ref === this.#unnamed || (query && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
     if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
     const staleness = ref instanceof StandIn ? 'other' : stalenessOf(error, ref)
     if (staleness === 'gone') server.statements.mistrust()
@@ -256,6 +268,7 @@ export class Upstream {
       case FRONTEND.Close:
         if (this.#pooled() && this.#map().onClose(server, batch.bytesOf(i))) this.#adopt()
         else if (this.#pooled() && isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
+        else if (this.#pooled() && closesStrange(this.#session, server, batch.bodyOf(i))) this.#omit = true
         else plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
@@ -286,7 +299,7 @@ export class Upstream {
   }
 
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
-    let last: LastStatement | undefined
+    let deallocating: DeallocatingQuery | undefined
     // A text too long to be looked at may do anything.
     if ((batch.flags(i) & LAST) === 0) {
       noteEffects(this.#session, server, ANY, '')
@@ -301,11 +314,11 @@ export class Upstream {
         return
       }
       noteEffects(this.#session, server, effects, sql)
-      if ((effects & SPEAKS) !== 0) this.#prefix = this.#spoken?.onQuery(server, sql)
+      if ((effects & SPEAKS) !== 0) this.#prefix = this.#speaking().onQuery(server, sql)
       this.barrier = (effects & PREPARED) !== 0 && DEALLOCATING.test(sql)
-      if (this.barrier) last = this.#speaking().lastOf(server, sql)
+      if (this.barrier) deallocating = this.#speaking().refOf(server, sql)
     }
-    this.#unnamed.onQuery(server, this.#batch, last)
+    this.#unnamed.onQuery(server, this.#batch, deallocating)
     // In a batch that failed it does nothing, and only the Sync behind it will be answered.
     if (server.plan.skipping) this.barrier = false
   }
@@ -360,9 +373,12 @@ export class Upstream {
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
     if (named && effects !== 0) notePrepared(session, effects)
     if (whole && named && session.ports.config.maxPreparedStatements > 0) {
+      const before = this.#speaking().beforeParse(server, batch.bytesOf(i))
       const refused = this.#map().onParse(server, batch.bytesOf(i), parseSettings(session, server))
       if (refused !== undefined) session.logRefused(refused)
       this.#adopt()
+      if (before !== undefined)
+        this.#prefix = Buffer.concat([before, ...(this.#prefix === undefined ? [] : [this.#prefix])])
       return
     }
     // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where

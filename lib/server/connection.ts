@@ -18,7 +18,7 @@ import { CLOSE, FAKE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { ReplyPlan } from '../session/reply-plan.ts'
 import { ServerStatements } from '../session/server-statements.ts'
 import { StampedMap } from '../session/stamped-map.ts'
-import type { StatementStore } from '../session/statements.ts'
+import type { StatementEntry, StatementStore } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import type { Logger } from '../util/logger.ts'
@@ -107,8 +107,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   sqlPrepared = false
   /** So they are by messages of the protocol, under the very names the client gave: these. */
   readonly namesLeft = new Set<string>()
-  /** Of these, the ones that are there for certain, as of what was sent last. */
-  readonly namesThere = new Set<string>()
+  /** What of these is there for certain, as of what was sent last, and for which statement of the client's. */
+  readonly namesThere = new Map<string, StatementEntry>()
   /** LOAD was run: a library stays in the process, no reset takes it away. */
   loaded = false
   /** The clients' named statements it has prepared. */
@@ -184,6 +184,12 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     if (this.plan.size <= 1) this.namesLeft.clear()
     this.namesThere.clear()
     this.statements.clear()
+  }
+
+  /** Code was run that may have deallocated statements: which, nobody knows. */
+  deallocatedUnseen(): void {
+    this.namesThere.clear()
+    this.statements.doubt()
   }
 
   /** Write to the server. What it will answer must be in the plan already. */

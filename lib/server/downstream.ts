@@ -151,6 +151,11 @@ export class Downstream implements PlanObserver {
       case BACKEND.CommandComplete:
         ;(server.plan.ref as PlanRef | undefined)?.completed?.()
         return this.#lookAtTag(server.consumer ? server.plan.onMessage(type) : DESYNC, batch.bodyOf(i))
+      case BACKEND.CopyInResponse: {
+        const disposition = server.consumer ? server.plan.onMessage(type) : DESYNC
+        if (disposition === TO_CLIENT) server.consumer?.onServerCopyIn?.()
+        return disposition
+      }
       default:
         return server.consumer ? server.plan.onMessage(type) : DESYNC
     }

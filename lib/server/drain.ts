@@ -80,6 +80,11 @@ export class Drain implements Consumer {
     this.#next()
   }
 
+  onServerDeallocated(all: boolean): void {
+    // Whose statement it was is not known any more.
+    if (!all) this.#server.deallocatedUnseen()
+  }
+
   onServerFull(): void {}
 
   onServerDrain(): void {}

@@ -46,6 +46,8 @@ export interface Consumer {
   onServerRepeat?(): void
   /** The server deallocated one prepared statement (DEALLOCATE), or `all` (DEALLOCATE ALL, DISCARD ALL). */
   onServerDeallocated?(all: boolean): void
+  /** COPY FROM STDIN begins: what the server gets next decides what becomes of it, and nothing is answered before. */
+  onServerCopyIn?(): void
   /** More waits to be sent to the server than may: write no more until onServerDrain. */
   onServerFull(): void
   /** The kernel took all that was written to the server, after onServerFull. */

@@ -118,6 +118,26 @@ export class ServerStatements {
     this.retire(slot.name)
   }
 
+  /** Each may be gone from the server: none is used again, and what is left of them is closed. */
+  doubt(): void {
+    for (const slot of [...this.#slots.values()]) if (slot.ready) this.drop(slot.entry)
+  }
+
+  /** The statement called `name` on the server (latin1, without terminator) was deallocated, if it is one of these. */
+  deallocated(name: string): void {
+    if (!name.startsWith(STATEMENT_PREFIX)) return
+    for (const slot of this.#slots.values()) {
+      if (slot.name.toString('latin1', 0, slot.name.length - 1) !== name) continue
+      this.remove(slot)
+      return
+    }
+  }
+
+  /** `name` (with its terminator) is closed now, or needed after all. */
+  unretire(name: Buffer): void {
+    if (this.#retired.size > 0) this.#retired.delete(name.toString('latin1'))
+  }
+
   /** Close `name` (with its terminator) at the next opportunity. */
   retire(name: Buffer): void {
     this.#retired.set(name.toString('latin1'), name)

@@ -11,15 +11,15 @@ export interface Token {
   text: string
 }
 
-const SPACE = /\s+/y
+/** PostgreSQL's white space, without what Unicode has besides: texts are bytes, of which some look like it. */
+const SPACE = /[ \t\n\r\f\v]+/y
 const WORD = /[a-z_\x80-\uffff][\w$\x80-\uffff]*/iy
 const NUMBER = /[0-9][\w.]*|\$[0-9]+/y
 const LINE_COMMENT = /--[^\n\r]*/y
 const COMMENT_PART = /\/\*|\*\//g
-const QUOTED = /'(?:[^']|'')*'/y
-const ESCAPED = /'(?:[^'\\]|\\[\s\S]|'')*'/y
-const NAME = /"((?:[^"]|"")*)"/y
+const ESCAPED = /'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'/y
 const DOLLAR = /\$([a-z_\x80-\uffff][\w\x80-\uffff]*)?\$/iy
+const FOREIGN = /[\x80-\uffff]/
 /** Letters directly in front of a string constant that are part of it. */
 const PREFIXES = new Set(['e', 'b', 'x', 'n'])
 
@@ -57,6 +57,15 @@ export function splitStatements(text: string): Token[][] | undefined {
   return statements
 }
 
+/** Where the first statement of `text` begins, behind white space, comments and semicolons; -1 where one has no end. */
+export function firstStatement(text: string): number {
+  for (let at = 0; ; ) {
+    const end = text[at] === ';' ? at + 1 : skipBlank(text, at, text[at] ?? '')
+    if (end <= at) return end
+    at = end
+  }
+}
+
 /** The position behind white space or a comment at `at`; `at` where there is none; -1 for a comment without an end. */
 function skipBlank(text: string, at: number, char: string): number {
   if (char === '-' || char === '/') {
@@ -80,13 +89,13 @@ function readToken(text: string, at: number, char: string, before: Token[]): (To
     const prefix = before.at(-1)
     const prefixed = prefix?.kind === 'word' && PREFIXES.has(prefix.text) && /[ebxn]/i.test(text[at - 1]!)
     const escapes = prefixed && prefix.text === 'e'
-    const end = match(escapes ? ESCAPED : QUOTED, text, at)
+    const end = escapes ? match(ESCAPED, text, at) : quoteEnd(text, at, char)
     if (end < 0 || (!escapes && text.slice(at, end).includes("\\'"))) return undefined
     if (prefixed) before.pop()
     return { kind: 'string', text: text.slice(at, end), end }
   }
   if (char === '"') {
-    const end = match(NAME, text, at)
+    const end = quoteEnd(text, at, char)
     return end < 0 ? undefined : { kind: 'name', text: text.slice(at + 1, end - 1).replaceAll('""', '"'), end }
   }
   if (char === '$') {
@@ -100,10 +109,23 @@ function readToken(text: string, at: number, char: string, before: Token[]): (To
     }
   }
   const word = match(WORD, text, at)
-  if (word > 0) return { kind: 'word', text: text.slice(at, word).toLowerCase(), end: word }
+  if (word > 0) return { kind: 'word', text: lowerCase(text.slice(at, word)), end: word }
   const number = match(NUMBER, text, at)
   const end = number > 0 ? number : at + 1
   return { kind: 'other', text: text.slice(at, end), end }
+}
+
+/** The position behind what the `quote` at `at` opens, in which two of them stand for one; -1 where it has no end. */
+function quoteEnd(text: string, at: number, quote: string): number {
+  for (let end = text.indexOf(quote, at + 1); end >= 0; end = text.indexOf(quote, end + 2)) {
+    if (text[end + 1] !== quote) return end + 1
+  }
+  return -1
+}
+
+/** As PostgreSQL folds names: other letters than those of ASCII stay, and in a text of bytes are not letters at all. */
+function lowerCase(word: string): string {
+  return FOREIGN.test(word) ? word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : word.toLowerCase()
 }
 
 function match(pattern: RegExp, text: string, at: number): number {

@@ -36,7 +36,7 @@ class Lab {
       touched: false,
       parametersChanged: false,
       namesLeft: new Set(),
-      namesThere: new Set(),
+      namesThere: new Map(),
       functionsChanged: false,
       dirty: false,
       txStatus: 0x49,
