@@ -161,7 +161,7 @@ t.test('stale statements', async (t) => {
     const client = await loginRaw(t, pgbun)
     const careless = await loginRaw(t, pgbun)
     await say(client, parse("SELECT 'mine'"), frontend.parse("SELECT 'other'", 'b'))
-    const lose = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"
+    const lose = "DO $$ BEGIN EXECUTE 'DEALLO' || 'CATE ALL'; END $$"
     await careless.query(lose)
     t.equal(await say(client, frontend.bind([], 'a'), frontend.execute()), '2DCZ mine ')
     await careless.query(lose)
