@@ -65,6 +65,8 @@ export class ClientRecord {
   readonly remembered = new RememberedState(this.parameters)
   /** Since when it keeps its server because of that, and what was said of it. */
   readonly pins = new Pins()
+  /** At the end of so many transactions less one it keeps its server, without needing to (note-effects.ts). */
+  holds = 0
   /** What its statements prepared under a name may leave behind when they are run (session/state-effects). */
   preparedEffects = 0
   /** It has been logged that state was taken from it (`session_state = reset`). */

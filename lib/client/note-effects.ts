@@ -101,12 +101,16 @@ const LOADS = /\bload\b/i
 
 /**
  * currval() and lastval() speak of this session's nextval(): a client that uses them stays with its server from then
- * on, and from the first one on nobody finds values of somebody else's on a server (link.ts). nextval() alone is of no
- * account: programs call it all day.
+ * on, and from the first one on nobody finds values of somebody else's on a server. nextval() alone does not keep it,
+ * because programs call that all day; but where values are read at all, the server is not taken away before the next
+ * transaction, which may read it, or a moment of silence (timeouts.ts).
  */
 export function noteSequence(session: ClientSession, server: ServerConnection, effects: number): void {
-  if ((effects & SEQUENCE) === 0) return
   const { functions } = session.pool!
+  if ((effects & SEQUENCE) === 0) {
+    if (functions.readsSequences && session.remembered.policy === 'pin') session.holds = 2
+    return
+  }
   const first = !functions.readsSequences
   functions.noteReader()
   // Inside a transaction the values may be its own; nobody but this first reader can find others there.

@@ -20,6 +20,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
   const { server } = lease
   if (server.plan.mixed) return false
+  if (session.holds > 0 && --session.holds > 0) return false
   if (server.functionsChanged && session.mode !== 'session') {
     remembered.note(ANY, '')
     session.pool!.noteFunctions(server)

@@ -302,6 +302,12 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     else if (!this.#upstream.midMessage && mayRelease(this, lease)) this.release(lease)
   }
 
+  /** Give the server back that it keeps without needing to, if nothing else keeps it. */
+  letGo(): void {
+    this.holds = 0
+    if (this.lease?.server.settled) this.#maybeRelease(this.lease)
+  }
+
   /** Give the server back; the client goes on without one. */
   release(lease: Lease): void {
     this.lease = undefined

@@ -48,6 +48,10 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
         return over(session.openSince, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
       }
       if (session.running) return over(session.since, config.queryTimeout) ? 'query_timeout' : undefined
+      if (session.holds > 0 && session.transactionSince === 0 && at - session.since > HOLD_MS) {
+        session.letGo()
+        return undefined
+      }
       askIfMixed(session, at)
       if (session.lease?.server.txStatus !== TX_IDLE) {
         return over(session.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
@@ -81,6 +85,9 @@ function idlesInBatch(session: ClientSession, at: number): boolean {
   }
   return true
 }
+
+/** So long it keeps a server that it need not keep, if it says nothing. */
+const HOLD_MS = 100
 
 /** So long the client's own next request is waited for. */
 const MIXED_MS = 1000
