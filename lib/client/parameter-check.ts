@@ -10,6 +10,7 @@ import type { Pool } from '../pool/pool.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
+import { isMemorable } from '../session/parameters.ts'
 import type { EndReason } from './ending.ts'
 import { applySettings } from './link.ts'
 import type { ClientSession } from './session.ts'
@@ -103,8 +104,10 @@ export class ParameterCheck implements Waiter {
   #accept(): void {
     const { parameters } = this.#session
     for (const [name, value] of parameters.startup) {
-      this.#pool.accepted.set(`${name}=${value}`, parameters.get(name) ?? value)
+      const spelled = parameters.get(name) ?? value
+      if (isMemorable(name, value)) this.#pool.accepted.set(`${name}=${value}`, spelled)
     }
+    parameters.spellStartup()
     this.#release()
     this.#resolve()
   }
@@ -125,6 +128,7 @@ export class ParameterCheck implements Waiter {
       else if (!this.#isDefault(name, value)) return false
     }
     for (const [name, value] of spelled) parameters.set(name, value)
+    parameters.spellStartup()
     return true
   }
 

@@ -8,6 +8,7 @@
  */
 
 import type { Lease } from '../pool/lease.ts'
+import { parameterStatus } from '../protocol/build.ts'
 import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
 import { ANY } from '../session/state-effects.ts'
@@ -20,6 +21,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
   const { server } = lease
   if (server.plan.mixed) return false
+  for (const { name, value = '' } of remembered.untold(server)) session.onServerBytes(parameterStatus(name, value))
   if (server.functionsChanged && session.mode !== 'session') {
     remembered.note(ANY, '')
     session.pool!.noteFunctions(server)

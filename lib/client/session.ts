@@ -229,6 +229,11 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     }
   }
 
+  onServerParameter(name: string, value: string): string | undefined {
+    if (this.parameters.startup.size === 0) return undefined
+    return this.remembered.startupInstead(this.lease!.server, name, value)
+  }
+
   onServerDeallocated(all: boolean): void {
     this.#upstream.onDeallocated(this.lease!.server, all)
   }

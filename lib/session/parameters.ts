@@ -23,6 +23,23 @@ const HARMLESS = new Set([
   'transaction_timeout',
 ])
 
+/** Parameters whose values are judged or spelled by what else is set, who is connected, or what exists. */
+const BY_CONTEXT = new Set([
+  'default_table_access_method',
+  'default_tablespace',
+  'default_text_search_config',
+  'role',
+  'session_authorization',
+  'temp_tablespaces',
+])
+/** Of longer values nothing is remembered. */
+const MEMORABLE = 200
+
+/** True where it may be remembered, for all clients, what PostgreSQL made of `value` for the parameter `name`. */
+export function isMemorable(name: string, value: string): boolean {
+  return value.length <= MEMORABLE && !BY_CONTEXT.has(name)
+}
+
 /** A parameter pgbun set whose value is no longer known: it is set or reset before the next use. */
 export const UNKNOWN = '\0'
 
@@ -99,6 +116,12 @@ export class ClientParameters {
     else if (this.#startup === NO_WISHES) this.#wanted = this.#startup = new Map()
     this.#startup.set(key, value)
     this.#changed()
+  }
+
+  /** What is wanted now is the server's spelling of what the startup packet asked for. */
+  spellStartup(): void {
+    for (const name of this.#startup.keys()) this.#startup.set(name, this.#wanted.get(name)!)
+    if (this.#wanted.size === this.#startup.size) this.#wanted = this.#startup
   }
 
   #want(key: string, value: string): void {
