@@ -84,11 +84,14 @@ function run(
   })
 }
 
-/** A transaction of the client ended: what its statements set is what it wants from now on. */
-export function adoptSettings(server: ServerConnection, parameters: ClientParameters): void {
-  if (!server.parametersChanged) return
+/**
+ * A transaction of the client ended: what its statements set is what it wants from now on. Returns false where that
+ * includes what no other server can be given.
+ */
+export function adoptSettings(server: ServerConnection, parameters: ClientParameters): boolean {
+  if (!server.parametersChanged) return true
   server.parametersChanged = false
-  parameters.absorb(server)
+  return parameters.absorb(server, true)
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {

@@ -77,6 +77,7 @@ function discard(session: ClientSession, { server }: Lease): void {
   })
   session.discarded = true
   remembered.forget()
+  session.parameters.forgetUnreadable()
 }
 
 function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {

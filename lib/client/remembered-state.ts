@@ -12,7 +12,7 @@ import type { StatePolicy } from '../pool/settings.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
-import { type ClientParameters, isMemorable, type Setting } from '../session/parameters.ts'
+import { type ClientParameters, isMemorable, isReadable, type Setting } from '../session/parameters.ts'
 import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
 import { RESETTING, type SettingNames, settingNames } from '../session/setting-names.ts'
 import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
@@ -22,6 +22,9 @@ import { BoundedMap } from '../util/bounded-map.ts'
 
 /** More suspicious texts than this in one transaction are not read: everything is asked. */
 const TEXT_LIMIT = 16
+
+/** Why a client keeps its server: what a value is, depends on the encoding of the client, or is known to nobody. */
+export const ENCODED_VALUE = 'a setting in another encoding than UTF8'
 
 // Of the many clients that leave nothing behind: one map and one list for all of them.
 const NOTHING: ReadonlyMap<PinKind, string> = new Map()
@@ -225,7 +228,11 @@ export class RememberedState {
   }
 
   #set(server: ServerConnection, name: string, value: string): void {
-    this.#parameters.set(name, value)
+    if (isReadable(server, value)) this.#parameters.set(name, value)
+    else {
+      this.#parameters.setUnreadable(name, value)
+      this.foundForGood('other', ENCODED_VALUE)
+    }
     if (!server.reports(name)) server.applied.set(name, value)
   }
 

@@ -29,6 +29,7 @@ import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { mayRelease } from './release.ts'
+import { ENCODED_VALUE } from './remembered-state.ts'
 import { Upstream } from './upstream.ts'
 import { takeWithoutServer } from './without-server.ts'
 
@@ -263,7 +264,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (status === TX_IDLE) {
       if (shown) pool!.counters.transactions++
       this.transactionSince = 0
-      adoptSettings(server, this.parameters)
+      if (!adoptSettings(server, this.parameters) && this.mode !== 'session') this.pin('other', ENCODED_VALUE)
     } else {
       this.remembered.inBlock()
       if (this.mode === 'statement') {

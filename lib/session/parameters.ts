@@ -40,6 +40,16 @@ export function isMemorable(name: string, value: string): boolean {
   return value.length <= MEMORABLE && !BY_CONTEXT.has(name)
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const ASCII = /^[\x00-\x7f]*$/
+
+/** True where `value` came from `server` in an encoding that is known: only then another server can be given it. */
+export function isReadable(server: ServerParameters, value: string): boolean {
+  if (ASCII.test(value)) return true
+  const { parameters } = server
+  return parameters.get('client_encoding') === 'UTF8' && parameters.get('server_encoding') !== 'SQL_ASCII'
+}
+
 /** A parameter pgbun set whose value is no longer known: it is set or reset before the next use. */
 export const UNKNOWN = '\0'
 
@@ -78,6 +88,7 @@ export class ClientParameters {
   #wanted = NO_WISHES
   #fingerprint: string | undefined
   #signature: string | undefined
+  #unreadable: Set<string> | undefined
 
   /** What tells apart settings under which the same statement may mean different things; '' for none. */
   get fingerprint(): string {
@@ -193,14 +204,39 @@ export class ClientParameters {
     this.#changed()
   }
 
-  /** Take over what a server reports after the client's own statements changed it. */
-  absorb(server: ServerParameters): void {
+  /**
+   * Take over what a server reports.
+   * @param own the client's own statements changed it
+   * @returns false where one of these values cannot be read, so that it is good for this server alone
+   */
+  absorb(server: ServerParameters, own = false): boolean {
     this.#changed()
+    let readable = true
     for (const [name, value] of server.parameters) {
       const key = name.toLowerCase()
-      if (READ_ONLY.has(key)) continue
-      if (this.#wanted.has(key) || server.baseline.get(name) !== value) this.#want(key, value)
+      const wanted = this.#wanted.get(key)
+      if (wanted === value || READ_ONLY.has(key)) continue
+      if (wanted === undefined && server.baseline.get(name) === value) continue
+      if (isReadable(server, value)) this.#want(key, value)
+      else if (own) {
+        this.setUnreadable(key, value)
+        readable = false
+      }
     }
+    return readable
+  }
+
+  /** Want `value`, which is good for one server alone. */
+  setUnreadable(name: string, value: string): void {
+    this.#unreadable ??= new Set()
+    this.#unreadable.add(name)
+    this.set(name, value)
+  }
+
+  /** The server is lost for which alone some values are good. */
+  forgetUnreadable(): void {
+    for (const name of this.#unreadable ?? []) this.unset(name)
+    this.#unreadable = undefined
   }
 
   #changed(): void {
