@@ -21,7 +21,9 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
   const { server } = lease
   if (server.plan.mixed) return false
-  for (const { name, value = '' } of remembered.untold(server)) session.onServerBytes(parameterStatus(name, value))
+  if (remembered.suspected) {
+    for (const { name, value = '' } of remembered.untold(server)) session.onServerBytes(parameterStatus(name, value))
+  }
   if (server.functionsChanged && session.mode !== 'session') {
     remembered.note(ANY, '')
     session.pool!.noteFunctions(server)
@@ -81,7 +83,8 @@ function discard(session: ClientSession, { server }: Lease): void {
 }
 
 function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {
-  if (applyAll(server, session.parameters, settings, (result) => linked(session, result))) return
+  // Which limits such a client has set need not be known.
+  if (applyAll(server, session.parameters, settings, true, (result) => linked(session, result))) return
   session.setState('linking')
 }
 

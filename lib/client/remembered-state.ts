@@ -214,7 +214,8 @@ export class RememberedState {
    */
   untold(server: ServerConnection): readonly Setting[] {
     const { startup } = this.#parameters
-    if (startup.size === 0 || !this.#texts.some((text) => RESETTING.test(text))) return NONE
+    if (startup.size === 0 || this.#texts.length === 0) return NONE
+    if (this.#texts.length <= TEXT_LIMIT && !this.#texts.some((text) => RESETTING.test(text))) return NONE
     const names = readNames(this.#texts)
     const settings: Setting[] = []
     for (const [name, value] of server.parameters) {
