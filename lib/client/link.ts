@@ -31,7 +31,7 @@ export function applySettings(
   const settings = parameters.difference(server)
   if (settings.length === 0) return true
   const { dirty } = server
-  return applyAll(server, parameters, settings, (result) => {
+  return applyAll(server, parameters, settings, isLimited(server, []), (result) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED) {
       server.dirty = dirty
       applyAfresh(server, parameters, done)
@@ -39,17 +39,21 @@ export function applySettings(
   })
 }
 
-/** Apply `settings` on `server`, which become or are what `parameters` wants; otherwise as applySettings. */
+/**
+ * Apply settings on `server` that become or are what `parameters` wants; otherwise as applySettings.
+ * @param limited the session may have limits of time too short for it
+ */
 export function applyAll(
   server: ServerConnection,
   parameters: ClientParameters,
   differing: readonly Setting[],
+  limited: boolean,
   done: (result: TaskResult) => void,
 ): boolean {
   if (differing.length === 0) return true
   const settings = withIdentity(differing, parameters, server)
   const sql = settingsSql(settings)
-  run(server, parameters, isLimited(server, []) ? unlimitedSql(limitsOf(server)) + sql : sql, settings, done)
+  run(server, parameters, limited ? unlimitedSql(limitsOf(server)) + sql : sql, settings, done)
   return false
 }
 
@@ -84,11 +88,14 @@ function run(
   })
 }
 
-/** A transaction of the client ended: what its statements set is what it wants from now on. */
-export function adoptSettings(server: ServerConnection, parameters: ClientParameters): void {
-  if (!server.parametersChanged) return
+/**
+ * A transaction of the client ended: what its statements set is what it wants from now on. Returns false where that
+ * includes what no other server can be given.
+ */
+export function adoptSettings(server: ServerConnection, parameters: ClientParameters): boolean {
+  if (!server.parametersChanged) return true
   server.parametersChanged = false
-  parameters.absorb(server)
+  return parameters.absorb(server, true)
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {

@@ -191,12 +191,14 @@ export class Login {
     if (!this.#readReplication(parameters.get('replication'))) return false
     const unknown: string[] = []
     try {
+      // Whatever their order in the packet, PostgreSQL applies `options` first.
+      const options = session.replication === 'none' ? parameters.get('options') : undefined
+      for (const option of parseOptions(options ?? '')) this.#want(option.name, option.value!)
       for (const [name, value] of parameters) {
         if (name === 'user' || name === 'database' || name === 'replication') continue
         if (name.startsWith('_pq_.')) unknown.push(name)
         else if (session.replication !== 'none') this.#noteApplication(name, value)
-        else if (name === 'options') for (const option of parseOptions(value)) this.#want(option.name, option.value!)
-        else this.#want(name, value)
+        else if (name !== 'options') this.#want(name, value)
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error

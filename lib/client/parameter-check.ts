@@ -11,6 +11,7 @@ import type { Waiter } from '../pool/waiter.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
+import { isMemorable } from '../session/parameters.ts'
 import type { EndReason } from './ending.ts'
 import { applySettings } from './link.ts'
 import type { ClientSession } from './session.ts'
@@ -108,8 +109,10 @@ export class ParameterCheck implements Waiter {
   #accept(): void {
     const { parameters } = this.#session
     for (const [name, value] of parameters.startup) {
-      this.#pool.accepted.set(`${name}=${value}`, parameters.get(name) ?? value)
+      const spelled = parameters.get(name) ?? value
+      if (isMemorable(name, value)) this.#pool.accepted.set(`${name}=${value}`, spelled)
     }
+    parameters.spellStartup()
     this.#release()
     this.#resolve()
   }
@@ -130,6 +133,7 @@ export class ParameterCheck implements Waiter {
       else if (!this.#isDefault(name, value)) return false
     }
     for (const [name, value] of spelled) parameters.set(name, value)
+    parameters.spellStartup()
     return true
   }
 

@@ -8,6 +8,7 @@
  */
 
 import type { Lease } from '../pool/lease.ts'
+import { parameterStatus } from '../protocol/build.ts'
 import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
 import { ANY } from '../session/state-effects.ts'
@@ -20,6 +21,9 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
   const { server } = lease
   if (server.plan.mixed) return false
+  if (remembered.suspected) {
+    for (const { name, value = '' } of remembered.untold(server)) session.onServerBytes(parameterStatus(name, value))
+  }
   if (session.holds > 0 && --session.holds > 0) return false
   if (server.functionsChanged && session.mode !== 'session') {
     remembered.note(ANY, '')
@@ -76,10 +80,12 @@ function discard(session: ClientSession, { server }: Lease): void {
   })
   session.discarded = true
   remembered.forget()
+  session.parameters.forgetUnreadable()
 }
 
 function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {
-  if (applyAll(server, session.parameters, settings, (result) => linked(session, result))) return
+  // Which limits such a client has set need not be known.
+  if (applyAll(server, session.parameters, settings, true, (result) => linked(session, result))) return
   session.setState('linking')
 }
 

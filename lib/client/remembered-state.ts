@@ -9,11 +9,12 @@
  */
 
 import type { StatePolicy } from '../pool/settings.ts'
+import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
-import type { ClientParameters, Setting } from '../session/parameters.ts'
+import { type ClientParameters, isMemorable, isReadable, type Setting } from '../session/parameters.ts'
 import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
-import { type SettingNames, settingNames } from '../session/setting-names.ts'
+import { RESETTING, type SettingNames, settingNames } from '../session/setting-names.ts'
 import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
 import { kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
@@ -21,6 +22,9 @@ import { BoundedMap } from '../util/bounded-map.ts'
 
 /** More suspicious texts than this in one transaction are not read: everything is asked. */
 const TEXT_LIMIT = 16
+
+/** Why a client keeps its server: what a value is, depends on the encoding of the client, or is known to nobody. */
+export const ENCODED_VALUE = 'a setting in another encoding than UTF8'
 
 // Of the many clients that leave nothing behind: one map and one list for all of them.
 const NOTHING: ReadonlyMap<PinKind, string> = new Map()
@@ -40,6 +44,8 @@ export class RememberedState {
   #texts: readonly string[] = NO_TEXTS
   /** A transaction block or an error came between: what a text sets cannot be told from the text alone. */
   #conditional = false
+  /** Parameters that the client was told to be as in its startup packet although the server has its own default. */
+  #toldStartup: Set<string> | undefined
 
   constructor(parameters: ClientParameters) {
     this.#parameters = parameters
@@ -124,7 +130,7 @@ export class RememberedState {
     const texts = this.#texts
     // Its tag came: what was bound may never have been executed.
     const ran = server.touched && texts.length === 1 && effects === SETTINGS && !this.#conditional
-    const text = ran && !DEPENDENT.test(texts[0]!) ? texts[0] : undefined
+    const text = ran && texts[0]!.length <= KNOWN_LENGTH && !DEPENDENT.test(texts[0]!) ? texts[0] : undefined
     this.#effects = 0
     this.#texts = NO_TEXTS
     this.#conditional = false
@@ -148,7 +154,7 @@ export class RememberedState {
     const sql = stateQuery(looked, asked, all, limits)
     if (sql === '') {
       if (names.resets !== 'none') {
-        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.names)
+        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.resetNames)
       }
       return true
     }
@@ -158,7 +164,8 @@ export class RememberedState {
         if (limits.length > 0) this.#takeLimits(state, asked, names.resets !== 'none')
         this.#take(server, looked, asked, all, names, state)
         if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {
-          KNOWN.set(text, [...state.settings])
+          const settings = [...state.settings]
+          if (settings.every(([name, value]) => isMemorable(name, value))) KNOWN.set(text, settings)
         }
       } else if (result.kind !== 'closed') this.foundForGood('other', 'state that could not be read')
       done(result)
@@ -178,14 +185,55 @@ export class RememberedState {
     this.#conditional = false
     const settings: Setting[] = []
     for (const [name, value] of this.#parameters.startup) {
-      if (names.resets === 'none' || (names.resets === 'names' && !names.names.includes(name))) continue
+      if (!resets(names, name)) continue
       if (server.reports(name) ? this.#parameters.isDefault(server, name) : !conditional) settings.push({ name, value })
     }
     return settings
   }
 
+  /**
+   * A parameter is reported as `value`. Where a RESET took it to the server's default, and the startup packet asked for
+   * something else, that is what holds for the client after this statement: returns it.
+   */
+  startupInstead(server: ServerConnection, name: string, value: string): string | undefined {
+    const key = name.toLowerCase()
+    const startup = this.#parameters.startup.get(key)
+    if (startup === undefined) return undefined
+    this.#toldStartup?.delete(key)
+    if (startup === value || server.baseline.get(name) !== value) return undefined
+    // Until a transaction is over the server's default does hold.
+    if (server.txStatus !== TX_IDLE || !resets(readNames(this.#texts), key)) return undefined
+    this.#toldStartup ??= new Set()
+    this.#toldStartup.add(key)
+    return startup
+  }
+
+  /**
+   * What the client must be told now that its transaction is over: parameters that go back to its startup packet's
+   * values, where the server did not report that they changed, or did in a transaction block.
+   */
+  untold(server: ServerConnection): readonly Setting[] {
+    const { startup } = this.#parameters
+    if (startup.size === 0 || this.#texts.length === 0) return NONE
+    if (this.#texts.length <= TEXT_LIMIT && !this.#texts.some((text) => RESETTING.test(text))) return NONE
+    const names = readNames(this.#texts)
+    const settings: Setting[] = []
+    for (const [name, value] of server.parameters) {
+      const key = name.toLowerCase()
+      const wanted = startup.get(key)
+      if (wanted === undefined || wanted === value || server.baseline.get(name) !== value) continue
+      if (resets(names, key) && !this.#toldStartup?.has(key)) settings.push({ name, value: wanted })
+    }
+    this.#toldStartup = undefined
+    return settings
+  }
+
   #set(server: ServerConnection, name: string, value: string): void {
-    this.#parameters.set(name, value)
+    if (isReadable(server, value)) this.#parameters.set(name, value)
+    else {
+      this.#parameters.setUnreadable(name, value)
+      this.foundForGood('other', ENCODED_VALUE)
+    }
     if (!server.reports(name)) server.applied.set(name, value)
   }
 
@@ -194,7 +242,7 @@ export class RememberedState {
     effects: number,
     asked: readonly string[],
     all: boolean,
-    names: SettingNames,
+    names: NamesOfTexts,
     state: SessionState,
   ): void {
     for (const kind of kindsOf(effects)) {
@@ -204,7 +252,7 @@ export class RememberedState {
     if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#found.has('prepare')
     if ((effects & SETTINGS) !== 0) {
       if (names.resets !== 'none') {
-        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.names)
+        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.resetNames)
       }
       this.#takeSettings(server, asked, all, names.resets !== 'none', state.settings)
     }
@@ -264,14 +312,24 @@ export class RememberedState {
  * their own; whether they name a parameter PostgreSQL reports need not be known, because nothing was asked then.
  */
 const KNOWN = new BoundedMap<[string, string][]>(1000)
+const KNOWN_LENGTH = 200
 /** What another client_encoding or standard_conforming_strings would read differently. */
 const DEPENDENT = /[^\s -~]|\\/
 
-const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none' }
+const NONE: readonly Setting[] = []
 
-function readNames(texts: readonly string[]): SettingNames {
-  if (texts.length > TEXT_LIMIT) return { names: [], complete: false, unreadable: false, resets: 'all' }
+/** What several texts say about parameters. */
+interface NamesOfTexts extends SettingNames {
+  /** The names of those texts that reset. */
+  resetNames: readonly string[]
+}
+
+const NO_NAMES: NamesOfTexts = { names: [], complete: true, unreadable: false, resets: 'none', resetNames: [] }
+
+function readNames(texts: readonly string[]): NamesOfTexts {
+  if (texts.length > TEXT_LIMIT) return { ...NO_NAMES, complete: false, resets: 'all' }
   const names = new Set<string>()
+  const resetNames = new Set<string>()
   let complete = true
   let unreadable = false
   let resets: SettingNames['resets'] = 'none'
@@ -280,7 +338,12 @@ function readNames(texts: readonly string[]): SettingNames {
     for (const name of found.names) names.add(name)
     complete &&= found.complete
     unreadable ||= found.unreadable
-    if (found.resets !== 'none') resets = resets === 'none' && texts.length === 1 ? found.resets : 'all'
+    if (found.resets === 'names') for (const name of found.names) resetNames.add(name)
+    if (found.resets !== 'none' && resets !== 'all') resets = found.resets
   }
-  return { names: [...names], complete, unreadable, resets }
+  return { names: [...names], complete, unreadable, resets, resetNames: [...resetNames] }
+}
+
+function resets(names: NamesOfTexts, name: string): boolean {
+  return names.resets === 'all' || (names.resets === 'names' && names.resetNames.includes(name))
 }

@@ -31,6 +31,7 @@ import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { mayRelease } from './release.ts'
+import { ENCODED_VALUE } from './remembered-state.ts'
 import { Upstream } from './upstream.ts'
 import { takeWithoutServer } from './without-server.ts'
 
@@ -246,6 +247,11 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     queueMicrotask(() => this.pump())
   }
 
+  onServerParameter(name: string, value: string): string | undefined {
+    if (this.parameters.startup.size === 0) return undefined
+    return this.remembered.startupInstead(this.lease!.server, name, value)
+  }
+
   onServerDeallocated(all: boolean): void {
     this.#upstream.onDeallocated(this.lease!.server, all)
   }
@@ -275,7 +281,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (status === TX_IDLE) {
       if (shown) pool!.counters.transactions++
       this.transactionSince = 0
-      adoptSettings(server, this.parameters)
+      if (!adoptSettings(server, this.parameters) && this.mode !== 'session') this.pin('other', ENCODED_VALUE)
     } else {
       this.remembered.inBlock()
       if (this.mode === 'statement') {

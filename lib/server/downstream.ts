@@ -9,7 +9,7 @@
  */
 
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
-import { CLOSE_COMPLETE, PARSE_COMPLETE } from '../protocol/build.ts'
+import { CLOSE_COMPLETE, PARSE_COMPLETE, parameterStatus } from '../protocol/build.ts'
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
@@ -203,12 +203,16 @@ export class Downstream implements PlanObserver {
       throw error
     }
     if (server.parameters.size >= PARAMETER_LIMIT && !server.parameters.has(name)) return DESYNC
+    const before = server.parameters.get(name)
     server.parameters.set(name, value)
     // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
     if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
     if (server.consumer === null) return SWALLOW
     server.parametersChanged = true
-    return TO_CLIENT
+    const instead = server.consumer.onServerParameter?.(name, value)
+    if (instead === undefined) return TO_CLIENT
+    if (instead !== before) this.#fakes.push(parameterStatus(name, instead))
+    return SWALLOW
   }
 
   #lookAtTag(disposition: number, body: Buffer): number {

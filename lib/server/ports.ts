@@ -44,6 +44,8 @@ export interface Consumer {
   onServerRefused?(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined
   /** Ask again, after REPEAT. */
   onServerRepeat?(): void
+  /** The server reports that `name` is `value`. Returns the value to tell of instead; undefined for this one. */
+  onServerParameter?(name: string, value: string): string | undefined
   /** The server deallocated one prepared statement (DEALLOCATE), or `all` (DEALLOCATE ALL, DISCARD ALL). */
   onServerDeallocated?(all: boolean): void
   /** COPY FROM STDIN begins: what the server gets next decides what becomes of it, and nothing is answered before. */

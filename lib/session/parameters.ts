@@ -43,6 +43,33 @@ const HARMLESS = new Set([
 const HARMLESS_NAMES =
   /^(?:commit|enable|geqo|jit|log|max_parallel|min_parallel|parallel|tcp|track|vacuum)(?:_\w+)?$|_(?:cost|timeout|collapse_limit)$/
 
+/** Parameters whose values are judged or spelled by what else is set, who is connected, or what exists. */
+const BY_CONTEXT = new Set([
+  'default_table_access_method',
+  'default_tablespace',
+  'default_text_search_config',
+  'role',
+  'session_authorization',
+  'temp_tablespaces',
+])
+/** Of longer values nothing is remembered. */
+const MEMORABLE = 200
+
+/** True where it may be remembered, for all clients, what PostgreSQL made of `value` for the parameter `name`. */
+export function isMemorable(name: string, value: string): boolean {
+  return value.length <= MEMORABLE && !BY_CONTEXT.has(name)
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const ASCII = /^[\x00-\x7f]*$/
+
+/** True where `value` came from `server` in an encoding that is known: only then another server can be given it. */
+export function isReadable(server: ServerParameters, value: string): boolean {
+  if (ASCII.test(value)) return true
+  const { parameters } = server
+  return parameters.get('client_encoding') === 'UTF8' && parameters.get('server_encoding') !== 'SQL_ASCII'
+}
+
 /** A parameter pgbun set whose value is no longer known: it is set or reset before the next use. */
 export const UNKNOWN = '\0'
 
@@ -81,6 +108,7 @@ export class ClientParameters {
   #wanted = NO_WISHES
   #fingerprint: string | undefined
   #signature: string | undefined
+  #unreadable: Set<string> | undefined
 
   /** What tells apart settings under which the same statement may mean different things; '' for none. */
   get fingerprint(): string {
@@ -121,6 +149,12 @@ export class ClientParameters {
     else if (this.#startup === NO_WISHES) this.#wanted = this.#startup = new Map()
     this.#startup.set(key, value)
     this.#changed()
+  }
+
+  /** What is wanted now is the server's spelling of what the startup packet asked for. */
+  spellStartup(): void {
+    for (const name of this.#startup.keys()) this.#startup.set(name, this.#wanted.get(name)!)
+    if (this.#wanted.size === this.#startup.size) this.#wanted = this.#startup
   }
 
   #want(key: string, value: string): void {
@@ -192,14 +226,39 @@ export class ClientParameters {
     this.#changed()
   }
 
-  /** Take over what a server reports after the client's own statements changed it. */
-  absorb(server: ServerParameters): void {
+  /**
+   * Take over what a server reports.
+   * @param own the client's own statements changed it
+   * @returns false where one of these values cannot be read, so that it is good for this server alone
+   */
+  absorb(server: ServerParameters, own = false): boolean {
     this.#changed()
+    let readable = true
     for (const [name, value] of server.parameters) {
       const key = name.toLowerCase()
-      if (READ_ONLY.has(key)) continue
-      if (this.#wanted.has(key) || server.baseline.get(name) !== value) this.#want(key, value)
+      const wanted = this.#wanted.get(key)
+      if (wanted === value || READ_ONLY.has(key)) continue
+      if (wanted === undefined && server.baseline.get(name) === value) continue
+      if (isReadable(server, value)) this.#want(key, value)
+      else if (own) {
+        this.setUnreadable(key, value)
+        readable = false
+      }
     }
+    return readable
+  }
+
+  /** Want `value`, which is good for one server alone. */
+  setUnreadable(name: string, value: string): void {
+    this.#unreadable ??= new Set()
+    this.#unreadable.add(name)
+    this.set(name, value)
+  }
+
+  /** The server is lost for which alone some values are good. */
+  forgetUnreadable(): void {
+    for (const name of this.#unreadable ?? []) this.unset(name)
+    this.#unreadable = undefined
   }
 
   #changed(): void {

@@ -74,3 +74,20 @@ t.test('a server that cannot be given the settings of a client is given up, not 
     t.equal(failures, 3)
   }
 })
+
+t.test('nor is a client that keeps its server stopped by a limit of its own', async (t) => {
+  const script = {
+    onMessage(connection: ScriptedConnection, message: Message): void {
+      const [sql = ''] = message.type === 'Q' ? parse.strings(message.body) : []
+      if (sql === 'RESET TimeZone') connection.send(backend.parameterStatus('TimeZone', 'UTC'))
+      else if (sql.includes('set_config')) connection.send(backend.parameterStatus('TimeZone', 'Asia/Tokyo'))
+      answerQueries(connection, message)
+    },
+  }
+  const lab = await startLab(t, { poolMode: 'session', script })
+  const client = await lab.client({ parameters: { TimeZone: 'Asia/Tokyo' } })
+  await client.query('RESET TimeZone')
+  t.strictSame(await client.rows('select 1'), [['select 1']])
+  const server = await lab.server.connection(0)
+  t.ok(server.received.some(({ body }) => /^SELECT 'limit'.*set_config\('timezone'/.test(body.toString())))
+})

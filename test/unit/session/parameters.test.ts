@@ -3,6 +3,8 @@ import t from 'tap'
 import { ProtocolError } from '../../../lib/protocol/reader.ts'
 import {
   ClientParameters,
+  isMemorable,
+  isReadable,
   parseOptions,
   quoteLiteral,
   type ServerParameters,
@@ -167,4 +169,37 @@ t.test('options that are not understood are named', async (t) => {
   t.throws(() => parseOptions('-c'), ProtocolError)
   t.throws(() => parseOptions('-c a'), { message: /without a value.*a/ })
   t.throws(() => parseOptions('-c =b'), ProtocolError)
+})
+
+t.test('what may be remembered of values for all clients', async (t) => {
+  t.ok(isMemorable('work_mem', '64MB'))
+  t.notOk(isMemorable('default_text_search_config', 'english'), 'depends on the search_path')
+  t.notOk(isMemorable('role', 'bob'))
+  t.notOk(isMemorable('app.a', 'x'.repeat(201)), 'would take too much memory')
+})
+
+t.test('what can be given to another server', async (t) => {
+  const utf8 = server({ client_encoding: 'UTF8', server_encoding: 'UTF8' })
+  const latin1 = server({ client_encoding: 'LATIN1', server_encoding: 'UTF8' })
+  t.ok(isReadable(utf8, 'ä'))
+  t.ok(isReadable(latin1, 'a'))
+  t.notOk(isReadable(latin1, 'ä'))
+  t.notOk(isReadable(server({ client_encoding: 'UTF8', server_encoding: 'SQL_ASCII' }), 'ä'))
+  const client = wanting({ search_path: 'a' })
+  const changed = server({ ...Object.fromEntries(latin1.parameters), search_path: 'ä' })
+  t.ok(client.absorb(changed), 'what pgbun has set itself')
+  t.equal(client.get('search_path'), 'a')
+  t.notOk(client.absorb(changed, true), 'what the client has')
+  client.forgetUnreadable()
+  t.equal(client.get('search_path'), undefined)
+})
+
+t.test('the spelling of the server is that of the startup packet', async (t) => {
+  const client = new ClientParameters()
+  client.setAtStartup('client_encoding', 'latin1')
+  client.absorb(server({ client_encoding: 'LATIN1' }, { client_encoding: 'UTF8' }))
+  client.spellStartup()
+  t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])
+  client.set('client_encoding', 'UTF8')
+  t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])
 })
