@@ -239,7 +239,11 @@ export class PreparedStatements {
   #ensure(server: ServerConnection, entry: StatementEntry): Slot {
     const present = server.statements.use(entry)
     this.#injected = undefined
-    if (present !== undefined) return present
+    if (present !== undefined) {
+      // A batch may have needed more at once than may stay.
+      if (server.statements.size > this.#most) this.#injected = joined(this.#makeRoom(server, present))
+      return present
+    }
     const closes = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
@@ -248,16 +252,22 @@ export class PreparedStatements {
     return slot
   }
 
-  /** Close what is stale, and the least recently used where one more would be too many. */
-  #makeRoom(server: ServerConnection): Buffer[] {
+  /** Close what is stale, and the least recently used where there are too many with `wanted`, or with one more. */
+  #makeRoom(server: ServerConnection, wanted?: Slot): Buffer[] {
     const { statements } = server
     const closes = this.#closeRetired(server)
-    const old = statements.overflow(this.#limits().maxPreparedStatements - 1)
-    if (old !== undefined) {
+    const limit = wanted === undefined ? this.#most - 1 : this.#most
+    for (let old = statements.overflow(limit, wanted); old !== undefined; old = statements.overflow(limit, wanted)) {
       statements.remove(old)
       closes.push(this.#close(server, old.name))
     }
     return closes
+  }
+
+  /** So many statements may stay on a server. */
+  get #most(): number {
+    // 0 is for sessions that begin with it: they share none.
+    return Math.max(this.#limits().maxPreparedStatements, 1)
   }
 
   #closeRetired(server: ServerConnection): Buffer[] {

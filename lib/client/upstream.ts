@@ -67,6 +67,8 @@ export class Upstream {
   #prefix: Buffer | undefined
   #skip = 0
   #omit = false
+  /** Named statements are shared with other clients, and follow this one. */
+  #sharing: boolean | undefined
   /** The batch to be sent again. */
   #again: Batch | undefined
 
@@ -349,7 +351,7 @@ export class Upstream {
     const text = batch.bodyOf(i)
     const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
     const effects = whole ? effectsOf(sql) : ANY
-    const movable = !named || session.ports.config.maxPreparedStatements > 0
+    const movable = !named || this.#shares
     const refused = whole && (effects !== 0 || !movable) ? refuseState(session, sql, !movable) : undefined
     if (refused !== undefined) {
       if (named) server.plan.expect(PARSE, FORWARD, refused)
@@ -358,7 +360,7 @@ export class Upstream {
       return
     }
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
-    if (whole && named && session.ports.config.maxPreparedStatements > 0) {
+    if (whole && named && this.#shares) {
       const refused = this.#map().onParse(server, batch.bytesOf(i), parseSettings(session, server))
       if (refused !== undefined) session.logRefused(refused)
       this.#adopt()
@@ -413,6 +415,12 @@ export class Upstream {
   #speaking(): SpokenStatements {
     this.#map()
     return this.#spoken!
+  }
+
+  /** As it was when first asked for: names given one way would not be found the other way. */
+  get #shares(): boolean {
+    this.#sharing ??= this.#session.ports.config.maxPreparedStatements > 0
+    return this.#sharing
   }
 
   #pooled(): boolean {
