@@ -51,6 +51,8 @@ export class PreparedStatements {
   #lastEntry: StatementEntry | undefined
   #lastName = ''
   #injected: Buffer | undefined
+  /** Names the client gave to texts too long to be kept: they are what the server it keeps has under them. */
+  #there: Set<string> | undefined
   readonly #spoken: SpokenStatements
 
   constructor(names: ClientStatements, store: StatementStore, limits: () => StatementLimits, spoken: SpokenStatements) {
@@ -96,8 +98,10 @@ export class PreparedStatements {
     const nameEnd = bytes.indexOf(0, 5)
     const name = statementName(bytes, 5, nameEnd)
     const body = bytes.subarray(nameEnd + 1)
-    if (nameEnd < 0) {
-      // Without an end to its name it is refused.
+    const there = this.#there?.has(name)
+    // Without an end to its name it is refused.
+    if (nameEnd < 0 || there) {
+      if (there) server.namesLeft.add('')
       server.plan.expect(PARSE)
       this.#send(false, undefined, 0)
       return undefined
@@ -196,8 +200,9 @@ export class PreparedStatements {
   /**
    * A Parse with a name and a text that is too long to be kept, on a server its client is kept on; `bytes` is its head.
    * Where the client has the name already, PostgreSQL shall refuse it.
+   * @param stays the client keeps the server until it leaves
    */
-  onLongParse(server: ServerConnection, bytes: Buffer): void {
+  onLongParse(server: ServerConnection, bytes: Buffer, stays: boolean): void {
     const nameEnd = bytes.indexOf(0, 5)
     const name = statementName(bytes, 5, nameEnd)
     const entry = this.#names.get(name)
@@ -207,6 +212,10 @@ export class PreparedStatements {
       const first = message(FRONTEND.Parse, Buffer.concat([taken.name, entry?.body ?? EMPTY_STATEMENT]))
       this.#send(false, Buffer.concat([first, renamed(bytes, 5, nameEnd, taken)]), nameEnd + 1)
       return
+    }
+    if (stays) {
+      this.#there ??= new Set()
+      this.#there.add(name)
     }
     // What was lent under its name would be in the way.
     this.#spoken.retireLent(server)

@@ -381,7 +381,7 @@ export class Upstream {
     server.namesLeft.add('')
     if (whole) server.plan.expect(PARSE)
     else {
-      this.#map().onLongParse(server, batch.bytesOf(i))
+      this.#map().onLongParse(server, batch.bytesOf(i), pins)
       this.#adopt()
     }
   }
