@@ -39,8 +39,7 @@ import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, LastStatement, SPEAKS, SpokenStatements } from './spoken-statements.ts'
-import { stalenessOf } from './stale-statements.ts'
-import { StandIn } from './statement-refs.ts'
+import { noteStale } from './stale-statements.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The client-to-server direction of one client. */
@@ -98,17 +97,10 @@ export class Upstream {
         if ((this.barrier && !passesBarrier(type)) || (server.plan.readies > 0 && this.#uncertain(type, batch, i))) {
           return this.#wait(server, batch, i, from, to)
         }
-        if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
+        if (type === FRONTEND.Terminate || type === FRONTEND.Password || this.#hides(type, batch, i)) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
           this.#leave(type)
-          return true
-        }
-        // Without the name there is no telling whose statement it would run.
-        if (type === FRONTEND.Bind && this.#pooled() && !showsNames(batch.bodyOf(i))) {
-          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
-          batch.cursor = count
-          this.#session.endWith('protocol_violation', { args: { what: 'too long a name in Bind' } })
           return true
         }
         this.#look(server, type, batch, i)
@@ -173,11 +165,9 @@ export class Upstream {
     if (last) ref.onRefused()
     if (ref === this.#unnamed || (last && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
     if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
-    const staleness = ref instanceof StandIn ? 'other' : stalenessOf(error, ref)
-    if (staleness === 'gone') server.statements.mistrust()
-    else if (staleness !== 'other') ref.entry.generation++
-    if ((staleness === 'result' || staleness === 'gone') && !this.barrier) {
-      this.#again = this.#last!.take(server.plan.size, staleness === 'gone')
+    const repeat = noteStale(server, error, ref)
+    if (repeat !== 'no' && !this.barrier) {
+      this.#again = this.#last!.take(server.plan.size, repeat === 'yes')
       if (this.#again !== undefined) return REPEAT
     }
     return this.#prepared.inOwnWords(body, ref)
@@ -216,9 +206,15 @@ export class Upstream {
     server.send(bytes)
   }
 
+  /** A Bind of which the names do not show: there is no telling whose statement it would run. */
+  #hides(type: number, batch: Batch, i: number): boolean {
+    return type === FRONTEND.Bind && this.#pooled() && !showsNames(batch.bodyOf(i))
+  }
+
   #leave(type: number): void {
+    const what = type === FRONTEND.Bind ? 'too long a name in Bind' : `unexpected ${frontendName(type)}`
     if (type === FRONTEND.Terminate) this.#session.end({ kind: 'terminated' })
-    else this.#session.endWith('protocol_violation', { args: { what: `unexpected ${frontendName(type)}` } })
+    else this.#session.endWith('protocol_violation', { args: { what } })
   }
 
   /** The beginning of a message: announce it to the plan, and decide whether it is sent as it is. */
