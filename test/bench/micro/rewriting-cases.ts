@@ -56,7 +56,7 @@ class Lab {
       transactionSince: 0,
       lease: { server },
       parameters: { fingerprint: '', startup: new Map() },
-      remembered: { suspected: false, note() {} },
+      remembered: { suspected: false, kinds: new Map(), note() {} },
       pool: { counters: { received: 0 }, readsSequences: false, functions: { quiet: true } },
       ports: {
         statements,
