@@ -150,8 +150,9 @@ export class PreparedStatements {
     const portalEnd = bytes.indexOf(0, 5)
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
     if (nameEnd <= portalEnd + 1) return false
-    const name = bytes.toString('latin1', portalEnd + 1, nameEnd)
-    const entry = this.#names.get(statementName(bytes, portalEnd + 1, nameEnd))
+    const key = statementName(bytes, portalEnd + 1, nameEnd)
+    const name = key.length === nameEnd - portalEnd - 1 ? key : bytes.toString('latin1', portalEnd + 1, nameEnd)
+    const entry = this.#names.get(key)
     if (entry === undefined) {
       if (!name.startsWith(STATEMENT_PREFIX)) return this.#unknown(server, BIND)
       const nobodys = new StandIn(name, this.batch)

@@ -9,7 +9,7 @@
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FLUSH } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
-import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
+import { BIND_NAMES, FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { type PlanRef, REPEAT } from '../server/ports.ts'
 import { ClientStatements } from '../session/client-statements.ts'
@@ -97,7 +97,11 @@ export class Upstream {
         if ((this.barrier && !passesBarrier(type)) || (server.plan.readies > 0 && this.#uncertain(type, batch, i))) {
           return this.#wait(server, batch, i, from, to)
         }
-        if (type === FRONTEND.Terminate || type === FRONTEND.Password || this.#hides(type, batch, i)) {
+        if (
+          type === FRONTEND.Terminate ||
+          type === FRONTEND.Password ||
+          (type === FRONTEND.Bind && this.#hides(batch, i))
+        ) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
           this.#leave(type)
@@ -207,8 +211,8 @@ export class Upstream {
   }
 
   /** A Bind of which the names do not show: there is no telling whose statement it would run. */
-  #hides(type: number, batch: Batch, i: number): boolean {
-    return type === FRONTEND.Bind && this.#pooled() && !showsNames(batch.bodyOf(i))
+  #hides(batch: Batch, i: number): boolean {
+    return batch.end(i) - batch.start(i) > BIND_NAMES && this.#pooled() && !showsNames(batch.bodyOf(i))
   }
 
   #leave(type: number): void {
