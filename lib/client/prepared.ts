@@ -51,6 +51,8 @@ export class PreparedStatements {
   #lastEntry: StatementEntry | undefined
   #lastName = ''
   #injected: Buffer | undefined
+  /** Names the client gave to texts too long to be kept: they are what the server it keeps has under them. */
+  #there: Set<string> | undefined
   readonly #spoken: SpokenStatements
 
   constructor(names: ClientStatements, store: StatementStore, limits: () => StatementLimits, spoken: SpokenStatements) {
@@ -96,8 +98,10 @@ export class PreparedStatements {
     const nameEnd = bytes.indexOf(0, 5)
     const name = statementName(bytes, 5, nameEnd)
     const body = bytes.subarray(nameEnd + 1)
-    if (nameEnd < 0) {
-      // Without an end to its name it is refused.
+    const there = this.#there?.has(name)
+    // Without an end to its name it is refused.
+    if (nameEnd < 0 || there) {
+      if (there) server.namesLeft.add('')
       server.plan.expect(PARSE)
       this.#send(false, undefined, 0)
       return undefined
@@ -146,8 +150,9 @@ export class PreparedStatements {
     const portalEnd = bytes.indexOf(0, 5)
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1)
     if (nameEnd <= portalEnd + 1) return false
-    const name = bytes.toString('latin1', portalEnd + 1, nameEnd)
-    const entry = this.#names.get(statementName(bytes, portalEnd + 1, nameEnd))
+    const key = statementName(bytes, portalEnd + 1, nameEnd)
+    const name = key.length === nameEnd - portalEnd - 1 ? key : bytes.toString('latin1', portalEnd + 1, nameEnd)
+    const entry = this.#names.get(key)
     if (entry === undefined) {
       if (!name.startsWith(STATEMENT_PREFIX)) return this.#unknown(server, BIND)
       const nobodys = new StandIn(name, this.batch)
@@ -196,8 +201,9 @@ export class PreparedStatements {
   /**
    * A Parse with a name and a text that is too long to be kept, on a server its client is kept on; `bytes` is its head.
    * Where the client has the name already, PostgreSQL shall refuse it.
+   * @param stays the client keeps the server until it leaves
    */
-  onLongParse(server: ServerConnection, bytes: Buffer): void {
+  onLongParse(server: ServerConnection, bytes: Buffer, stays: boolean): void {
     const nameEnd = bytes.indexOf(0, 5)
     const name = statementName(bytes, 5, nameEnd)
     const entry = this.#names.get(name)
@@ -207,6 +213,10 @@ export class PreparedStatements {
       const first = message(FRONTEND.Parse, Buffer.concat([taken.name, entry?.body ?? EMPTY_STATEMENT]))
       this.#send(false, Buffer.concat([first, renamed(bytes, 5, nameEnd, taken)]), nameEnd + 1)
       return
+    }
+    if (stays) {
+      this.#there ??= new Set()
+      this.#there.add(name)
     }
     // What was lent under its name would be in the way.
     this.#spoken.retireLent(server)
@@ -239,7 +249,11 @@ export class PreparedStatements {
   #ensure(server: ServerConnection, entry: StatementEntry): Slot {
     const present = server.statements.use(entry)
     this.#injected = undefined
-    if (present !== undefined) return present
+    if (present !== undefined) {
+      // A batch may have needed more at once than may stay.
+      if (server.statements.size > this.#most) this.#injected = joined(this.#makeRoom(server, present))
+      return present
+    }
     const closes = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.batch)
     server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
@@ -248,16 +262,22 @@ export class PreparedStatements {
     return slot
   }
 
-  /** Close what is stale, and the least recently used where one more would be too many. */
-  #makeRoom(server: ServerConnection): Buffer[] {
+  /** Close what is stale, and the least recently used where there are too many with `wanted`, or with one more. */
+  #makeRoom(server: ServerConnection, wanted?: Slot): Buffer[] {
     const { statements } = server
     const closes = this.#closeRetired(server)
-    const old = statements.overflow(this.#limits().maxPreparedStatements - 1)
-    if (old !== undefined) {
+    const limit = wanted === undefined ? this.#most - 1 : this.#most
+    for (let old = statements.overflow(limit, wanted); old !== undefined; old = statements.overflow(limit, wanted)) {
       statements.remove(old)
       closes.push(this.#close(server, old.name))
     }
     return closes
+  }
+
+  /** So many statements may stay on a server. */
+  get #most(): number {
+    // 0 is for sessions that begin with it: they share none.
+    return Math.max(this.#limits().maxPreparedStatements, 1)
   }
 
   #closeRetired(server: ServerConnection): Buffer[] {

@@ -1,35 +1,46 @@
 /**
- * Which errors say that a shared statement is not what its client believes: prepared before tables, types or functions
+ * Errors that say that a shared statement is not what its client believes: prepared before tables, types or functions
  * were changed, which for a client that prepared it since is none of its business, or gone from the server. It is
- * prepared anew when it is needed next. Pure but for the clock. Called by upstream.ts.
+ * prepared anew when it is needed next. Called by upstream.ts.
  */
 
 import type { ErrorSummary } from '../protocol/error-response.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import type { Slot } from '../session/server-statements.ts'
 import { now } from '../util/clock.ts'
+import { StandIn } from './statement-refs.ts'
 
-/** `other`: the error is no such. */
-export type Staleness = 'result' | 'definition' | 'gone' | 'other'
+/** Whether the batch may be run again: `described` if the client asks for the columns in it. */
+export type Repeatable = 'no' | 'described' | 'yes'
 
 /** A value that does not fit is most likely the client's own fault: it counts once in so many ms. */
 const DOUBT_PERIOD = 10_000
 
-/** What `error`, the answer to a Bind or Describe of `slot`, says of the statement. */
-export function stalenessOf(error: ErrorSummary, slot: Slot): Staleness {
+/** A Bind or Describe of `slot` failed with `error`. */
+export function noteStale(server: ServerConnection, error: ErrorSummary, slot: Slot): Repeatable {
+  if (slot instanceof StandIn) return 'no'
   const { sqlstate, routine } = error
-  if (sqlstate === '26000' && routine === 'FetchPreparedStatement') return 'gone'
-  if (sqlstate === '0A000' && routine === 'RevalidateCachedQuery') return 'result'
+  if (sqlstate === '26000' && routine === 'FetchPreparedStatement') {
+    server.statements.mistrust()
+    return 'yes'
+  }
+  if (!showsChange(sqlstate, slot)) return 'no'
+  slot.entry.generation++
+  return sqlstate === '0A000' && routine === 'RevalidateCachedQuery' ? 'described' : 'no'
+}
+
+function showsChange(sqlstate: string, { entry }: Slot): boolean {
   switch (sqlstate.slice(0, 2)) {
     case '0A':
     case '42':
     case 'XX':
       // What somebody may do is looked at when a portal is made, and is in no plan.
-      return sqlstate === '42501' ? 'other' : 'definition'
+      return sqlstate !== '42501'
     case '22':
-      if (now() - slot.entry.doubtedAt < DOUBT_PERIOD) return 'other'
-      slot.entry.doubtedAt = now()
-      return 'definition'
+      if (now() - entry.doubtedAt < DOUBT_PERIOD) return false
+      entry.doubtedAt = now()
+      return true
     default:
-      return 'other'
+      return false
   }
 }

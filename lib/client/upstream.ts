@@ -9,7 +9,7 @@
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FLUSH } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
-import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
+import { BIND_NAMES, FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { type PlanRef, REPEAT } from '../server/ports.ts'
 import { ClientStatements } from '../session/client-statements.ts'
@@ -41,8 +41,7 @@ import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, SPEAKS, SpokenStatements } from './spoken-statements.ts'
-import { stalenessOf } from './stale-statements.ts'
-import { StandIn } from './statement-refs.ts'
+import { noteStale } from './stale-statements.ts'
 import { closesStrange } from './strange-close.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
@@ -70,6 +69,8 @@ export class Upstream {
   #prefix: Buffer | undefined
   #skip = 0
   #omit = false
+  /** Named statements are shared with other clients, and follow this one. */
+  #sharing: boolean | undefined
   /** The batch to be sent again. */
   #again: Batch | undefined
 
@@ -99,17 +100,14 @@ export class Upstream {
         if (this.#mustWait(server, type, batch, i)) {
           return this.#wait(server, batch, i, from, to)
         }
-        if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
+        if (
+          type === FRONTEND.Terminate ||
+          type === FRONTEND.Password ||
+          (type === FRONTEND.Bind && this.#hides(batch, i))
+        ) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
           this.#leave(type)
-          return true
-        }
-        // Without the name there is no telling whose statement it would run.
-        if (type === FRONTEND.Bind && this.#pooled() && !showsNames(batch.bodyOf(i))) {
-          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
-          batch.cursor = count
-          this.#session.endWith('protocol_violation', { args: { what: 'too long a name in Bind' } })
           return true
         }
         this.#look(server, type, batch, i)
@@ -183,11 +181,9 @@ export class Upstream {
     if (query) ref.onRefused()
     if (ref === this.#unnamed || (query && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
     if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
-    const staleness = ref instanceof StandIn ? 'other' : stalenessOf(error, ref)
-    if (staleness === 'gone') server.statements.mistrust()
-    else if (staleness !== 'other') ref.entry.generation++
-    if ((staleness === 'result' || staleness === 'gone') && !this.barrier) {
-      this.#again = this.#last!.take(server.plan.size, staleness === 'gone')
+    const repeat = noteStale(server, error, ref)
+    if (repeat !== 'no' && !this.barrier) {
+      this.#again = this.#last!.take(server.plan.size, repeat === 'yes')
       if (this.#again !== undefined) return REPEAT
     }
     return this.#prepared.inOwnWords(body, ref)
@@ -226,9 +222,15 @@ export class Upstream {
     server.send(bytes)
   }
 
+  /** A Bind of which the names do not show: there is no telling whose statement it would run. */
+  #hides(batch: Batch, i: number): boolean {
+    return batch.end(i) - batch.start(i) > BIND_NAMES && this.#pooled() && !showsNames(batch.bodyOf(i))
+  }
+
   #leave(type: number): void {
+    const what = type === FRONTEND.Bind ? 'too long a name in Bind' : `unexpected ${frontendName(type)}`
     if (type === FRONTEND.Terminate) this.#session.end({ kind: 'terminated' })
-    else this.#session.endWith('protocol_violation', { args: { what: `unexpected ${frontendName(type)}` } })
+    else this.#session.endWith('protocol_violation', { args: { what } })
   }
 
   /** The beginning of a message: announce it to the plan, and decide whether it is sent as it is. */
@@ -362,7 +364,7 @@ export class Upstream {
     const text = batch.bodyOf(i)
     const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
     const effects = whole ? effectsOf(sql) : ANY
-    const movable = !named || session.ports.config.maxPreparedStatements > 0
+    const movable = !named || this.#shares
     const refused = whole && (effects !== 0 || !movable) ? refuseState(session, sql, !movable) : undefined
     if (refused !== undefined) {
       if (named) server.plan.expect(PARSE, FORWARD, refused)
@@ -372,7 +374,7 @@ export class Upstream {
     }
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
     if (named && effects !== 0) notePrepared(session, effects)
-    if (whole && named && session.ports.config.maxPreparedStatements > 0) {
+    if (whole && named && this.#shares) {
       const before = this.#speaking().beforeParse(server, batch.bytesOf(i))
       const refused = this.#map().onParse(server, batch.bytesOf(i), parseSettings(session, server))
       if (refused !== undefined) session.logRefused(refused)
@@ -396,7 +398,7 @@ export class Upstream {
     server.namesLeft.add('')
     if (whole) server.plan.expect(PARSE)
     else {
-      this.#map().onLongParse(server, batch.bytesOf(i))
+      this.#map().onLongParse(server, batch.bytesOf(i), pins)
       this.#adopt()
     }
   }
@@ -430,6 +432,12 @@ export class Upstream {
   #speaking(): SpokenStatements {
     this.#map()
     return this.#spoken!
+  }
+
+  /** As it was when first asked for: names given one way would not be found the other way. */
+  get #shares(): boolean {
+    this.#sharing ??= this.#session.ports.config.maxPreparedStatements > 0
+    return this.#sharing
   }
 
   #pooled(): boolean {

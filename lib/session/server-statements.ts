@@ -83,12 +83,12 @@ export class ServerStatements {
 
   /**
    * A slot that may be closed to stay within `limit`, if there are more than that: the first that was not used since it
-   * was looked at last. That is nearly the least recently used one, and costs a use nothing but a mark.
+   * was looked at last, but for `wanted`. That is nearly the least recently used one, and costs a use nothing but a mark.
    */
-  overflow(limit: number): Slot | undefined {
+  overflow(limit: number, wanted?: Slot): Slot | undefined {
     if (this.#slots.size <= limit) return undefined
     for (const slot of this.#slots.values()) {
-      if (!slot.ready) continue
+      if (!slot.ready || slot === wanted) continue
       if (!slot.used) return slot
       // Once more at the end of the row: the loop comes to it again where all were used.
       slot.used = false

@@ -53,4 +53,22 @@ t.test('clients under different settings', async (t) => {
       t.equal(await run(client, 'SELECT tenant()'), tenant)
     }
   })
+
+  await t.test('and one with a temporary table finds what that hides from others', async (t) => {
+    const sql = 'SELECT a FROM hidden'
+    const client = await loginRaw(t, pgbun)
+    const other = await loginRaw(t, pgbun)
+    await client.query("CREATE TABLE hidden (a text); INSERT INTO hidden VALUES ('public')")
+    // From its first temporary table on a session looks into a schema of its own.
+    await client.query('CREATE TEMP TABLE first (a int)')
+    await client.query('DROP TABLE first')
+    t.equal(await run(other, sql), 'public')
+    await client.query("CREATE TEMP TABLE hidden (a text); INSERT INTO hidden VALUES ('temporary')")
+    t.equal(await run(client, sql), 'temporary')
+    await client.query('DROP TABLE hidden')
+    client.send(frontend.bind([], 'a'), frontend.execute(), frontend.sync())
+    t.same(rowsOf(await client.readUntil('Z')), [['public']])
+    other.send(frontend.bind([], 'a'), frontend.execute(), frontend.sync())
+    t.same(rowsOf(await other.readUntil('Z')), [['public']])
+  })
 })

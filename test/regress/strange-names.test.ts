@@ -68,6 +68,12 @@ t.test('names of prepared statements', async (t) => {
       [frontend.close('S', 'x')],
       [frontend.parse(long('long'), 'x')],
       run('x'),
+      [frontend.parse("SELECT 'short'", 'x')],
+      [frontend.parse("SELECT 'other'", 'y')],
+      run('x'),
+      [frontend.close('S', 'x')],
+      [frontend.parse("SELECT 'short'", 'x')],
+      [...run('x'), ...run('y')],
     ])
     // It keeps the server.
     await client.end()

@@ -56,7 +56,7 @@ class Lab {
       transactionSince: 0,
       lease: { server },
       parameters: { fingerprint: '', startup: new Map() },
-      remembered: { suspected: false, note() {} },
+      remembered: { suspected: false, kinds: new Map(), note() {} },
       pool: { counters: { received: 0 }, functions: { quiet: true, readsSequences: false } },
       ports: {
         statements,
