@@ -130,9 +130,10 @@ export class SpokenStatements {
    * has prepared one of that name, PostgreSQL refuses the Parse: it is given it under that very name, too.
    */
   beforeParse(server: ServerConnection, bytes: Buffer): Buffer | undefined {
+    if (!server.sqlPrepared) return undefined
     const end = bytes.indexOf(0, 5)
     const name = bytes.toString('latin1', 5, end)
-    if (!server.sqlPrepared || this.#names.get(name) !== undefined) return undefined
+    if (this.#names.get(name) !== undefined) return undefined
     const terminated = Buffer.from(bytes.subarray(5, end + 1))
     const before = server.namesLeft.has(name) ? close(server, name, terminated) : EMPTY
     let there = false
