@@ -8,14 +8,16 @@ import type { RememberedState } from './remembered-state.ts'
  * that no error can be said to it any more.
  * @param midMessage the server has got the first part of a message of the client
  * @param remembered what the client has left in the server's session
+ * @param orderly the client said that it leaves: PostgreSQL would read that behind all that was sent before
  */
-export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState): boolean {
+export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState, orderly: boolean): boolean {
   const { server } = lease
   if (remembered.suspected || remembered.found !== '' || server.touched) server.dirty = true
   const { midReply } = server
   // It may have been paused for a client that did not read: nobody is waited for any more.
   server.wire.resume()
   if (midMessage) lease.release('broken', 'its client left in the middle of a message')
-  else lease.release(server.settled ? 'done' : 'abandoned')
+  else if (server.settled) lease.release('done')
+  else lease.release(orderly && !server.plan.needsSync && !server.plan.copyIn ? 'finishing' : 'abandoned')
   return midReply
 }
