@@ -45,9 +45,10 @@ export class SpokenStatements {
     this.#names = names
   }
 
-  /** Deallocate what `sql` deallocates if it does nothing else and the client has it; false otherwise. */
-  deallocate(sql: string): boolean {
-    const name = soleDeallocated(sql)
+  /** Message `i` is sent to nobody: if it deallocates what the client has and nothing else, it is done; false otherwise. */
+  deallocate(batch: Batch, i: number): boolean {
+    if (batch.type(i) !== FRONTEND.Query || (batch.flags(i) & LAST) === 0 || !deallocates(batch.bodyOf(i))) return false
+    const name = soleDeallocated(sqlOf(batch.bodyOf(i)))
     if (name === undefined || this.#names.get(name) === undefined) return false
     this.#names.remove(name)
     return true
