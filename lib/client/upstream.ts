@@ -9,7 +9,7 @@
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FLUSH } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
-import { FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
+import { FRONTEND, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { type PlanRef, REPEAT } from '../server/ports.ts'
 import { ClientStatements } from '../session/client-statements.ts'
@@ -32,6 +32,7 @@ import type { ClientSession } from './session.ts'
 import { deallocateAnswer, SPEAKS, SpokenStatements } from './spoken-statements.ts'
 import { closesStrange } from './strange-close.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
+import { leave } from './without-server.ts'
 
 /** The client-to-server direction of one client. */
 export class Upstream {
@@ -89,7 +90,7 @@ export class Upstream {
         if (type === FRONTEND.Terminate || type === FRONTEND.Password) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
-          this.#leave(type)
+          leave(session, type)
           return true
         }
         this.#look(server, type, batch, i)
@@ -206,11 +207,6 @@ export class Upstream {
     if (bytes.length === 0) return
     this.#session.pool!.counters.received += bytes.length
     server.send(bytes)
-  }
-
-  #leave(type: number): void {
-    if (type === FRONTEND.Terminate) this.#session.end({ kind: 'terminated' })
-    else this.#session.endWith('protocol_violation', { args: { what: `unexpected ${frontendName(type)}` } })
   }
 
   /** The beginning of a message: announce it to the plan, and decide whether it is sent as it is. */

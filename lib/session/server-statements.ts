@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { StatementEntry, StatementStore } from './statements.ts'
 
-/** Names on servers begin with this: no client can guess one, and so come upon another's statement by chance. */
+/** Names on servers begin with this. To clients there is nothing under such a name, though SQL shows them. */
 export const STATEMENT_PREFIX = `pgbun_${randomBytes(6).toString('hex')}_`
 let nextSlot = 1
 
