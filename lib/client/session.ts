@@ -399,7 +399,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.pool?.leave(this)
     const { lease } = this
     this.lease = undefined
-    const midReply = lease !== undefined && giveBack(lease, this.#upstream.midMessage, this.remembered)
+    const midReply = lease !== undefined && giveBack(lease, this.#upstream.midMessage, this.remembered, reason)
     if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
     else if (reason.kind === 'terminated') this.wire.closeBehindPeer()
     else this.wire.close(ending.fields && errorResponse(ending.fields))

@@ -45,9 +45,10 @@ export class SpokenStatements {
     this.#names = names
   }
 
-  /** Deallocate what `sql` deallocates if it does nothing else and the client has it; false otherwise. */
-  deallocate(sql: string): boolean {
-    const name = soleDeallocated(sql)
+  /** Message `i` is sent to nobody: if it deallocates what the client has and nothing else, it is done; false otherwise. */
+  deallocate(batch: Batch, i: number): boolean {
+    if (batch.type(i) !== FRONTEND.Query || (batch.flags(i) & LAST) === 0 || !deallocates(batch.bodyOf(i))) return false
+    const name = soleDeallocated(sqlOf(batch.bodyOf(i)))
     if (name === undefined || this.#names.get(name) === undefined) return false
     this.#names.remove(name)
     return true
@@ -130,9 +131,10 @@ export class SpokenStatements {
    * has prepared one of that name, PostgreSQL refuses the Parse: it is given it under that very name, too.
    */
   beforeParse(server: ServerConnection, bytes: Buffer): Buffer | undefined {
+    if (!server.sqlPrepared) return undefined
     const end = bytes.indexOf(0, 5)
     const name = bytes.toString('latin1', 5, end)
-    if (!server.sqlPrepared || this.#names.get(name) !== undefined) return undefined
+    if (this.#names.get(name) !== undefined) return undefined
     const terminated = Buffer.from(bytes.subarray(5, end + 1))
     const before = server.namesLeft.has(name) ? close(server, name, terminated) : EMPTY
     let there = false

@@ -9,33 +9,23 @@
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FLUSH } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
-import { BIND_NAMES, FRONTEND, frontendName, TX_IDLE } from '../protocol/types.ts'
+import { BIND_NAMES, FRONTEND, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { type PlanRef, REPEAT } from '../server/ports.ts'
 import { ClientStatements } from '../session/client-statements.ts'
-import {
-  BIND,
-  CLOSE,
-  COPY_END,
-  DESCRIBE,
-  EXECUTE,
-  FORWARD,
-  FUNCTION_CALL,
-  PARSE,
-  QUERY,
-  SYNC,
-} from '../session/reply-kinds.ts'
+import { BIND, CLOSE, DESCRIBE, EXECUTE, FORWARD, PARSE, SYNC } from '../session/reply-kinds.ts'
 import { Slot } from '../session/server-statements.ts'
 import { ANY, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
 import { DEALLOCATING } from '../session/statement-names.ts'
 import { textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
+import { announce } from './announce.ts'
 import { showsNames } from './bind-names.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { LastBatch } from './last-batch.ts'
-import { bindsUnnamed, deallocates, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
-import { noteEffects, noteNamed, notePrepared, noteReset, noteSequence, noteUnnamed } from './note-effects.ts'
+import { bindsUnnamed, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
+import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnnamed } from './note-effects.ts'
 import { parseSettings } from './parse-settings.ts'
 import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
@@ -44,6 +34,7 @@ import { deallocateAnswer, SPEAKS, SpokenStatements } from './spoken-statements.
 import { noteStale } from './stale-statements.ts'
 import { closesStrange } from './strange-close.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
+import { leave } from './without-server.ts'
 
 /** The client-to-server direction of one client. */
 export class Upstream {
@@ -107,7 +98,7 @@ export class Upstream {
         ) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
-          this.#leave(type)
+          leave(session, type)
           return true
         }
         this.#look(server, type, batch, i)
@@ -139,9 +130,11 @@ export class Upstream {
    * True where what message `i` names depends on an answer under way. That answer must not depend on the client's next
    * messages: none does but the one to a COPY, which whatever comes next ends or has fail.
    */
-  #mustWait({ plan }: ServerConnection, type: number, batch: Batch, i: number): boolean {
-    if (plan.copyIn) return false
-    return (this.barrier && !passesBarrier(type)) || (plan.readies > 0 && this.#uncertain(type, batch, i))
+  #mustWait(server: ServerConnection, type: number, batch: Batch, i: number): boolean {
+    if (server.plan.copyIn) return false
+    if (this.barrier && !passesBarrier(type)) return true
+    if (server.plan.readies === 0 || !this.#pooled()) return false
+    return isUncertain(server, type, batch.bytesOf(i), this.#prepared, this.#unnamed, this.#batch)
   }
 
   /** Segment `i` is the first that cannot be sent yet, what lies between `from` and `to` is still to be sent. */
@@ -155,8 +148,7 @@ export class Upstream {
 
   /** Answer message `i` where it is a DEALLOCATE of one statement the client has; false where it is not. */
   takeDeallocate(batch: Batch, i: number, status: number): boolean {
-    if (this.#spoken === undefined || batch.type(i) !== FRONTEND.Query || (batch.flags(i) & LAST) === 0) return false
-    if (!deallocates(batch.bodyOf(i)) || !this.#spoken.deallocate(sqlOf(batch.bodyOf(i)))) return false
+    if (!this.#spoken?.deallocate(batch, i)) return false
     this.#unnamed.forget()
     this.#session.answer(deallocateAnswer(status), status)
     return true
@@ -227,77 +219,52 @@ export class Upstream {
     return batch.end(i) - batch.start(i) > BIND_NAMES && this.#pooled() && !showsNames(batch.bodyOf(i))
   }
 
-  #leave(type: number): void {
-    const what = type === FRONTEND.Bind ? 'too long a name in Bind' : `unexpected ${frontendName(type)}`
-    if (type === FRONTEND.Terminate) this.#session.end({ kind: 'terminated' })
-    else this.#session.endWith('protocol_violation', { args: { what } })
-  }
-
   /** The beginning of a message: announce it to the plan, and decide whether it is sent as it is. */
   #look(server: ServerConnection, type: number, batch: Batch, i: number): void {
-    const { plan } = server
     this.#prefix = undefined
     this.#skip = 0
     this.#omit = false
+    if (!this.#pooled()) {
+      announce(this.#session, server, type, batch, i)
+      return
+    }
     switch (type) {
       case FRONTEND.Query:
-        if (this.#pooled()) this.#onQuery(server, batch, i)
-        else {
-          noteReset(this.#session, batch.bodyOf(i))
-          plan.expect(QUERY)
-        }
+        this.#onQuery(server, batch, i)
         return
       case FRONTEND.Parse:
-        if (this.#pooled()) this.#onParse(server, batch, i)
-        else {
-          noteReset(this.#session, batch.bodyOf(i))
-          plan.expect(PARSE)
-        }
+        this.#onParse(server, batch, i)
         return
       case FRONTEND.Bind:
-        if (this.#pooled()) this.#onBind(server, batch, i)
-        else plan.expect(BIND)
+        this.#onBind(server, batch, i)
         return
       case FRONTEND.Describe:
-        if (this.#pooled() && this.#map().onDescribe(server, batch.bytesOf(i))) this.#adopt()
+        if (this.#map().onDescribe(server, batch.bytesOf(i))) this.#adopt()
         else {
-          if (this.#pooled() && isUnnamed(batch.bodyOf(i))) {
-            this.#prefix = this.#unnamed.onDescribe(server, this.#batch)
-          }
-          plan.expect(DESCRIBE)
+          if (isUnnamed(batch.bodyOf(i))) this.#prefix = this.#unnamed.onDescribe(server, this.#batch)
+          server.plan.expect(DESCRIBE)
         }
         return
       case FRONTEND.Close:
-        if (this.#pooled() && this.#map().onClose(server, batch.bytesOf(i))) this.#adopt()
-        else if (this.#pooled() && isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
-        else if (this.#pooled() && closesStrange(this.#session, server, batch.bodyOf(i))) this.#omit = true
-        else plan.expect(CLOSE)
+        if (this.#map().onClose(server, batch.bytesOf(i))) this.#adopt()
+        else if (isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
+        else if (closesStrange(this.#session, server, batch.bodyOf(i))) this.#omit = true
+        else server.plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
         if (this.#spoken?.bound) this.#onExecute(server, batch.bodyOf(i))
-        else plan.expect(EXECUTE)
+        else server.plan.expect(EXECUTE)
         return
       case FRONTEND.Sync:
-        plan.expect(SYNC)
+        server.plan.expect(SYNC)
         this.#batch++
         if (this.#prepared !== undefined) this.#prepared.batch = this.#batch
         return
       case FRONTEND.FunctionCall:
         // Which function it calls is a number: it may be pg_advisory_lock(), or set_config().
-        if (this.#pooled()) noteEffects(this.#session, server, ANY, '')
-        plan.expect(FUNCTION_CALL)
-        return
-      case FRONTEND.CopyDone:
-      case FRONTEND.CopyFail:
-        plan.expect(COPY_END)
-        return
-      // CopyData and Flush ask for nothing.
+        noteEffects(this.#session, server, ANY, '')
     }
-  }
-
-  #uncertain(type: number, batch: Batch, i: number): boolean {
-    const { server } = this.#session.lease!
-    return this.#pooled() && isUncertain(server, type, batch.bytesOf(i), this.#prepared, this.#unnamed, this.#batch)
+    announce(this.#session, server, type, batch, i)
   }
 
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {

@@ -11,10 +11,6 @@ import type { ClientSession } from './session.ts'
 export function takeWithoutServer(session: ClientSession, batch: Batch): boolean {
   const type = batch.type(batch.cursor)
   switch (type) {
-    case FRONTEND.Terminate:
-      batch.cursor = batch.count
-      session.end({ kind: 'terminated' })
-      return true
     case FRONTEND.Sync:
       // Nothing is outstanding and no transaction open: PostgreSQL would say just this.
       session.wire.write(READY_IDLE)
@@ -27,12 +23,20 @@ export function takeWithoutServer(session: ClientSession, batch: Batch): boolean
     case RUN:
       batch.cursor++
       return true
+    case FRONTEND.Terminate:
     case FRONTEND.Password:
     case STARTUP:
       batch.cursor = batch.count
-      session.endWith('protocol_violation', { args: { what: `unexpected ${frontendName(type)}` } })
+      leave(session, type)
       return true
     default:
       return false
   }
+}
+
+/** A message of `type` ends the session. */
+export function leave(session: ClientSession, type: number): void {
+  const what = type === FRONTEND.Bind ? 'too long a name in Bind' : `unexpected ${frontendName(type)}`
+  if (type === FRONTEND.Terminate) session.end({ kind: 'terminated' })
+  else session.endWith('protocol_violation', { args: { what } })
 }

@@ -39,7 +39,7 @@ export class DedicatedServers implements ServerOwner, LeaseOwner {
   takeBack({ server }: Lease, outcome: LeaseOutcome, reason: string): void {
     server.consumer = null
     // Whoever runs a query does not see that nobody waits for it any more. A walsender that streams does.
-    if (!server.settled && !server.plan.copyBoth) this.#cancel(server)
+    if (outcome !== 'finishing' && !server.settled && !server.plan.copyBoth) this.#cancel(server)
     if (outcome === 'broken') server.cut(reason)
     else server.close('its client left')
   }

@@ -12,6 +12,8 @@ export type LeaseOutcome =
   | 'done'
   /** The client left with something outstanding: cancel, drain, roll back. */
   | 'abandoned'
+  /** The client took its leave behind requests that are complete: let them come to their end, drain, roll back. */
+  | 'finishing'
   /** It cannot be used any more: half a message is on its way, or pgbun does not know what it owes. */
   | 'broken'
 

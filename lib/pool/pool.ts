@@ -149,14 +149,13 @@ export class Pool implements ServerOwner {
       server.cut(reason || 'broken')
       return
     }
-    // What is abandoned is made an end of; and no reset of a session may be hit by a cancel request that is under way.
-    if (
-      outcome === 'abandoned' ? !(server.settled && server.cancels === 0) : mode === 'session' && server.cancels > 0
-    ) {
-      if (outcome === 'abandoned') server.dirty = true
+    // What is left is made an end of; and no reset of a session may be hit by a cancel request that is under way.
+    const left = outcome !== 'done'
+    if (left ? !(server.settled && server.cancels === 0) : mode === 'session' && server.cancels > 0) {
+      if (left) server.dirty = true
       new Drain(
         server,
-        (target) => void this.#ports.cancel(target),
+        outcome === 'finishing' ? undefined : (target) => void this.#ports.cancel(target),
         this.settings.drainTimeoutMs,
         () => this.#finish(server, mode),
       )

@@ -2,7 +2,7 @@
  * What becomes of a server whose client left while something was outstanding (a killed program, a closed laptop):
  * PostgreSQL would go on with the query to its end. Here it is canceled, what it still sends is read and dropped, an
  * open COPY is failed, an open batch failed and synced, an open transaction rolled back; then the server is as good as
- * before.
+ * before. A client that took its leave in an orderly way may rely on what it sent: that is not canceled.
  * Whatever takes longer than the deadline, or surprises, ends the connection instead.
  */
 
@@ -24,7 +24,7 @@ export class Drain implements Consumer {
   /** When it must be over (ms of the clock); the janitor closes what is later. */
   readonly deadline: number
   readonly #server: ServerConnection
-  readonly #cancel: (server: ServerConnection) => void
+  readonly #cancel: ((server: ServerConnection) => void) | undefined
   readonly #done: () => void
   #rollbackSent = false
   /** All is answered, but a message that nobody asked for (a notice) has not come to its end. */
@@ -32,12 +32,12 @@ export class Drain implements Consumer {
 
   /**
    * Begin. `done` is called when the server is settled and in no transaction; if the connection ends first, it is not.
-   * @param cancel sends a cancel request for what runs
+   * @param cancel sends a cancel request for what runs; undefined where that is to come to its end
    * @param timeoutMs how long it may take; 0 for as long as it takes
    */
   constructor(
     server: ServerConnection,
-    cancel: (server: ServerConnection) => void,
+    cancel: ((server: ServerConnection) => void) | undefined,
     timeoutMs: number,
     done: () => void,
   ) {
@@ -57,7 +57,7 @@ export class Drain implements Consumer {
    */
   cancel(): void {
     const { plan, cancels } = this.#server
-    if (plan.size > 0 && cancels === 0 && !this.#rollbackSent) this.#cancel(this.#server)
+    if (plan.size > 0 && cancels === 0 && !this.#rollbackSent) this.#cancel?.(this.#server)
   }
 
   onServerBytes(): void {

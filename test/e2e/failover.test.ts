@@ -57,7 +57,7 @@ t.test('with PostgreSQL', async (t) => {
           await client.query('SELEC')
         },
         'with Terminate right behind a query': async (client) => {
-          client.send(frontend.query(`BEGIN; ${insert}; SELECT pg_sleep(600)`), frontend.terminate())
+          client.send(frontend.query(`BEGIN; ${insert}; SELECT pg_sleep(0.1)`), frontend.terminate())
           await client.expectClosed()
         },
         'in a pipeline of many queries': async (client) => {

@@ -250,16 +250,50 @@ t.test('with half a message sent: the server is closed, and nothing completes th
   await received(await lab.server.connection(1), 'Q')
 })
 
-t.test('Terminate behind a query is the same as leaving', async (t) => {
+t.test('Terminate behind what is complete: that comes to its end, then the transaction is rolled back', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
+  const batch = [frontend.parse('select 1'), frontend.bind(), frontend.execute(), frontend.sync()]
   const server = await abandon(
     lab,
-    (client) => client.send(frontend.query('select pg_sleep(100)'), frontend.terminate()),
-    'Q',
+    (client) => client.send(frontend.query('begin; select pg_sleep(100)'), ...batch, frontend.terminate()),
+    'QPBES',
   )
-  await canceled(lab, server)
-  server.send(cancelError, backend.ready())
+  server.send(backend.commandComplete('BEGIN'), ...oneRow('1').slice(0, -1), backend.ready('T'))
+  const results = [backend.dataRow('1'), backend.commandComplete('SELECT 1')]
+  server.send(backend.parseComplete(), backend.bindComplete(), ...results, backend.ready('T'))
+  await received(server, 'QPBESQ')
+  t.equal(queriesOf(server).at(-1), 'ROLLBACK')
+  t.strictSame(lab.server.cancels, [])
   await reused(t, lab, server)
+})
+
+t.test('Terminate in a batch without its Sync is the same as leaving', async (t) => {
+  const lab = await startLab(t, { poolSize: 1, script: silent })
+  const batch = [frontend.parse('select 1'), frontend.bind(), frontend.execute()]
+  const server = await abandon(lab, (client) => client.send(...batch, frontend.terminate()), 'PBEES')
+  await canceled(lab, server)
+  server.send(backend.parseComplete(), backend.bindComplete(), cancelError, backend.ready())
+  await reused(t, lab, server)
+})
+
+t.test('Terminate behind a COPY that begins then: it is failed', async (t) => {
+  const lab = await startLab(t, { poolSize: 1, script: silent })
+  const copy = frontend.query('copy t from stdin')
+  const server = await abandon(lab, (client) => client.send(copy, frontend.terminate()), 'Q')
+  await waitFor(() => lab.servers().draining === 1, { what: 'the end of the client' })
+  server.send(backend.copyIn())
+  await received(server, 'Qf')
+  t.strictSame(lab.server.cancels, [])
+  server.send(backend.error('57014', 'COPY from stdin failed'), backend.ready())
+  await reused(t, lab, server)
+})
+
+t.test('Terminate behind what does not end in time: the server is closed, not canceled', async (t) => {
+  const lab = await startLab(t, { poolSize: 1, script: silent, cancelWaitTimeout: 50 })
+  const query = frontend.query('select pg_sleep(100)')
+  const server = await abandon(lab, (client) => client.send(query, frontend.terminate()), 'Q')
+  await waitFor(() => server.closed, { what: 'the end of the server connection' })
+  t.strictSame(lab.server.cancels, [])
 })
 
 t.test('what does not end in time is closed', async (t) => {
