@@ -120,6 +120,17 @@ export function noteSequence(session: ClientSession, server: ServerConnection, e
   if (policy !== 'error') session.pin('sequence')
 }
 
+/**
+ * What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
+ * max_prepared_statements is 0. Returns whether it may stay there.
+ */
+export function noteUnmovable(session: ClientSession, named: boolean, whole: boolean): boolean {
+  const pins = session.remembered.policy === 'pin'
+  if (named) session.pin('other', 'prepared statement')
+  else if (!whole && pins) session.pin('other', 'long unnamed statement')
+  return pins
+}
+
 /** In session mode only what takes parameters back to their defaults matters: those are the client's own. */
 export function noteReset(session: ClientSession, body: Buffer): void {
   if (session.parameters.startup.size === 0) return

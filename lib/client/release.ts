@@ -27,7 +27,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   if (session.holds > 0 && --session.holds > 0) return false
   if (server.functionsChanged && session.mode !== 'session') {
     remembered.note(ANY, '')
-    session.pool!.noteFunctions(server)
+    session.pool!.functions.note(server)
   }
   if (session.mode === 'session' || remembered.pinnedForGood) {
     if (remembered.suspected) keep(session, lease, remembered.resetSettings(server))

@@ -6,7 +6,7 @@
  * stays in the inbox); a lease ends in one of two places only, `release` and `end`.
  */
 
-import { type ErrorFields, errorFields } from '../errors.ts'
+import type { ErrorFields } from '../errors.ts'
 import type { Wire, WireHandler } from '../net/wire.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
@@ -358,29 +358,6 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
 
   onFault(error: unknown): void {
     this.end({ kind: 'fault', error })
-  }
-
-  // ---- from outside ----
-
-  /** Somebody presented this client's cancel key; resolves when PostgreSQL has been told. */
-  async cancel(): Promise<void> {
-    if (this.state === 'waiting') {
-      this.pool!.leave(this)
-      this.onLeaseRefused(errorFields('canceled'))
-    } else if (this.state === 'active' && this.running) {
-      await this.ports.cancelServer(this.lease!.server)
-    }
-  }
-
-  /**
-   * The process shuts down: end now if nothing runs, otherwise when the transaction ends. A replication stream has no
-   * end to wait for; it ends behind a whole message.
-   */
-  shutDown(): void {
-    if (this.state === 'closed') return
-    this.closing = true
-    const { lease } = this
-    if (lease === undefined || lease.server.settled || lease.server.streaming) this.endWith('admin_shutdown')
   }
 
   // ---- end ----

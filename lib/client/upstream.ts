@@ -9,7 +9,7 @@
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { FLUSH } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
-import { BIND_NAMES, FRONTEND, TX_IDLE } from '../protocol/types.ts'
+import { FRONTEND, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { type PlanRef, REPEAT } from '../server/ports.ts'
 import { ClientStatements } from '../session/client-statements.ts'
@@ -20,12 +20,12 @@ import { DEALLOCATING } from '../session/statement-names.ts'
 import { textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import { announce } from './announce.ts'
-import { showsNames } from './bind-names.ts'
+import { hidesNames } from './bind-names.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { LastBatch } from './last-batch.ts'
 import { bindsUnnamed, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
-import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnnamed } from './note-effects.ts'
+import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnmovable, noteUnnamed } from './note-effects.ts'
 import { parseSettings } from './parse-settings.ts'
 import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
@@ -88,13 +88,11 @@ export class Upstream {
           this.takeDeallocate(batch, i, server.txStatus)
           continue
         }
-        if (this.#mustWait(server, type, batch, i)) {
-          return this.#wait(server, batch, i, from, to)
-        }
+        if (this.#mustWait(server, type, batch, i)) return this.#wait(server, batch, i, from, to)
         if (
           type === FRONTEND.Terminate ||
           type === FRONTEND.Password ||
-          (type === FRONTEND.Bind && this.#hides(batch, i))
+          (type === FRONTEND.Bind && this.#pooled() && hidesNames(batch, i))
         ) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
@@ -214,11 +212,6 @@ export class Upstream {
     server.send(bytes)
   }
 
-  /** A Bind of which the names do not show: there is no telling whose statement it would run. */
-  #hides(batch: Batch, i: number): boolean {
-    return batch.end(i) - batch.start(i) > BIND_NAMES && this.#pooled() && !showsNames(batch.bodyOf(i))
-  }
-
   /** The beginning of a message: announce it to the plan, and decide whether it is sent as it is. */
   #look(server: ServerConnection, type: number, batch: Batch, i: number): void {
     this.#prefix = undefined
@@ -279,7 +272,8 @@ export class Upstream {
       const refused = effects === 0 ? undefined : refuseState(this.#session, sql, false)
       if (refused !== undefined) {
         this.#unnamed.onQuery(server, this.#batch, refused)
-        this.#replace(FAILING_QUERY)
+        this.#prefix = FAILING_QUERY
+        this.#omit = true
         return
       }
       noteEffects(this.#session, server, effects, sql)
@@ -307,7 +301,7 @@ export class Upstream {
       const own = (effects & SPEAKS) === 0 ? undefined : this.#spoken!.beforeBind(server, text)
       this.#spoken!.onBind(batch.bodyOf(i), text)
       this.#prefix = this.#unnamed.onBind(server, this.#batch)
-      if (own !== undefined) this.#prefix = this.#prefix === undefined ? own : Buffer.concat([own, this.#prefix])
+      this.#putInFront(own)
     }
     server.plan.expect(BIND)
   }
@@ -336,7 +330,8 @@ export class Upstream {
     if (refused !== undefined) {
       if (named) server.plan.expect(PARSE, FORWARD, refused)
       else this.#unnamed.onParse(server, FAILING_PARSE, 0, '', this.#batch, refused)
-      this.#replace(named ? FAILING_NAMED_PARSE : FAILING_PARSE)
+      this.#prefix = named ? FAILING_NAMED_PARSE : FAILING_PARSE
+      this.#omit = true
       return
     }
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
@@ -346,19 +341,13 @@ export class Upstream {
       const refused = this.#map().onParse(server, batch.bytesOf(i), parseSettings(session, server))
       if (refused !== undefined) session.logRefused(refused)
       this.#adopt()
-      if (before !== undefined)
-        this.#prefix = Buffer.concat([before, ...(this.#prefix === undefined ? [] : [this.#prefix])])
+      this.#putInFront(before)
       return
     }
-    // What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
-    // max_prepared_statements is 0.
-    const pins = session.remembered.policy === 'pin'
-    if (named) session.pin('other', 'prepared statement')
-    else if (!whole && pins) session.pin('other', 'long unnamed statement')
+    const pins = noteUnmovable(session, named, whole)
     if (!named) {
       this.#unnamed.stays = pins
-      const message = whole ? batch.bytesOf(i) : undefined
-      this.#unnamed.onParse(server, message, effects, sql, this.#batch)
+      this.#unnamed.onParse(server, whole ? batch.bytesOf(i) : undefined, effects, sql, this.#batch)
       return
     }
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
@@ -370,10 +359,8 @@ export class Upstream {
     }
   }
 
-  /** Send `message` in the place of the client's. */
-  #replace(message: Buffer): void {
-    this.#prefix = message
-    this.#omit = true
+  #putInFront(bytes: Buffer | undefined): void {
+    if (bytes !== undefined) this.#prefix = this.#prefix === undefined ? bytes : Buffer.concat([bytes, this.#prefix])
   }
 
   #adopt(): void {

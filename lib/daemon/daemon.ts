@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { PassthroughMemory } from '../auth/passthrough.ts'
 import { ScramKeyCache } from '../auth/scram-keys.ts'
+import { shutDownSession } from '../client/outside.ts'
 import type { ClientPorts } from '../client/ports.ts'
 import type { Config } from '../config/options.ts'
 import { parseUserlist, type Secret } from '../config/userlist.ts'
@@ -123,7 +124,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     log.info('shutting down', { clients: registry.admitted, timeout: timeoutMs })
     listener.stopAccepting()
     registry.close()
-    for (const session of registry.sessions) session.shutDown()
+    for (const session of registry.sessions) shutDownSession(session)
     await until(() => registry.admitted === 0, timeoutMs)
     for (const session of registry.sessions) session.endWith('admin_shutdown')
     for (const pool of router.pools()) pool.close('shutting down')

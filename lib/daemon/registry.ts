@@ -1,6 +1,7 @@
 /** All clients of the process: how many may come in, and whose cancel key is whose. */
 
 import { timingSafeEqual } from 'node:crypto'
+import { cancelSession } from '../client/outside.ts'
 import type { Registry as RegistryPort } from '../client/ports.ts'
 import type { ClientSession } from '../client/session.ts'
 import type { ErrorName } from '../errors.ts'
@@ -56,7 +57,7 @@ export class Registry implements RegistryPort {
     if (session === undefined) return
     const own = Buffer.from(session.secret, 'latin1')
     if (own.length !== secret.length || !timingSafeEqual(own, secret)) return
-    await session.cancel()
+    await cancelSession(session)
   }
 
   remove(session: ClientSession): void {

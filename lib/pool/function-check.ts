@@ -108,8 +108,15 @@ export class FunctionCheck {
     return this.#enabled && (this.#known.defining?.test(text) ?? false)
   }
 
-  /** Functions may have changed. */
-  changed(): void {
+  /** What was run on `server`, which is in no transaction any more, may have changed functions or defaults. */
+  note(server: ServerConnection): void {
+    if (server.defaultsChanged) this.defaultsStamp++
+    if (server.functionsChanged) this.#change()
+    server.defaultsChanged = false
+    server.functionsChanged = false
+  }
+
+  #change(): void {
     if (!this.#enabled) return
     this.#changed = true
     this.stamp++

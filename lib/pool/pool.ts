@@ -29,6 +29,7 @@ import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from '.
 import {
   closeOverdue,
   idlePreparation,
+  needsDrain,
   type Preparation,
   preparation,
   reasonToClose,
@@ -149,19 +150,13 @@ export class Pool implements ServerOwner {
       server.cut(reason || 'broken')
       return
     }
-    // What is left is made an end of; and no reset of a session may be hit by a cancel request that is under way.
-    const left = outcome !== 'done'
-    if (left ? !(server.settled && server.cancels === 0) : mode === 'session' && server.cancels > 0) {
-      if (left) server.dirty = true
-      new Drain(
-        server,
-        outcome === 'finishing' ? undefined : (target) => void this.#ports.cancel(target),
-        this.settings.drainTimeoutMs,
-        () => this.#finish(server, mode),
-      )
+    if (!needsDrain(server, mode, outcome)) {
+      this.#finish(server, mode)
       return
     }
-    this.#finish(server, mode)
+    const cancel = (target: ServerConnection): void => void this.#ports.cancel(target)
+    const { drainTimeoutMs } = this.settings
+    new Drain(server, outcome === 'finishing' ? undefined : cancel, drainTimeoutMs, () => this.#finish(server, mode))
   }
 
   /** Add a connection opened outside of the queue (a login that was proven with it). */
@@ -216,20 +211,9 @@ export class Pool implements ServerOwner {
   }
 
   onServerGone(server: ServerConnection): void {
-    this.noteFunctions(server)
+    this.functions.note(server)
     this.#grow()
     this.#serve()
-  }
-
-  /** What was run on `server`, which is in no transaction any more, may have changed functions. */
-  noteFunctions(server: ServerConnection): void {
-    if (server.defaultsChanged) {
-      server.defaultsChanged = false
-      this.functions.defaultsStamp++
-    }
-    if (!server.functionsChanged) return
-    server.functionsChanged = false
-    this.functions.changed()
   }
 
   onServerFree(server: ServerConnection): void {
@@ -285,7 +269,7 @@ export class Pool implements ServerOwner {
   /** The server is free of its lease or drain: reset it where the mode demands that, then offer it. */
   #finish(server: ServerConnection, mode: PoolMode): void {
     if (server.state === 'closed') return
-    this.noteFunctions(server)
+    this.functions.note(server)
     const reason =
       reasonToClose(server, this.#closing, this.functions) ?? reasonToRetire(server, now(), this.settings, false)
     if (reason !== undefined) {

@@ -10,6 +10,7 @@ import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '.
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { FunctionCheck } from './function-check.ts'
+import type { LeaseOutcome } from './lease.ts'
 import type { ServerLists } from './server-lists.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
 
@@ -89,6 +90,17 @@ export function idlePreparation(
   // Its client did not come back at once; the next one shall not have to wait for the reset.
   if (server.needsReset) return (done) => resetServer(server, smallestReset(server), done)
   return functions.overdue(at) || functions.wanted(server) ? (done) => functions.ask(server, log, done) : undefined
+}
+
+/**
+ * Whether `server`, of which a lease has ended, has to come to an end of what is left first; and no reset of a session may
+ * be hit by a cancel request that is under way.
+ */
+export function needsDrain(server: ServerConnection, mode: PoolMode, outcome: LeaseOutcome): boolean {
+  if (outcome === 'done') return mode === 'session' && server.cancels > 0
+  if (server.settled && server.cancels === 0) return false
+  server.dirty = true
+  return true
 }
 
 /** `server` may hold anything a session can. */

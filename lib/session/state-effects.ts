@@ -88,11 +88,14 @@ export const SETTINGS_VIEW = /\bpg_settings\b/i
 /** The effects `text` may have, as a sum of the constants above; 0 for most. */
 export function effectsOf(text: string): number {
   let effects = 0
+  let inner: boolean | undefined
   SUSPECT.lastIndex = 0
   for (let match = SUSPECT.exec(text); match !== null; match = SUSPECT.exec(text)) {
     const word = match[0].toLowerCase()
-    if ((word === 'set' || word === 'do') && INNER_SET.test(text) && !text.includes(';')) {
-      if (!SETTINGS_VIEW.test(text)) continue
+    if (word === 'set' || word === 'do') {
+      // Once for all of them: a long text may have thousands.
+      inner ??= INNER_SET.test(text) && !text.includes(';') && !SETTINGS_VIEW.test(text)
+      if (inner) continue
     }
     effects |= WORDS[word] ?? (word.startsWith('pg_temp') ? TEMPORARY : ANY)
   }
