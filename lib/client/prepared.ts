@@ -192,9 +192,13 @@ export class PreparedStatements {
   onClose(server: ServerConnection, bytes: Buffer): boolean {
     if (this.#named(bytes) === undefined && !isOurs(bytes)) return false
     const name = statementName(bytes, 6, bytes.length - 1)
-    this.#send(true, undefined, 0)
+    // Where it is there under this very name, for SQL to find, that goes, too.
+    const there = server.namesThere.delete(name)
+    this.#send(!there, undefined, 0)
     this.#names.change(name, undefined, this.batch)
-    server.expectFake(CLOSE, new ChangedName(this.#names, name))
+    const ref = new ChangedName(this.#names, name)
+    if (there) server.plan.expect(CLOSE, FORWARD, ref)
+    else server.expectFake(CLOSE, ref)
     return true
   }
 

@@ -105,6 +105,18 @@ t.test('what follows a deallocation', async (t) => {
     t.equal(typesOf(await client.readUntil('Z')), '2DCZ')
   })
 
+  await t.test('by a portal, of a statement that was closed since it was bound', async (t) => {
+    const client = await prepared()
+    client.send(frontend.parse('DEALLOCATE a'), frontend.bind([]), frontend.flush())
+    await client.readUntil('2')
+    client.send(frontend.close('S', 'a'), frontend.execute(), frontend.sync())
+    t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: 'prepared statement "a" does not exist' })
+    client.send(...run('a'), frontend.sync())
+    t.match(errorOf(await client.readUntil('Z')), { C: '26000' })
+    client.send(...run('b'), frontend.sync())
+    t.same(rowsOf(await client.readUntil('Z')), [['b']])
+  })
+
   await t.test('of a name whose Parse is discarded with the batch before', async (t) => {
     const client = await loginRaw(t, pgbun)
     client.send(frontend.execute(0, 'missing'), frontend.parse("SELECT 'a'", 'a'), frontend.sync())
