@@ -21,7 +21,7 @@ export function noteStale(server: ServerConnection, error: ErrorSummary, slot: S
   if (slot instanceof StandIn) return 'no'
   const { sqlstate, routine } = error
   if (sqlstate === '26000' && routine === 'FetchPreparedStatement') {
-    server.statements.mistrust()
+    server.statements.doubt()
     return 'yes'
   }
   if (!showsChange(sqlstate, slot)) return 'no'

@@ -163,11 +163,6 @@ export class ServerStatements {
     this.#store.alter()
   }
 
-  /** One that was confirmed is gone, nobody knows why: the others are prepared again when they are needed. */
-  mistrust(): void {
-    for (const slot of [...this.#slots.values()]) if (slot.ready) this.drop(slot.entry)
-  }
-
   /** A Close of a retired name is sent in `batch`. */
   closing(batch: number): void {
     this.#closing.push(batch)
