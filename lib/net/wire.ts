@@ -34,7 +34,7 @@ export interface WireHandler {
 /** Up to this size the buffers of a turn are copied into one: cheaper than a gathering write of many. */
 const COPY_LIMIT = 32 * 1024
 /** So much output that the kernel did not take may wait in memory before whoever writes it has to stop. */
-const BACKLOG_LIMIT = 256 * 1024
+const BACKLOG_LIMIT = 128 * 1024
 /** How long a peer may take to read the last message of a connection that is closed in an orderly way. */
 const LINGER_MS = 2000
 
