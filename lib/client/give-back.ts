@@ -14,6 +14,8 @@ import type { RememberedState } from './remembered-state.ts'
 export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState, reason: EndReason): boolean {
   const { server } = lease
   if (remembered.suspected || remembered.found !== '' || server.touched) server.dirty = true
+  // It does not come back: what it left, a lock that others wait for, ends now, not when somebody needs the server.
+  if (server.dirty && lease.mode !== 'session') server.lastUser = 0
   const { midReply } = server
   // It may have been paused for a client that did not read: nobody is waited for any more.
   server.wire.resume()
