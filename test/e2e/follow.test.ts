@@ -76,6 +76,10 @@ t.test('what a client set, it finds again', async (t) => {
           if (block) await client.rows('COMMIT')
           await followed(t, client, state)
           await client.end()
+          // The next may want the same lock, as it could not have it at once on a direct connection either.
+          await waitFor(
+            async () => (await server.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).length === 0,
+          )
         })
       }
     }
