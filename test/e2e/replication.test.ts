@@ -189,7 +189,8 @@ t.test('replication', async (t) => {
       t.match(await refusal(pgbun, plain), { S, C, M, D })
       await t.rejects(loginRaw(t, pgbun, { ...options, password: 'wrong' }), { code: '28P01' })
     }
-    const many = await Promise.all([1, 2, 3, 4].map(() => loginRaw(t, pgbun, LOGICAL)))
+    // Those that were refused hold their places until their processes have gone.
+    const many = await Promise.all([1, 2, 3, 4].map(() => waitFor(() => loginRaw(t, pgbun, LOGICAL))))
     const { C, M } = await refusal(server, LOGICAL)
     t.equal(C, '53300')
     t.match(await refusal(pgbun, LOGICAL), { S: 'FATAL', C, M }, 'max_wal_senders')
