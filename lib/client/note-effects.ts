@@ -111,10 +111,10 @@ export function noteSequence(session: ClientSession, server: ServerConnection, e
     if (functions.readsSequences && session.remembered.policy === 'pin') session.holds = 2
     return
   }
-  const first = !functions.readsSequences
   functions.noteReader()
-  // Inside a transaction the values may be its own; nobody but this first reader can find others there.
-  if (first && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, session.id)
+  // Others had the server before anybody read one. Inside a transaction the values may be its own.
+  const foreign = server.sequenceOwner !== session.id
+  if (foreign && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, session.id)
   const { policy } = session.remembered
   // With `error` it was refused, or is in no statement that runs.
   if (policy !== 'error') session.pin('sequence')

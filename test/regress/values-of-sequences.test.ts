@@ -47,6 +47,27 @@ t.test('values of sequences', async (t) => {
     t.match(errorOf(await b.query('SELECT lastval()')), UNDEFINED, 'its own are gone, and nobody else’s are there')
   })
 
+  await t.test('the first reader finds its own where nobody else had the server', async (t) => {
+    const pgbun = await startPgbun(t, { target, args })
+    const client = await loginRaw(t, pgbun)
+    const [[own]] = (await client.rows("SELECT nextval('counter')")) as [[string]]
+    t.same(await client.rows('SELECT lastval()'), [[own]])
+  })
+
+  await t.test('who kept its server before anybody read one does not find another’s', async (t) => {
+    const two = [...args.slice(0, -1), '2']
+    const pgbun = await startPgbun(t, { target, args: two })
+    const taker = await loginRaw(t, pgbun)
+    const pid = (await taker.rows("SELECT pg_backend_pid(), nextval('counter')"))[0]![0]
+    await taker.end()
+    const kept = await loginRaw(t, pgbun)
+    await kept.query('CREATE TEMP TABLE own (a int)')
+    t.equal((await kept.rows('SELECT pg_backend_pid()'))[0]![0], pid)
+    const reader = await loginRaw(t, pgbun)
+    t.match(errorOf(await reader.query('SELECT lastval()')), UNDEFINED)
+    t.match(errorOf(await kept.query('SELECT lastval()')), UNDEFINED)
+  })
+
   await t.test('they are taken away in front of what comes next, unseen', async (t) => {
     const pgbun = await startPgbun(t, { target, args })
     const reader = await loginRaw(t, pgbun)
