@@ -37,7 +37,7 @@ export function pgbouncerIni(
     `pool_mode = ${setup.poolMode}`,
     `default_pool_size = ${setup.poolSize}`,
     `max_client_conn = ${MAX_CLIENTS}`,
-    'listen_backlog = 1024',
+    'listen_backlog = 4096',
     'server_tls_sslmode = disable',
     'log_connections = 0',
     'log_disconnections = 0',
