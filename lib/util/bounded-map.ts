@@ -5,6 +5,8 @@
 export class BoundedMap<V> {
   readonly limit: number
   #entries = new Map<string, V>()
+  /** The most recently used, where that is known: the one that is asked for most often need not be moved. */
+  #newest: string | undefined
 
   /** `limit` is at least 1. */
   constructor(limit: number) {
@@ -18,9 +20,10 @@ export class BoundedMap<V> {
   /** The value of `key`, which thereby becomes the most recently used. */
   get(key: string): V | undefined {
     const value = this.#entries.get(key)
-    if (value !== undefined) {
+    if (value !== undefined && key !== this.#newest) {
       this.#entries.delete(key)
       this.#entries.set(key, value)
+      this.#newest = key
     }
     return value
   }
@@ -28,6 +31,7 @@ export class BoundedMap<V> {
   set(key: string, value: V): void {
     this.#entries.delete(key)
     this.#entries.set(key, value)
+    this.#newest = key
     if (this.#entries.size > this.limit) {
       for (const oldest of this.#entries.keys()) {
         this.#entries.delete(oldest)
