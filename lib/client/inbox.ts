@@ -38,10 +38,15 @@ export class Inbox {
     batch.release()
   }
 
-  /** Forget all. A batch being handled right now is still looked at: it is left to the garbage collector. */
-  clear(): void {
-    this.first = undefined
+  /**
+   * Forget all.
+   * @param handled the first batch is being handled right now: it is still looked at, and goes with the shift that follows
+   */
+  clear(handled: boolean): void {
+    if (!handled) this.first?.release()
+    if (this.#rest !== undefined) for (const batch of this.#rest) batch.release()
+    this.first = handled ? this.first : undefined
     this.#rest = undefined
-    this.#bytes = 0
+    this.#bytes = this.first?.bytes ?? 0
   }
 }

@@ -380,7 +380,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
     else if (reason.kind === 'terminated') this.wire.closeBehindPeer()
     else this.wire.close(ending.fields && errorResponse(ending.fields))
-    this.#inbox.clear()
+    this.#inbox.clear(this.#pumping)
     this.#login?.abandon()
     this.#upstream.end()
     this.ports.registry.remove(this)
