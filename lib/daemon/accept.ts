@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { tlsServerEndPoint } from '../auth/cert-hash.ts'
 import type { ClientOrigin, ClientPorts } from '../client/ports.ts'
 import { ClientSession } from '../client/session.ts'
-import { negotiateClientEncryption } from '../net/client-encryption.ts'
+import { type ClientEncryption, negotiateClientEncryption } from '../net/client-encryption.ts'
 import type { ConnectionInfo } from '../net/listener.ts'
 import type { TlsStore } from '../net/tls-context.ts'
 import { Wire } from '../net/wire.ts'
@@ -19,21 +19,34 @@ export interface AcceptParts {
   tls: TlsStore
 }
 
-/** Make a session of `raw`. Never rejects. */
-export async function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptParts): Promise<void> {
+/** Make a session of `raw`. Never throws. */
+export function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptParts): void {
   const { config, log } = parts.ports
-  const address = info.unix ? 'unix' : `${info.remoteAddress}:${info.remotePort}`
-  const result = await negotiateClientEncryption(raw, {
-    mode: config.clientTlsMode,
-    context: parts.tls.current,
-    timeoutMs: config.clientLoginTimeout,
+  const options = { mode: config.clientTlsMode, context: parts.tls.current, timeoutMs: config.clientLoginTimeout }
+  negotiateClientEncryption(raw, options, (outcome) => {
+    try {
+      makeSession(outcome, info, parts)
+    } catch (error) {
+      // We are called by the socket: nobody else catches this (R20).
+      raw.destroy()
+      log.error('internal error', { address: addressOf(info), error: String((error as Error).stack ?? error) })
+    }
   })
-  if (result.closed !== undefined) {
-    const level = result.closed === 'probe' ? 'debug' : 'info'
-    log[level]('connection closed before its login', { address, reason: result.message })
+}
+
+function addressOf(info: ConnectionInfo): string {
+  return info.unix ? 'unix' : `${info.remoteAddress}:${info.remotePort}`
+}
+
+function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: AcceptParts): void {
+  const { config, log } = parts.ports
+  const address = addressOf(info)
+  if (outcome.closed !== undefined) {
+    const level = outcome.closed === 'probe' ? 'debug' : 'info'
+    log[level]('connection closed before its login', { address, reason: outcome.message })
     return
   }
-  const { socket, initial, tls } = result
+  const { socket, initial, tls } = outcome
   const origin: ClientOrigin = {
     address,
     local: info.unix || info.loopback,

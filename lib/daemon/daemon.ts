@@ -109,9 +109,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     unixSocketDir: config.unixSocketDir,
     unixSocketMode: config.unixSocketMode,
     backlog: config.listenBacklog,
-    keepAlive: config.tcpKeepalive,
-    keepIdleMs: config.tcpKeepidle,
-    onConnection: (socket, info) => void acceptClient(socket, info, { ports, registry, tls: clientTls }),
+    keepAliveMs: () => (config.tcpKeepalive ? config.tcpKeepidle : undefined),
+    onConnection: (socket, info) => acceptClient(socket, info, { ports, registry, tls: clientTls }),
     onError: (error) => log.error('cannot accept connections', { reason: error.message }),
   })
 

@@ -2,9 +2,9 @@
  * The first bytes of a client (protocol chapters "SSL Session Encryption" and "GSSAPI Session Encryption"): does it want
  * TLS, directly or by SSLRequest, and does it get it? Called once per accepted connection, before anything else reads.
  *
- * In: an accepted socket that nobody has read from, with an 'error' listener. Out: the socket to go on with (paused,
- * without a listener of ours), and the bytes read that belong to the startup packet; or why the connection ended, with
- * the socket destroyed or ending.
+ * In: an accepted socket that nobody has read from, with an 'error' listener. Out: the socket to go on with, without a
+ * listener of ours (flowing, so that who takes it listens at once; a TLS socket is paused), and the bytes read that belong
+ * to the startup packet; or why the connection ended, with the socket destroyed or ending.
  * What must hold: not one byte a client sent in the clear is taken for one that came through TLS (CVE-2021-3935), so the
  * buffer is exactly the 8 bytes of a request when it is answered. Nothing waits beyond the deadline. Whether a client
  * without TLS may go on (mode require and stronger) is for the caller, who can tell it so.
@@ -15,6 +15,7 @@ import type { TLSSocket } from 'node:tls'
 import { errorFields } from '../errors.ts'
 import { errorResponse } from '../protocol/build.ts'
 import { GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from '../protocol/startup.ts'
+import { addDeadline, type Deadline, removeDeadline } from './deadlines.ts'
 import { type AcceptedTls, acceptTls, type ClientCertificate, type TlsHandshakeError } from './starttls.ts'
 import type { TlsContext, TlsMode } from './tls-context.ts'
 
@@ -50,73 +51,100 @@ export type ClientEncryption =
 const REQUEST_LENGTH = 8
 const TLS_HANDSHAKE_RECORD = 0x16
 const NOTHING = Buffer.alloc(0)
+const REFUSED = Buffer.from('N')
 
-/** Find out what the client wants and give it what `mode` allows. Never rejects. */
-export function negotiateClientEncryption(raw: Socket, options: ClientEncryptionOptions): Promise<ClientEncryption> {
-  return new Promise((resolve) => new Negotiation(raw, options, resolve).start())
+/** The negotiation of a socket, for the listeners that all of them share. */
+const NEGOTIATION = Symbol('negotiation')
+interface Owned {
+  [NEGOTIATION]: Negotiation | undefined
 }
 
-/** One negotiation. Nothing refers to it once it has resolved. */
-class Negotiation {
-  #raw: Socket
-  #options: ClientEncryptionOptions
-  #resolve: (outcome: ClientEncryption) => void
+/**
+ * Find out what the client wants and give it what `mode` allows.
+ * @param done called once; for a client without TLS in the turn in which its startup packet began to come, so that its
+ * socket never stops flowing. Must not throw.
+ */
+export function negotiateClientEncryption(
+  raw: Socket,
+  options: ClientEncryptionOptions,
+  done: (outcome: ClientEncryption) => void,
+): void {
+  new Negotiation(raw, options, done).start()
+}
+
+function onData(this: Socket, chunk: Buffer): void {
+  ;(this as Socket & Owned)[NEGOTIATION]?.onData(chunk)
+}
+
+function onEnd(this: Socket): void {
+  ;(this as Socket & Owned)[NEGOTIATION]?.onEnd()
+}
+
+/** One negotiation. It is over when `done` was called. */
+class Negotiation implements Deadline {
+  list: { readonly name: string } | null = null
+  prev: Deadline | null = null
+  next: Deadline | null = null
+  readonly deadline: number
+  readonly #raw: Socket
+  readonly #options: ClientEncryptionOptions
+  readonly #done: (outcome: ClientEncryption) => void
   #buffer: Buffer = NOTHING
-  #deadline: number
-  #timer: NodeJS.Timeout | undefined
   /** Each request may come once: a client could keep us answering for ever. */
   #sslAsked = false
   #gssAsked = false
 
-  constructor(raw: Socket, options: ClientEncryptionOptions, resolve: (outcome: ClientEncryption) => void) {
+  constructor(raw: Socket, options: ClientEncryptionOptions, done: (outcome: ClientEncryption) => void) {
     this.#raw = raw
     this.#options = options
-    this.#resolve = resolve
-    this.#deadline = options.timeoutMs > 0 ? performance.now() + options.timeoutMs : Number.POSITIVE_INFINITY
+    this.#done = done
+    this.deadline = options.timeoutMs > 0 ? performance.now() + options.timeoutMs : Number.POSITIVE_INFINITY
   }
 
   start(): void {
     const raw = this.#raw
     if (raw.destroyed) {
-      this.#resolve({ closed: 'probe', message: 'the client closed the connection at once' })
+      this.#done({ closed: 'probe', message: 'the client closed the connection at once' })
       return
     }
-    if (this.#options.timeoutMs > 0) {
-      this.#timer = setTimeout(() => {
-        this.#close('timeout', `the client did not send a startup packet within ${this.#options.timeoutMs} ms`)
-      }, this.#options.timeoutMs)
-    }
-    this.#listen()
+    if (this.#options.timeoutMs > 0) addDeadline(this)
+    ;(raw as Socket & Owned)[NEGOTIATION] = this
+    raw.on('end', onEnd)
+    raw.on('close', onEnd)
+    raw.on('data', onData)
   }
 
-  #listen(): void {
-    const raw = this.#raw
-    raw.on('data', this.#onData)
-    raw.on('end', this.#onEnd)
-    raw.on('close', this.#onEnd)
-    raw.resume()
-  }
-
-  /** The pause comes with a listener still there: Bun loses bytes that arrive between the two otherwise. */
+  /** The socket flows on: who is told next listens in the same turn, or pauses it. */
   #stopListening(): void {
+    removeDeadline(this)
     const raw = this.#raw
-    raw.pause()
-    raw.off('data', this.#onData)
-    raw.off('end', this.#onEnd)
-    raw.off('close', this.#onEnd)
+    ;(raw as Socket & Owned)[NEGOTIATION] = undefined
+    raw.off('data', onData)
+    raw.off('end', onEnd)
+    raw.off('close', onEnd)
   }
 
-  #onData = (chunk: Buffer): void => {
+  /** The same for who cannot listen at once. The pause comes first: Bun loses what arrives between the two otherwise. */
+  #stopFlowing(): void {
+    this.#raw.pause()
+    this.#stopListening()
+  }
+
+  onData(chunk: Buffer): void {
     this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk])
     this.#look()
   }
 
-  #onEnd = (): void => {
+  onEnd(): void {
     if (this.#buffer.length > 0 || this.#sslAsked || this.#gssAsked) {
       this.#close('left', 'the client left before its startup packet')
     } else {
       this.#close('probe', 'the client closed the connection without sending anything')
     }
+  }
+
+  onDeadline(): void {
+    this.#close('timeout', `the client did not send a startup packet within ${this.#options.timeoutMs} ms`)
   }
 
   #look(): void {
@@ -150,15 +178,15 @@ class Negotiation {
     this.#buffer = NOTHING
     if (code === GSSENC_REQUEST_CODE) {
       this.#gssAsked = true
-      this.#raw.write('N')
+      this.#raw.write(REFUSED)
       return
     }
     this.#sslAsked = true
     if (this.#options.mode === 'disable' || !this.#options.context) {
-      this.#raw.write('N')
+      this.#raw.write(REFUSED)
       return
     }
-    this.#stopListening()
+    this.#stopFlowing()
     // What arrives while the answer is under way stays in the socket for the handshake. The answer must be out before
     // the socket is wrapped: Bun does not order a pending write and the handshake.
     const { context } = this.#options
@@ -171,15 +199,14 @@ class Negotiation {
       this.#close('protocol', 'the client began with a TLS handshake, but client_tls_mode = disable')
       return
     }
-    this.#stopListening()
+    this.#stopFlowing()
     const initial = this.#buffer
     this.#buffer = NOTHING
     void this.#encrypt(context, initial, true)
   }
 
   async #encrypt(context: TlsContext, initial: Buffer, direct: boolean): Promise<void> {
-    clearTimeout(this.#timer)
-    const left = this.#deadline - performance.now()
+    const left = this.deadline - performance.now()
     if (left <= 0 || this.#raw.destroyed) {
       this.#close('left', 'the client left before the TLS handshake')
       return
@@ -201,7 +228,7 @@ class Negotiation {
     if (requestCert && !clientCertificate?.authorized) {
       const reason = clientCertificate?.reason ?? 'the client presented no certificate'
       refuse(socket, reason)
-      this.#resolve({ closed: 'certificate', message: `no valid client certificate: ${reason}` })
+      this.#done({ closed: 'certificate', message: `no valid client certificate: ${reason}` })
       return
     }
     this.#handOver(socket, {
@@ -214,15 +241,13 @@ class Negotiation {
 
   #handOver(socket: Socket | TLSSocket, tls: ClientTlsInfo | undefined): void {
     if (!tls) this.#stopListening()
-    clearTimeout(this.#timer)
-    this.#resolve({ closed: undefined, socket, initial: this.#buffer, tls })
+    this.#done({ closed: undefined, socket, initial: this.#buffer, tls })
   }
 
   #close(closed: EncryptionFailure, message: string): void {
-    clearTimeout(this.#timer)
     this.#stopListening()
     this.#raw.destroy()
-    this.#resolve({ closed, message })
+    this.#done({ closed, message })
   }
 }
 

@@ -34,9 +34,8 @@ export interface ListenOptions {
   unixSocketMode: string
   /** Connections the kernel may hold that are not accepted yet. */
   backlog: number
-  keepAlive: boolean
-  /** Milliseconds of silence before the first keep-alive probe. */
-  keepIdleMs: number
+  /** Milliseconds of silence before the first keep-alive probe; undefined for none. Asked for each client. */
+  keepAliveMs(): number | undefined
   onConnection(socket: Socket, info: ConnectionInfo): void
   /** Something went wrong while accepting. The same error comes at most once a second. */
   onError(error: Error): void
@@ -190,15 +189,22 @@ async function startUnix(started: Started, port: number, options: ListenOptions)
 }
 
 function makeServer(options: ListenOptions, unix: boolean): Server {
-  const tcp = { noDelay: true, keepAlive: options.keepAlive, keepAliveInitialDelay: options.keepIdleMs }
-  const server = createServer({ allowHalfOpen: false, ...(unix ? {} : tcp) })
+  const server = createServer({ allowHalfOpen: false, ...(unix ? {} : { noDelay: true }) })
   const { onConnection } = options
   server.on('connection', (socket) => {
     socket.on('error', ignoreError)
     const info = unix ? UNIX_PEER : peerOf(socket)
-    // Gone already: there is nobody to talk to.
-    if (info) onConnection(socket, info)
-    else socket.destroy()
+    if (!info) {
+      // Gone already: there is nobody to talk to.
+      socket.destroy()
+      return
+    }
+    // Four system calls. A peer on this machine cannot vanish without its kernel, which is ours, saying so.
+    if (!unix && !info.loopback) {
+      const keepAliveMs = options.keepAliveMs()
+      if (keepAliveMs !== undefined) socket.setKeepAlive(true, keepAliveMs)
+    }
+    onConnection(socket, info)
   })
   return server
 }

@@ -8,8 +8,7 @@ const listener = await listen({
   unixSocketDir: '',
   unixSocketMode: '0777',
   backlog: 512,
-  keepAlive: true,
-  keepIdleMs: 60_000,
+  keepAliveMs: () => undefined,
   onConnection: (socket) => socket.write('hello'),
   onError: (error) => console.log(`error ${error.message}`),
 })

@@ -91,8 +91,7 @@ export class Scope {
       unixSocketDir: '',
       unixSocketMode: '0777',
       backlog: 128,
-      keepAlive: true,
-      keepIdleMs: 60_000,
+      keepAliveMs: () => 60_000,
       onConnection: (socket, info) => {
         this.add(() => socket.destroy())
         onConnection(socket, info)
@@ -112,7 +111,13 @@ export class Scope {
     const outcomes: Promise<ClientEncryption>[] = []
     const waiting: ((outcome: Promise<ClientEncryption>) => void)[] = []
     const listener = await this.listen((socket) => {
-      const outcome = negotiateClientEncryption(socket, { mode, context, timeoutMs })
+      const outcome = new Promise<ClientEncryption>((resolve) => {
+        negotiateClientEncryption(socket, { mode, context, timeoutMs }, (result) => {
+          // As whoever goes on with it would: it flows, and nobody listens yet.
+          if (result.closed === undefined) result.socket.pause()
+          resolve(result)
+        })
+      })
       const waiter = waiting.shift()
       if (waiter) waiter(outcome)
       else outcomes.push(outcome)
