@@ -7,7 +7,13 @@
  * had come from elsewhere: so only clients of this machine pass.
  */
 
-import { type AuthRequest, type AuthStep, createClientAuth, readPassword } from '../auth/client-auth.ts'
+import {
+  type AuthRequest,
+  type AuthStep,
+  type ClientAuth,
+  createClientAuth,
+  readPassword,
+} from '../auth/client-auth.ts'
 import type { Credentials } from '../auth/credentials.ts'
 import { decodePassword } from '../auth/password-text.ts'
 import {
@@ -46,22 +52,24 @@ export interface Authenticated {
 }
 
 /**
- * Authenticate the client of `session`.
+ * Authenticate the client of `session`; at once, where nothing has to be asked of anybody.
  * @throws AuthRefused, or a LoginError where PostgreSQL refused
  */
-export function authenticate(session: ClientSession, source: PasswordSource): Promise<Authenticated> {
+export function authenticate(session: ClientSession, source: PasswordSource): Authenticated | Promise<Authenticated> {
   const { authType } = session.ports.config
-  return authType === 'passthrough' ? passThrough(session, source) : withSecrets(session, source, authType)
+  if (authType !== 'passthrough') return withSecrets(session, source, authType)
+  const key = passthroughKey(session.pool!)
+  if (session.ports.passthrough.asksPassword(key) === false) return letInUnasked(session)
+  return passThrough(session, source, key)
 }
 
 function cleartextAllowed(session: ClientSession): boolean {
   return session.origin.local || session.origin.tls !== '' || session.ports.config.allowCleartextPassword
 }
 
-async function passThrough(session: ClientSession, source: PasswordSource): Promise<Authenticated> {
+async function passThrough(session: ClientSession, source: PasswordSource, key: string): Promise<Authenticated> {
   const { passthrough: memory, prover } = session.ports
   const pool = session.pool!
-  const key = passthroughKey(pool)
   if (!(await asksPassword(session, key))) return letInUnasked(session)
   const password = await askPassword(session, source)
   if (memory.check(key, password) !== 'fresh') {
@@ -123,11 +131,11 @@ export function letInUnasked(session: ClientSession): Authenticated {
   })
 }
 
-async function withSecrets(
+function withSecrets(
   session: ClientSession,
   source: PasswordSource,
   authType: 'trust' | 'plain' | 'md5' | 'scram-sha-256',
-): Promise<Authenticated> {
+): Authenticated | Promise<Authenticated> {
   const { config, secrets, keyCache } = session.ports
   const auth = createClientAuth({
     authType,
@@ -139,7 +147,17 @@ async function withSecrets(
     cleartextAllowed: cleartextAllowed(session),
     knownUsersOnly: secrets !== undefined,
   })
-  let step: AuthRequest | AuthStep = auth.start()
+  const request = auth.start()
+  return request.type === 'ok' ? { credentials: request.credentials } : exchange(session, source, auth, request)
+}
+
+async function exchange(
+  session: ClientSession,
+  source: PasswordSource,
+  auth: ClientAuth,
+  request: AuthRequest,
+): Promise<Authenticated> {
+  let step: AuthRequest | AuthStep = request
   for (;;) {
     switch (step.type) {
       case 'ok':

@@ -4,7 +4,7 @@
  */
 
 import { parameterStatus } from '../protocol/build.ts'
-import type { ClientParameters } from '../session/parameters.ts'
+import type { ClientParameters, Wishes } from '../session/parameters.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 
 /** Sets of values remembered per welcome: an application_name may be different for each client. */
@@ -20,6 +20,8 @@ interface Welcome {
   names: ReadonlySet<string>
   /** By the values that differ. */
   greetings: BoundedMap<Buffer>
+  /** The same by the wishes themselves, which clients of one program share. */
+  byWishes: WeakMap<Wishes, Buffer>
 }
 
 /** The parameters of `welcome` with the values that `parameters` wants instead, as messages. The bytes are shared. */
@@ -27,9 +29,18 @@ export function parameterMessages(welcome: ReadonlyMap<string, string>, paramete
   let entry = known.get(welcome)
   if (entry === undefined) {
     const names = new Set([...welcome.keys()].map((name) => name.toLowerCase()))
-    entry = { names, greetings: new BoundedMap(REMEMBERED) }
+    entry = { names, greetings: new BoundedMap(REMEMBERED), byWishes: new WeakMap() }
     known.set(welcome, entry)
   }
+  const { wishes } = parameters
+  let greeting = entry.byWishes.get(wishes)
+  if (greeting !== undefined) return greeting
+  greeting = build(welcome, entry, parameters)
+  entry.byWishes.set(wishes, greeting)
+  return greeting
+}
+
+function build(welcome: ReadonlyMap<string, string>, entry: Welcome, parameters: ClientParameters): Buffer {
   let key = ''
   // No value has a zero byte: it would have ended there in the startup packet.
   for (const name of parameters.names()) if (entry.names.has(name)) key += `${name}\0${parameters.get(name)}\0`

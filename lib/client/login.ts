@@ -17,19 +17,16 @@ import {
   TERMINATE,
 } from '../protocol/build.ts'
 import { ProtocolError } from '../protocol/reader.ts'
-import { readReplicationMode } from '../protocol/replication-mode.ts'
-import { PROTOCOL_3_2, readStartup, type StartupPacket } from '../protocol/startup.ts'
+import { PROTOCOL_3_2 } from '../protocol/startup.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
-import { parseOptions } from '../session/parameters.ts'
 import { now } from '../util/clock.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
+import { type ClientStartup, readClientStartup } from './client-startup.ts'
 import { parameterMessages } from './greeting.ts'
-import { ParameterCheck, ParameterRefused } from './parameter-check.ts'
+import { areKnown, ParameterCheck, ParameterRefused } from './parameter-check.ts'
 import { loginForReplication } from './replication-login.ts'
 import type { ClientSession } from './session.ts'
-
-type Startup = Extract<StartupPacket, { kind: 'startup' }>
 
 /** Cancel secret: PostgreSQL 18 uses 32 bytes from protocol 3.2 on; before that there is room for 4. */
 const LONG_SECRET = 32
@@ -98,18 +95,24 @@ export class Login {
   }
 
   #start(body: Buffer): void {
-    let packet: StartupPacket
+    let packet: ReturnType<typeof readClientStartup>
     try {
-      packet = readStartup(body)
+      packet = readClientStartup(body)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#session.endWith('protocol_violation', { args: { what: error.message } })
       return
     }
     switch (packet.kind) {
-      case 'startup':
+      case 'client':
         this.#session.setState('login')
         this.#run(packet).catch((error) => this.#failed(error))
+        return
+      case 'refused':
+        this.#session.setState('login')
+        this.#session.user = packet.user
+        this.#session.database = packet.database
+        this.#session.end(packet.error)
         return
       case 'cancel':
         this.#cancel(packet.pid, packet.secret)
@@ -131,10 +134,10 @@ export class Login {
     session.ports.registry.cancel(pid, secret).finally(() => session.end({ kind: 'cancel-request' }))
   }
 
-  async #run(packet: Startup): Promise<void> {
+  async #run(startup: ClientStartup): Promise<void> {
     const session = this.#session
     const { ports } = session
-    if (!this.#readParameters(packet)) return
+    this.#take(startup)
     const refused = ports.registry.admit(session)
     if (refused) {
       session.endWith(refused)
@@ -149,22 +152,28 @@ export class Login {
     const pool = ports.pool(session.database, session.user)
     session.join(pool)
     if (session.replication !== 'none') {
-      await this.#runReplication(packet, pool)
+      await this.#runReplication(startup, pool)
       return
     }
-    const result = await authenticate(session, this)
+    // The login of a client about whom all is known waits for nothing, not even for a microtask.
+    let result = authenticate(session, this)
+    if (result instanceof Promise) result = await result
     this.#stillHere()
     pool.credentials = result.credentials
-    const welcome = await pool.getWelcome()
+    let welcome = pool.getWelcome()
+    if (welcome instanceof Promise) welcome = await welcome
     this.#stillHere()
-    this.#check = new ParameterCheck(session, pool, welcome)
-    await this.#check.run()
-    this.#stillHere()
+    if (!areKnown(session.parameters, pool, welcome)) {
+      this.#check = new ParameterCheck(session, pool)
+      await this.#check.run()
+      this.#check = undefined
+      this.#stillHere()
+    }
     session.setState('idle')
-    this.#greet(packet.version, welcome, result.final)
+    this.#greet(startup.version, welcome, result.final)
   }
 
-  async #runReplication({ version, parameters }: Startup, pool: Pool): Promise<void> {
+  async #runReplication({ version, parameters }: ClientStartup, pool: Pool): Promise<void> {
     const session = this.#session
     const own = [...parameters].filter(([name]) => name !== 'user' && !name.startsWith('_pq_.'))
     const { opened, final } = await loginForReplication(session, this, own)
@@ -178,58 +187,18 @@ export class Login {
     this.#greet(version, opened.identity.parameters, final)
   }
 
-  /** Take over the startup parameters; false where the session ended over them. */
-  #readParameters({ version, parameters }: Startup): boolean {
+  /** Take over what the startup packet asks for. */
+  #take({ version, user, database, applicationName, replication, wishes, unknown }: ClientStartup): void {
     const session = this.#session
-    const user = parameters.get('user')
-    if (!user) {
-      session.endWith('no_user')
-      return false
-    }
     session.user = user
-    session.database = parameters.get('database') || user
-    if (!this.#readReplication(parameters.get('replication'))) return false
-    const unknown: string[] = []
-    try {
-      // Whatever their order in the packet, PostgreSQL applies `options` first.
-      const options = session.replication === 'none' ? parameters.get('options') : undefined
-      for (const option of parseOptions(options ?? '')) this.#want(option.name, option.value!)
-      for (const [name, value] of parameters) {
-        if (name === 'user' || name === 'database' || name === 'replication') continue
-        if (name.startsWith('_pq_.')) unknown.push(name)
-        else if (session.replication !== 'none') this.#noteApplication(name, value)
-        else if (name !== 'options') this.#want(name, value)
-      }
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      session.endWith('protocol_violation', { args: { what: error.message } })
-      return false
-    }
+    session.database = database
+    session.applicationName = applicationName
+    session.replication = replication
+    session.parameters.setStartup(wishes)
     // Answered exactly once, before anything else (protocol chapter "Start-up").
     if (version > PROTOCOL_3_2 || unknown.length > 0) {
       session.wire.write(negotiateProtocolVersion(Math.min(version, PROTOCOL_3_2), unknown))
     }
-    return true
-  }
-
-  #readReplication(value: string | undefined): boolean {
-    const mode = value === undefined ? 'none' : readReplicationMode(value)
-    if (mode === undefined) {
-      const hint = 'Valid values are: "false", 0, "true", 1, "database".'
-      this.#session.endWith('replication_invalid', { args: { value: value! }, hint })
-      return false
-    }
-    this.#session.replication = mode
-    return true
-  }
-
-  #want(name: string, value: string): void {
-    this.#session.parameters.setAtStartup(name, value)
-    this.#noteApplication(name, value)
-  }
-
-  #noteApplication(name: string, value: string): void {
-    if (name.toLowerCase() === 'application_name') this.#session.applicationName = value
   }
 
   /** What PostgreSQL says behind a successful login. */

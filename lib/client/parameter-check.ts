@@ -11,7 +11,8 @@ import type { Waiter } from '../pool/waiter.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
-import { isMemorable } from '../session/parameters.ts'
+import { type ClientParameters, isMemorable, Wishes } from '../session/parameters.ts'
+import type { BoundedMap } from '../util/bounded-map.ts'
 import type { EndReason } from './ending.ts'
 import { applySettings } from './link.ts'
 import type { ClientSession } from './session.ts'
@@ -37,21 +38,18 @@ export class ParameterCheck implements Waiter {
   readonly mode = 'transaction'
   readonly #session: ClientSession
   readonly #pool: Pool
-  readonly #welcome: ReadonlyMap<string, string>
   #lease: Lease | undefined
   #resolve: () => void = () => {}
   #reject: (error: Error) => void = () => {}
 
-  constructor(session: ClientSession, pool: Pool, welcome: ReadonlyMap<string, string>) {
+  constructor(session: ClientSession, pool: Pool) {
     this.id = session.id
     this.#session = session
     this.#pool = pool
-    this.#welcome = welcome
   }
 
   /** Resolves when the parameters are known to be good. @throws ParameterRefused */
   run(): Promise<void> {
-    if (this.#allKnown()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -108,11 +106,13 @@ export class ParameterCheck implements Waiter {
 
   #accept(): void {
     const { parameters } = this.#session
+    const spelled = new Map<string, string>()
     for (const [name, value] of parameters.startup) {
-      const spelled = parameters.get(name) ?? value
-      if (isMemorable(name, value)) this.#pool.accepted.set(`${name}=${value}`, spelled)
+      const spelling = parameters.get(name) ?? value
+      spelled.set(name, spelling)
+      if (isMemorable(name, value)) this.#pool.accepted.set(`${name}=${value}`, spelling)
     }
-    parameters.spellStartup()
+    parameters.setStartup(new Wishes(spelled))
     this.#release()
     this.#resolve()
   }
@@ -122,25 +122,49 @@ export class ParameterCheck implements Waiter {
     this.#lease = undefined
     lease?.release('done')
   }
+}
 
-  /** Every parameter is one the server has by itself, or has accepted before; takes over its spelling. */
-  #allKnown(): boolean {
-    const { parameters } = this.#session
-    const spelled = new Map<string, string>()
-    for (const [name, value] of parameters.startup) {
-      const known = this.#pool.accepted.get(`${name}=${value}`) ?? (isPlain(name, value) ? value : undefined)
-      if (known !== undefined) spelled.set(name, known)
-      else if (!this.#isDefault(name, value)) return false
-    }
-    for (const [name, value] of spelled) parameters.set(name, value)
-    parameters.spellStartup()
-    return true
-  }
+type Welcome = ReadonlyMap<string, string>
 
-  #isDefault(name: string, value: string): boolean {
-    for (const [reported, current] of this.#welcome) if (reported.toLowerCase() === name) return current === value
-    return false
+/**
+ * What wishes are in the server's spelling, by the parameters a pool welcomes with, which are replaced as a whole. The
+ * startup packets of a program are all the same (client-startup.ts), and so are their wishes.
+ */
+const known = new WeakMap<Welcome, WeakMap<Wishes, Wishes>>()
+
+/**
+ * Every parameter of the startup packet is one that the server has by itself, as `welcome` says, or that it has accepted
+ * before; takes over its spelling. Nothing need be asked then.
+ */
+export function areKnown(parameters: ClientParameters, { accepted }: Pool, welcome: Welcome): boolean {
+  const { wishes } = parameters
+  if (wishes.values.size === 0) return true
+  let spellings = known.get(welcome)
+  if (spellings === undefined) known.set(welcome, (spellings = new WeakMap()))
+  let spelled = spellings.get(wishes)
+  if (spelled === undefined) {
+    spelled = spell(wishes, accepted, welcome)
+    if (spelled === undefined) return false
+    spellings.set(wishes, spelled)
   }
+  parameters.setStartup(spelled)
+  return true
+}
+
+/** `wishes` in the server's spelling; undefined where it has to be asked for that of any. */
+function spell(wishes: Wishes, accepted: BoundedMap<string>, welcome: Welcome): Wishes | undefined {
+  const spelled = new Map<string, string>()
+  for (const [name, value] of wishes.values) {
+    const known = accepted.get(`${name}=${value}`) ?? (isPlain(name, value) ? value : undefined)
+    if (known === undefined && !isDefault(welcome, name, value)) return undefined
+    spelled.set(name, known ?? value)
+  }
+  return new Wishes(spelled)
+}
+
+function isDefault(welcome: Welcome, name: string, value: string): boolean {
+  for (const [reported, current] of welcome) if (reported.toLowerCase() === name) return current === value
+  return false
 }
 
 /** An application_name of plain characters is taken as it is, and there are as many of them as there are programs. */

@@ -109,10 +109,10 @@ export class Pool implements ServerOwner {
     return this.#lists.all()
   }
 
-  /** The parameters a client is greeted with; opens the first connection where there is none. */
-  getWelcome(): Promise<ReadonlyMap<string, string>> {
+  /** The parameters a client is greeted with; opens the first connection where there is none, and then they come later. */
+  getWelcome(): ReadonlyMap<string, string> | Promise<ReadonlyMap<string, string>> {
     const { parameters } = this.#welcome
-    if (parameters !== undefined) return Promise.resolve(parameters)
+    if (parameters !== undefined) return parameters
     const refused = this.#refusal()
     if (refused) return Promise.reject(refused)
     const waiting = this.#welcome.wait()

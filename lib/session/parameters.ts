@@ -97,29 +97,62 @@ export interface Setting {
   value: string | undefined
 }
 
-/** Of all clients without a wish: never added to. */
-const NO_WISHES = new Map<string, string>()
-
-/** What one client wants set, by lower-case name. */
-export class ClientParameters {
-  /** What the startup packet asked for: what RESET goes back to. */
-  #startup = NO_WISHES
-  /** The same map for as long as it asked for nothing else. */
-  #wanted = NO_WISHES
+/** Values by the lower-case names of their parameters. Nobody changes one: clients that want the same share it. */
+export class Wishes {
+  readonly values: ReadonlyMap<string, string>
   #fingerprint: string | undefined
   #signature: string | undefined
-  #unreadable: Set<string> | undefined
+
+  constructor(values: ReadonlyMap<string, string>) {
+    this.values = values
+  }
 
   /** What tells apart settings under which the same statement may mean different things; '' for none. */
   get fingerprint(): string {
     if (this.#fingerprint === undefined) {
       const parts: string[] = []
-      for (const [name, value] of this.#wanted) {
+      for (const [name, value] of this.values) {
         if (!HARMLESS.has(name) && !HARMLESS_NAMES.test(name)) parts.push(`${name}=${value}`)
       }
       this.#fingerprint = parts.sort().join('\0')
     }
     return this.#fingerprint
+  }
+
+  /** All of them as one text. */
+  get signature(): string {
+    this.#signature ??= Array.from(this.values, ([name, value]) => `${name}=${value}`).join('\0')
+    return this.#signature
+  }
+}
+
+/** Of all clients without a wish. */
+export const NO_WISHES = new Wishes(new Map())
+
+/** What one client wants set, by lower-case name. */
+export class ClientParameters {
+  /** What the startup packet asked for: what RESET goes back to. */
+  #startup = NO_WISHES
+  /** What it wants now; undefined for as long as it asked for nothing else than at startup. */
+  #own: Map<string, string> | undefined
+  /** Of its own, made when they are asked for. */
+  #ownWishes: Wishes | undefined
+  #unreadable: Set<string> | undefined
+
+  get #wanted(): ReadonlyMap<string, string> {
+    return this.#own ?? this.#startup.values
+  }
+
+  /** What it wants now. */
+  get wishes(): Wishes {
+    if (this.#own === undefined) return this.#startup
+    this.#ownWishes ??= new Wishes(this.#own)
+    return this.#ownWishes
+  }
+
+  /** What tells apart settings under which the same statement may mean different things; '' for none. */
+  get fingerprint(): string {
+    return this.wishes.fingerprint
   }
 
   /** The value wanted, or undefined for the server's default. */
@@ -142,36 +175,26 @@ export class ClientParameters {
     this.#changed()
   }
 
-  /** Want `value` from the startup packet on. @throws ProtocolError as set */
-  setAtStartup(name: string, value: string): void {
-    const key = keyOf(name)
-    if (this.#wanted !== this.#startup) this.#wanted.set(key, value)
-    else if (this.#startup === NO_WISHES) this.#wanted = this.#startup = new Map()
-    this.#startup.set(key, value)
+  /** The startup packet asked for this; or, of the same parameters, it is what the server made of it. */
+  setStartup(wishes: Wishes): void {
+    this.#startup = wishes
+    // What was told of these parameters meanwhile is what they are now.
+    if (this.#own?.size === wishes.values.size) this.#own = undefined
     this.#changed()
   }
 
-  /** What is wanted now is the server's spelling of what the startup packet asked for. */
-  spellStartup(): void {
-    for (const name of this.#startup.keys()) this.#startup.set(name, this.#wanted.get(name)!)
-    if (this.#wanted.size === this.#startup.size) this.#wanted = this.#startup
-  }
-
   #want(key: string, value: string): void {
-    if (this.#wanted.get(key) === value) return
-    this.#part()
-    this.#wanted.set(key, value)
+    if (this.#wanted.get(key) !== value) this.#part().set(key, value)
   }
 
   #unwant(key: string): void {
-    if (!this.#wanted.has(key)) return
-    this.#part()
-    this.#wanted.delete(key)
+    if (this.#wanted.has(key)) this.#part().delete(key)
   }
 
   /** What is wanted is about to differ from what the startup packet asked for. */
-  #part(): void {
-    if (this.#wanted === this.#startup) this.#wanted = new Map(this.#startup)
+  #part(): Map<string, string> {
+    this.#own ??= new Map(this.#startup.values)
+    return this.#own
   }
 
   /** True where `server` reports `name` (in lower case) with the value a new session has. */
@@ -184,12 +207,12 @@ export class ClientParameters {
 
   /** What the startup packet asked for, by lower-case name. */
   get startup(): ReadonlyMap<string, string> {
-    return this.#startup
+    return this.#startup.values
   }
 
   /** Want what the startup packet asked for, or the server's default. */
   unset(name: string): void {
-    const value = this.#startup.get(name)
+    const value = this.#startup.values.get(name)
     if (value === undefined) this.#unwant(name)
     else this.#want(name, value)
     this.#changed()
@@ -219,7 +242,7 @@ export class ClientParameters {
       const key = name.toLowerCase()
       if (names !== undefined && !names.includes(key)) continue
       if (server.baseline.get(name) !== value) continue
-      const startup = this.#startup.get(key)
+      const startup = this.#startup.values.get(key)
       if (startup === undefined) this.#unwant(key)
       else this.#want(key, startup)
     }
@@ -262,19 +285,12 @@ export class ClientParameters {
   }
 
   #changed(): void {
-    this.#fingerprint = undefined
-    this.#signature = undefined
-  }
-
-  /** All wishes as one text. */
-  get #wishes(): string {
-    this.#signature ??= [...this.#wanted].map(([name, value]) => `${name}=${value}`).join('\0')
-    return this.#signature
+    this.#ownWishes = undefined
   }
 
   /** True where nothing is known to differ; a server it was never compared with may do as well. */
   matches(server: ServerParameters): boolean {
-    return server.matchedStamp === server.stamp && server.matched === this.#wishes
+    return server.matchedStamp === server.stamp && server.matched === this.wishes.signature
   }
 
   /** What must be changed on `server` for this client; empty in the common case. */
@@ -283,7 +299,7 @@ export class ClientParameters {
     if (this.matches(server)) return NONE
     const settings = this.#compare(server)
     if (settings.length === 0) {
-      server.matched = this.#wishes
+      server.matched = this.wishes.signature
       server.matchedStamp = server.stamp
     }
     return settings
@@ -318,8 +334,8 @@ export class ClientParameters {
 
 const NONE: readonly Setting[] = []
 
-/** @throws ProtocolError where `name` cannot be the name of a parameter */
-function keyOf(name: string): string {
+/** How `name` is compared. @throws ProtocolError where it cannot be the name of a parameter */
+export function keyOf(name: string): string {
   const key = name.toLowerCase()
   if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
   return key

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { parameterMessages } from '../../../lib/client/greeting.ts'
 import { parameterStatus } from '../../../lib/protocol/build.ts'
-import { ClientParameters } from '../../../lib/session/parameters.ts'
+import { ClientParameters, Wishes } from '../../../lib/session/parameters.ts'
 
 const welcome = new Map([
   ['TimeZone', 'UTC'],
@@ -11,7 +11,7 @@ const welcome = new Map([
 
 function wanting(values: Record<string, string>): ClientParameters {
   const parameters = new ClientParameters()
-  for (const [name, value] of Object.entries(values)) parameters.setAtStartup(name, value)
+  parameters.setStartup(new Wishes(new Map(Object.entries(values))))
   return parameters
 }
 
@@ -25,7 +25,7 @@ t.test('each client sees its own values, however often others were greeted', asy
     t.strictSame(parameterMessages(welcome, wanting({ application_name: 'a' })), messages('UTC', 'a'))
     t.strictSame(parameterMessages(welcome, wanting({ timezone: 'a' })), messages('a', ''))
     t.strictSame(parameterMessages(welcome, wanting({ statement_timeout: '5s' })), messages('UTC', ''))
-    const both = wanting({ application_name: 'b', TimeZone: 'Asia/Tokyo' })
+    const both = wanting({ application_name: 'b', timezone: 'Asia/Tokyo' })
     t.strictSame(parameterMessages(welcome, both), messages('Asia/Tokyo', 'b'))
   }
 })

@@ -9,6 +9,7 @@ import {
   quoteLiteral,
   type ServerParameters,
   UNKNOWN,
+  Wishes,
 } from '../../../lib/session/parameters.ts'
 
 function server(
@@ -196,9 +197,9 @@ t.test('what can be given to another server', async (t) => {
 
 t.test('the spelling of the server is that of the startup packet', async (t) => {
   const client = new ClientParameters()
-  client.setAtStartup('client_encoding', 'latin1')
+  client.setStartup(new Wishes(new Map([['client_encoding', 'latin1']])))
   client.absorb(server({ client_encoding: 'LATIN1' }, { client_encoding: 'UTF8' }))
-  client.spellStartup()
+  client.setStartup(new Wishes(new Map([['client_encoding', 'LATIN1']])))
   t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])
   client.set('client_encoding', 'UTF8')
   t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])
