@@ -1,6 +1,6 @@
 /** What can be told of a client's message by a look at its first bytes. */
 
-import { RUN } from '../protocol/batch.ts'
+import { type Batch, RUN } from '../protocol/batch.ts'
 import { FRONTEND } from '../protocol/types.ts'
 import { firstStatement } from '../session/sql-tokens.ts'
 
@@ -16,6 +16,18 @@ export function sqlOf(body: Buffer): string {
 export function bindsUnnamed(body: Buffer): boolean {
   const portalEnd = body.indexOf(0)
   return portalEnd >= 0 && body[portalEnd + 1] === 0
+}
+
+/** True for a Bind of the unnamed statement to the unnamed portal, which is what most are. */
+export function bindsPlain(batch: Batch, i: number): boolean {
+  const names = batch.start(i) + 5
+  const bytes = batch.buffer(i)
+  return names + 1 < batch.end(i) && bytes[names] === 0 && bytes[names + 1] === 0
+}
+
+/** What a Describe or Close is of: a statement or a portal. */
+export function kindOf(batch: Batch, i: number): number | undefined {
+  return batch.buffer(i)[batch.start(i) + 5]
 }
 
 /** True for the body of a Describe or Close of the unnamed statement. */

@@ -10,6 +10,7 @@
  * them. Until then only messages of the same batch, which would be discarded as well, can rely on it (`certain`).
  */
 
+import type { Batch } from '../protocol/batch.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
@@ -33,6 +34,15 @@ export interface Unnamed {
   effects: number
   /** Its text, kept where there is something it may leave behind. */
   text: string
+}
+
+/**
+ * A new one.
+ * @param message the whole Parse, which is copied; undefined where it is too long to be kept
+ * @param effects what its text may leave behind
+ */
+export function unnamedOf(message: Buffer | undefined, effects: number, text: string): Unnamed {
+  return { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text }
 }
 
 /** What one client's unnamed statement is. Told by the reply plan what became of each message that changes it. */
@@ -73,20 +83,25 @@ export class UnnamedStatement implements PlanRef {
   }
 
   /**
+   * The same once more, where message `i` of `messages` is the very Parse it was prepared by, and that leaves nothing
+   * behind: programs run a statement again and again, and its text need not be read for each. Another object, because
+   * each Parse may fail by itself.
+   */
+  repeated(messages: Batch, i: number): Unnamed | undefined {
+    const { current } = this
+    if (current?.message === undefined || current.effects !== 0) return undefined
+    const { message } = current
+    const start = messages.start(i)
+    if (messages.end(i) - start !== message.length) return undefined
+    if (messages.buffer(i).compare(message, 0, message.length, start, start + message.length) !== 0) return undefined
+    return { message, effects: 0, text: '' }
+  }
+
+  /**
    * The client prepares one.
-   * @param message the whole Parse; undefined where it is too long to be kept
-   * @param effects what its text may leave behind
    * @param shared who wants to know its end, too
    */
-  onParse(
-    server: ServerConnection,
-    message: Buffer | undefined,
-    effects: number,
-    text: string,
-    batch: number,
-    shared?: SharedRef,
-  ): void {
-    const unnamed = { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text }
+  onParse(server: ServerConnection, unnamed: Unnamed, batch: number, shared?: SharedRef): void {
     this.#change(unnamed, batch)
     server.unnamedOwner = unnamed
     server.plan.expect(PARSE, 0, this.#told(shared))

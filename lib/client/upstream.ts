@@ -12,7 +12,6 @@ import type { ErrorSummary } from '../protocol/error-response.ts'
 import { FRONTEND, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { type PlanRef, REPEAT } from '../server/ports.ts'
-import { ClientStatements } from '../session/client-statements.ts'
 import { BIND, CLOSE, DESCRIBE, EXECUTE, FORWARD, PARSE, SYNC } from '../session/reply-kinds.ts'
 import { Slot } from '../session/server-statements.ts'
 import { ANY, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
@@ -23,17 +22,16 @@ import { announce } from './announce.ts'
 import { hidesNames } from './bind-names.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
-import { LastBatch } from './last-batch.ts'
-import { bindsUnnamed, isUnnamed, passesBarrier, sqlOf } from './message-kinds.ts'
+import { bindsPlain, bindsUnnamed, isUnnamed, kindOf, passesBarrier, STATEMENT, sqlOf } from './message-kinds.ts'
 import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnmovable, noteUnnamed } from './note-effects.ts'
 import { parseSettings } from './parse-settings.ts'
-import { PreparedStatements } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
-import { deallocateAnswer, SPEAKS, SpokenStatements } from './spoken-statements.ts'
+import { deallocateAnswer, SPEAKS } from './spoken-statements.ts'
 import { noteStale } from './stale-statements.ts'
+import { StatementParts } from './statement-parts.ts'
 import { closesStrange } from './strange-close.ts'
-import { UnnamedStatement } from './unnamed-statement.ts'
+import { UnnamedStatement, unnamedOf } from './unnamed-statement.ts'
 import { leave } from './without-server.ts'
 
 /** The client-to-server direction of one client. */
@@ -46,11 +44,7 @@ export class Upstream {
   /** The server has the first part of a message whose rest has not come yet. */
   midMessage = false
   readonly #session: ClientSession
-  /** Made when first needed: most clients of session mode never do. */
-  #names: ClientStatements | undefined
-  #prepared: PreparedStatements | undefined
-  #spoken: SpokenStatements | undefined
-  #last: LastBatch | undefined
+  #parts: StatementParts | undefined
   readonly #unnamed = new UnnamedStatement()
   /** The server is to be asked for the answer the barrier waits for as soon as something waits. */
   #flush = false
@@ -83,8 +77,11 @@ export class Upstream {
       let start = batch.start(i)
       if ((flags & FIRST) !== 0) {
         const type = batch.type(i)
-        if (type === FRONTEND.Query && this.#spoken?.deallocatesHere(server, batch, i)) {
+        if (type === FRONTEND.Query && this.#parts?.spoken.deallocatesHere(server, batch, i)) {
           if (!server.plan.settled) return this.#wait(server, batch, i, from, to)
+          // It is no part of the stretch: what asks for no answer may be in front of it.
+          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
+          from = -1
           this.takeDeallocate(batch, i, server.txStatus)
           continue
         }
@@ -106,7 +103,7 @@ export class Upstream {
           if (this.#prefix !== undefined) this.#send(server, this.#prefix)
           start += this.#skip
         }
-        if (this.#last !== undefined) this.#last.onMessage(type, batch, i, this.#skip > 0 || this.#omit)
+        if (this.#parts !== undefined) this.#parts.last.onMessage(type, batch, i, this.#skip > 0 || this.#omit)
       }
       if (this.#omit) continue
       this.midMessage = (flags & LAST) === 0
@@ -132,7 +129,7 @@ export class Upstream {
     if (server.plan.copyIn) return false
     if (this.barrier && !passesBarrier(type)) return true
     if (server.plan.readies === 0 || !this.#pooled()) return false
-    return isUncertain(server, type, batch.bytesOf(i), this.#prepared, this.#unnamed, this.#batch)
+    return isUncertain(server, type, batch.bytesOf(i), this.#parts?.prepared, this.#unnamed, this.#batch)
   }
 
   /** Segment `i` is the first that cannot be sent yet, what lies between `from` and `to` is still to be sent. */
@@ -146,7 +143,7 @@ export class Upstream {
 
   /** Answer message `i` where it is a DEALLOCATE of one statement the client has; false where it is not. */
   takeDeallocate(batch: Batch, i: number, status: number): boolean {
-    if (!this.#spoken?.deallocate(batch, i)) return false
+    if (!this.#parts?.spoken.deallocate(batch, i)) return false
     this.#unnamed.forget()
     this.#session.answer(deallocateAnswer(status), status)
     return true
@@ -154,15 +151,15 @@ export class Upstream {
 
   /** The server deallocated one of the client's names, or `all`. */
   onDeallocated(server: ServerConnection, all: boolean): void {
-    if (all) this.#names?.clear()
-    else this.#spoken?.onDeallocated(server)
+    if (all) this.#parts?.names.clear()
+    else this.#parts?.spoken.onDeallocated(server)
   }
 
   /** All that was sent is answered. */
   settled(): void {
     this.barrier = false
-    this.#last?.spoil()
-    this.#spoken?.settled(this.#session.lease!.server)
+    this.#parts?.last.spoil()
+    this.#parts?.spoken.settled(this.#session.lease!.server)
   }
 
   /** What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused). */
@@ -170,13 +167,13 @@ export class Upstream {
     const query = ref instanceof DeallocatingQuery
     if (query) ref.onRefused()
     if (ref === this.#unnamed || (query && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
-    if (!(ref instanceof Slot) || this.#prepared === undefined) return undefined
+    if (!(ref instanceof Slot) || this.#parts === undefined) return undefined
     const repeat = noteStale(server, error, ref)
     if (repeat !== 'no' && !this.barrier) {
-      this.#again = this.#last!.take(server.plan.size, repeat === 'yes')
+      this.#again = this.#parts!.last.take(server.plan.size, repeat === 'yes')
       if (this.#again !== undefined) return REPEAT
     }
-    return this.#prepared.inOwnWords(body, ref)
+    return this.#parts.prepared.inOwnWords(body, ref)
   }
 
   /** Send the batch again that failed. */
@@ -189,21 +186,21 @@ export class Upstream {
 
   /** The session is over: its statements are nobody's. */
   end(): void {
-    this.#names?.destroy()
+    this.#parts?.names.destroy()
   }
 
   /** The first message of a request. */
   #begin(): void {
     const session = this.#session
     const { server } = session.lease!
-    if (this.#prepared !== undefined) this.#beginBatch(server)
+    if (this.#parts !== undefined) this.#beginBatch(server)
     session.running = true
     session.since = now()
     if (session.transactionSince === 0) session.transactionSince = session.since
   }
 
   #beginBatch(server: ServerConnection): void {
-    if (server.txStatus === TX_IDLE && server.plan.settled) this.#last!.begin()
+    if (server.txStatus === TX_IDLE && server.plan.settled) this.#parts!.last.begin()
   }
 
   #send(server: ServerConnection, bytes: Buffer): void {
@@ -232,26 +229,27 @@ export class Upstream {
         this.#onBind(server, batch, i)
         return
       case FRONTEND.Describe:
-        if (this.#map().onDescribe(server, batch.bytesOf(i))) this.#adopt()
+        if (kindOf(batch, i) !== STATEMENT) server.plan.expect(DESCRIBE)
+        else if (this.#made().prepared.onDescribe(server, batch.bytesOf(i))) this.#adopt()
         else {
           if (isUnnamed(batch.bodyOf(i))) this.#prefix = this.#unnamed.onDescribe(server, this.#batch)
           server.plan.expect(DESCRIBE)
         }
         return
       case FRONTEND.Close:
-        if (this.#map().onClose(server, batch.bytesOf(i))) this.#adopt()
+        if (this.#made().prepared.onClose(server, batch.bytesOf(i))) this.#adopt()
         else if (isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
         else if (closesStrange(this.#session, server, batch.bodyOf(i))) this.#omit = true
         else server.plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
-        if (this.#spoken?.bound) this.#onExecute(server, batch.bodyOf(i))
+        if (this.#parts?.spoken.bound) this.#onExecute(server, batch.bodyOf(i))
         else server.plan.expect(EXECUTE)
         return
       case FRONTEND.Sync:
         server.plan.expect(SYNC)
         this.#batch++
-        if (this.#prepared !== undefined) this.#prepared.batch = this.#batch
+        if (this.#parts !== undefined) this.#parts.prepared.batch = this.#batch
         return
       case FRONTEND.FunctionCall:
         // Which function it calls is a number: it may be pg_advisory_lock(), or set_config().
@@ -277,9 +275,9 @@ export class Upstream {
         return
       }
       noteEffects(this.#session, server, effects, sql)
-      if ((effects & SPEAKS) !== 0) this.#prefix = this.#speaking().onQuery(server, sql)
+      if ((effects & SPEAKS) !== 0) this.#prefix = this.#made().spoken.onQuery(server, sql)
       this.barrier = (effects & PREPARED) !== 0 && DEALLOCATING.test(sql)
-      if (this.barrier) deallocating = this.#speaking().refOf(server, sql)
+      if (this.barrier) deallocating = this.#made().spoken.refOf(server, sql)
     }
     this.#unnamed.onQuery(server, this.#batch, deallocating)
     // In a batch that failed it does nothing, and only the Sync behind it will be answered.
@@ -287,19 +285,20 @@ export class Upstream {
   }
 
   #onBind(server: ServerConnection, batch: Batch, i: number): void {
-    const entry = this.#map().onBind(server, batch.bytesOf(i))
+    const plain = bindsPlain(batch, i)
+    const entry = plain ? false : this.#made().prepared.onBind(server, batch.bytesOf(i))
     if (entry !== false) {
       this.#adopt()
       const sql = entry === true || entry.effects === 0 ? '' : textOf(entry.body)
       if (entry !== true) noteNamed(this.#session, server, entry)
-      this.#spoken!.onBind(batch.bodyOf(i), sql)
+      this.#parts!.spoken.onBind(batch.bodyOf(i), sql)
       return
     }
-    if (bindsUnnamed(batch.bodyOf(i))) {
+    if (plain || bindsUnnamed(batch.bodyOf(i))) {
       const { effects = 0, text = '' } = this.#unnamed.current ?? {}
       noteUnnamed(this.#session, server, this.#unnamed.current)
-      const own = (effects & SPEAKS) === 0 ? undefined : this.#spoken!.beforeBind(server, text)
-      this.#spoken!.onBind(batch.bodyOf(i), text)
+      const own = (effects & SPEAKS) === 0 ? undefined : this.#made().spoken.beforeBind(server, text)
+      if (text !== '' || this.#parts?.spoken.bound) this.#made().spoken.onBind(batch.bodyOf(i), text)
       this.#prefix = this.#unnamed.onBind(server, this.#batch)
       this.#putInFront(own)
     }
@@ -309,7 +308,7 @@ export class Upstream {
   #onExecute(server: ServerConnection, body: Buffer): void {
     // Before it is announced: behind an error that is its end.
     this.barrier = this.#flush = true
-    if (!this.#spoken!.onExecute(server, body, this.#lift)) this.barrier = false
+    if (!this.#parts!.spoken.onExecute(server, body, this.#lift)) this.barrier = false
   }
 
   readonly #lift = (): void => {
@@ -322,6 +321,15 @@ export class Upstream {
     // The first byte of the body ends an empty name.
     const named = batch.buffer(i)[batch.start(i) + 5] !== 0
     const session = this.#session
+    if (whole && !named) {
+      const again = this.#unnamed.repeated(batch, i)
+      if (again !== undefined) {
+        // Its text leaves nothing behind: there is nothing to refuse, and nothing to note before it is bound.
+        this.#unnamed.stays = noteUnmovable(session, false, true)
+        this.#unnamed.onParse(server, again, this.#batch)
+        return
+      }
+    }
     const text = batch.bodyOf(i)
     const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
     const effects = whole ? effectsOf(sql) : ANY
@@ -329,7 +337,7 @@ export class Upstream {
     const refused = whole && (effects !== 0 || !movable) ? refuseState(session, sql, !movable) : undefined
     if (refused !== undefined) {
       if (named) server.plan.expect(PARSE, FORWARD, refused)
-      else this.#unnamed.onParse(server, FAILING_PARSE, 0, '', this.#batch, refused)
+      else this.#unnamed.onParse(server, unnamedOf(FAILING_PARSE, 0, ''), this.#batch, refused)
       this.#prefix = named ? FAILING_NAMED_PARSE : FAILING_PARSE
       this.#omit = true
       return
@@ -337,8 +345,8 @@ export class Upstream {
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
     if (named && effects !== 0) notePrepared(session, effects)
     if (whole && named && this.#shares) {
-      const before = this.#speaking().beforeParse(server, batch.bytesOf(i))
-      const refused = this.#map().onParse(server, batch.bytesOf(i), parseSettings(session, server))
+      const before = this.#made().spoken.beforeParse(server, batch.bytesOf(i))
+      const refused = this.#made().prepared.onParse(server, batch.bytesOf(i), parseSettings(session, server))
       if (refused !== undefined) session.logRefused(refused)
       this.#adopt()
       this.#putInFront(before)
@@ -347,14 +355,14 @@ export class Upstream {
     const pins = noteUnmovable(session, named, whole)
     if (!named) {
       this.#unnamed.stays = pins
-      this.#unnamed.onParse(server, whole ? batch.bytesOf(i) : undefined, effects, sql, this.#batch)
+      this.#unnamed.onParse(server, unnamedOf(whole ? batch.bytesOf(i) : undefined, effects, sql), this.#batch)
       return
     }
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
     server.namesLeft.add('')
     if (whole) server.plan.expect(PARSE)
     else {
-      this.#map().onLongParse(server, batch.bytesOf(i), pins)
+      this.#made().prepared.onLongParse(server, batch.bytesOf(i), pins)
       this.#adopt()
     }
   }
@@ -364,28 +372,20 @@ export class Upstream {
   }
 
   #adopt(): void {
-    const { rewrite } = this.#prepared!
+    const { rewrite } = this.#parts!.prepared
     this.#prefix = rewrite.prefix
     this.#skip = rewrite.skip
     this.#omit = rewrite.omit
   }
 
-  #map(): PreparedStatements {
-    if (this.#prepared === undefined) {
-      const { ports } = this.#session
-      this.#names = new ClientStatements(ports.statements)
-      this.#spoken = new SpokenStatements(this.#names)
-      this.#prepared = new PreparedStatements(this.#names, ports.statements, () => ports.config, this.#spoken)
-      this.#prepared.batch = this.#batch
-      this.#last = new LastBatch()
-      this.#beginBatch(this.#session.lease!.server)
+  /** What the prepared statements need, from now on. */
+  #made(): StatementParts {
+    if (this.#parts === undefined) {
+      const { ports, lease } = this.#session
+      this.#parts = new StatementParts(ports, this.#batch)
+      this.#beginBatch(lease!.server)
     }
-    return this.#prepared
-  }
-
-  #speaking(): SpokenStatements {
-    this.#map()
-    return this.#spoken!
+    return this.#parts
   }
 
   /** As it was when first asked for: names given one way would not be found the other way. */

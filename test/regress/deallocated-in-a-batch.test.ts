@@ -57,6 +57,23 @@ t.test('what follows a deallocation', async (t) => {
     t.same(rowsOf(answers), [['a']])
     t.match(errorOf(answers), { C: '26000', M: 'prepared statement "b" does not exist' })
   })
+  await t.test('answered by pgbun, it is not sent as well, whatever is in front of it and behind it', async (t) => {
+    const ignored = { Flush: frontend.flush(), CopyFail: frontend.copyFail('no copy'), CopyDone: frontend.copyDone() }
+    for (const [name, message] of Object.entries(ignored)) {
+      const client = await prepared()
+      client.send(frontend.query('BEGIN'))
+      await client.readUntil('Z')
+      client.send(message, frontend.query('DEALLOCATE a'), frontend.query("SELECT 'next'"))
+      t.equal(typesOf(await client.readUntil('Z')), 'CZ', name)
+      t.same(rowsOf(await client.readUntil('Z')), [['next']], name)
+      client.send(...run('b'), frontend.sync(), ...run('a'), frontend.sync())
+      t.same(rowsOf(await client.readUntil('Z')), [['b']], name)
+      t.match(errorOf(await client.readUntil('Z')), { C: '26000' }, name)
+      client.send(frontend.query('ROLLBACK'))
+      await client.readUntil('Z')
+    }
+  })
+
   await t.test('as one of several statements of a Query', async (t) => {
     const client = await prepared()
     client.send(frontend.query('SELECT 1; DEALLOCATE ALL'), ...run('a'), frontend.sync())

@@ -1,0 +1,27 @@
+/**
+ * What stands behind the prepared statements of one client: its names, what SQL says of them, how its messages are
+ * rewritten, and the batch under way in case it is sent again. Made with the first message that may need it: many
+ * clients never send one.
+ */
+
+import { ClientStatements } from '../session/client-statements.ts'
+import { LastBatch } from './last-batch.ts'
+import type { ClientPorts } from './ports.ts'
+import { PreparedStatements } from './prepared.ts'
+import { SpokenStatements } from './spoken-statements.ts'
+
+/** The parts, of upstream.ts alone. */
+export class StatementParts {
+  readonly names: ClientStatements
+  readonly spoken: SpokenStatements
+  readonly prepared: PreparedStatements
+  readonly last = new LastBatch()
+
+  /** @param batch number of the client's batch under way */
+  constructor(ports: ClientPorts, batch: number) {
+    this.names = new ClientStatements(ports.statements)
+    this.spoken = new SpokenStatements(this.names)
+    this.prepared = new PreparedStatements(this.names, ports.statements, () => ports.config, this.spoken)
+    this.prepared.batch = batch
+  }
+}
