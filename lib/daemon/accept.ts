@@ -1,7 +1,6 @@
 /** From an accepted socket to a session: encryption first, then the wire with its framer and the client on it. */
 
 import type { Socket } from 'node:net'
-import { tlsServerEndPoint } from '../auth/cert-hash.ts'
 import type { ClientOrigin, ClientPorts } from '../client/ports.ts'
 import { ClientSession } from '../client/session.ts'
 import { type ClientEncryption, negotiateClientEncryption } from '../net/client-encryption.ts'
@@ -52,7 +51,7 @@ function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: Acc
     local: info.unix || info.loopback,
     unix: info.unix,
     tls: tls ? `${tls.protocol}/${tls.cipher}` : '',
-    tlsEndPointHash: tls && tlsServerEndPoint(tls.ownCertificate),
+    tlsEndPointHash: tls?.endPointHash,
   }
   const scanner = new Scanner(FRONTEND_TABLE, { startup: true, cap: config.maxPacketSize, name: frontendName })
   const session = new ClientSession((handler) => new Wire(socket, scanner, handler), origin, parts.ports)

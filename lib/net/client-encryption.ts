@@ -33,8 +33,8 @@ export interface ClientTlsInfo {
   cipher: string
   /** In the verify modes only, and valid there. */
   clientCertificate: Extract<ClientCertificate, { authorized: true }> | undefined
-  /** DER of our own certificate, which tls-server-end-point hashes. */
-  ownCertificate: Buffer
+  /** tls-server-end-point of our own certificate; undefined where none is defined for it. */
+  endPointHash: Buffer | undefined
 }
 
 /**
@@ -235,7 +235,7 @@ class Negotiation implements Deadline {
       protocol,
       cipher,
       clientCertificate: clientCertificate?.authorized ? clientCertificate : undefined,
-      ownCertificate: context.leaf!.der,
+      endPointHash: context.leaf!.endPointHash,
     })
   }
 

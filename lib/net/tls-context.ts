@@ -12,6 +12,7 @@
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
+import { tlsServerEndPoint } from '../auth/cert-hash.ts'
 
 export type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
@@ -32,8 +33,9 @@ export interface TlsSettings {
 
 /** Our own certificate, the first of the certificate file. */
 export interface LeafCertificate {
-  /** What tls-server-end-point hashes (RFC 5929). */
   der: Buffer
+  /** Its tls-server-end-point (RFC 5929), once for all logins; undefined where none is defined for it. */
+  endPointHash: Buffer | undefined
   subject: string
   notAfter: Date
 }
@@ -231,7 +233,8 @@ function ownCertificate(
   }
   options.cert = files.cert
   options.key = files.key
-  return { der: certificate.raw, subject: certificate.subject, notAfter: new Date(certificate.validTo) }
+  const { raw: der, subject, validTo } = certificate
+  return { der, endPointHash: tlsServerEndPoint(der), subject, notAfter: new Date(validTo) }
 }
 
 /** The certificates of a bundle, one by one: Node takes junk in a bundle for an empty one without a word. */

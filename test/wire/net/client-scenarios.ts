@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
+import { tlsServerEndPoint } from '../../../lib/auth/cert-hash.ts'
 import type { ClientEncryption } from '../../../lib/net/client-encryption.ts'
 import { ALPN_PROTOCOL } from '../../../lib/net/starttls.ts'
 import { readError } from '../../../lib/protocol/error-response.ts'
@@ -102,7 +103,7 @@ export const clientScenarios: Record<string, (scope: Scope) => Promise<void>> = 
     const [secured, outcome] = await Promise.all([client.secure(), next().then(accepted)])
     assert.equal(outcome.tls?.protocol, 'TLSv1.3')
     assert.match(outcome.tls?.cipher ?? '', /AES|CHACHA/)
-    assert.deepEqual(outcome.tls?.ownCertificate, certificates().certificates.server.der)
+    assert.deepEqual(outcome.tls?.endPointHash, tlsServerEndPoint(certificates().certificates.server.der))
     assert.equal(outcome.tls?.clientCertificate, undefined)
     await talk(secured, takeOver(outcome))
   },
