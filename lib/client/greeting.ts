@@ -4,7 +4,8 @@
  */
 
 import { parameterStatus } from '../protocol/build.ts'
-import type { ClientParameters, Wishes } from '../session/parameters.ts'
+import type { ClientParameters } from '../session/parameters.ts'
+import type { Wishes } from '../session/wishes.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 
 /** Sets of values remembered per welcome: an application_name may be different for each client. */

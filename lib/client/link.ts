@@ -7,6 +7,7 @@
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
 import { type ClientParameters, type Setting, UNKNOWN } from '../session/parameters.ts'
+import { reportedKey } from '../session/reported-names.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -16,6 +17,7 @@ import {
   withIdentity,
 } from '../session/settings-sql.ts'
 
+const NO_TEXTS: readonly string[] = []
 /** SQLSTATE where the role at hand may not set a parameter. */
 const NOT_PERMITTED = '42501'
 
@@ -31,30 +33,44 @@ export function applySettings(
   const settings = parameters.difference(server)
   if (settings.length === 0) return true
   const { dirty } = server
-  return applyAll(server, parameters, settings, isLimited(server, []), (result) => {
+  apply(server, parameters, settings, isLimited(server, NO_TEXTS), (result) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED) {
       server.dirty = dirty
       applyAfresh(server, parameters, done)
-    } else done(result)
+      return
+    }
+    // All that differed is what the client wants now, in the server's spelling.
+    if (result.kind === 'done') parameters.noteMatch(server)
+    done(result)
   })
+  return false
 }
 
 /**
- * Apply settings on `server` that become or are what `parameters` wants; otherwise as applySettings.
- * @param limited the session may have limits of time too short for it
+ * Apply settings on `server` that become or are what `parameters` wants; otherwise as applySettings. Its limits of time
+ * may be too short for that.
  */
-export function applyAll(
+export function applySome(
+  server: ServerConnection,
+  parameters: ClientParameters,
+  settings: readonly Setting[],
+  done: (result: TaskResult) => void,
+): boolean {
+  if (settings.length === 0) return true
+  apply(server, parameters, settings, true, done)
+  return false
+}
+
+function apply(
   server: ServerConnection,
   parameters: ClientParameters,
   differing: readonly Setting[],
   limited: boolean,
   done: (result: TaskResult) => void,
-): boolean {
-  if (differing.length === 0) return true
+): void {
   const settings = withIdentity(differing, parameters, server)
   const sql = settingsSql(settings)
   run(server, parameters, limited ? unlimitedSql(limitsOf(server)) + sql : sql, settings, done)
-  return false
 }
 
 /** The role that may set something may be the client's own, set before it. */
@@ -81,7 +97,6 @@ function run(
     if (result.kind === 'done') {
       noteApplied(server, settings)
       server.parametersChanged = false
-      // The server's spelling of the values: the next comparison finds them equal.
       parameters.absorb(server)
     } else server.dirty = true
     done(result)
@@ -98,16 +113,19 @@ export function adoptSettings(server: ServerConnection, parameters: ClientParame
   return parameters.absorb(server, true)
 }
 
+/** Where RESET goes to is what a new session has: the server's configuration may have changed since this one began. */
+function noteDefault(server: ServerConnection, name: string): void {
+  for (const [spelling, current] of server.parameters) {
+    if (reportedKey(spelling) !== name || server.baseline.get(spelling) === current) continue
+    server.owner.onServerParameter(server, spelling, current)
+  }
+}
+
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
-  const reported = new Map<string, string>()
-  for (const name of server.parameters.keys()) reported.set(name.toLowerCase(), name)
   for (const { name, value } of settings) {
-    const spelling = reported.get(name)
-    if (value === undefined || spelling !== undefined) server.applied.delete(name)
+    const reported = server.reports(name)
+    if (value === undefined || reported) server.applied.delete(name)
     else server.applied.set(name, value)
-    if (value !== undefined || spelling === undefined) continue
-    // Where RESET goes to is what a new session has: the server's configuration may have changed since this one began.
-    const current = server.parameters.get(spelling)!
-    if (server.baseline.get(spelling) !== current) server.owner.onServerParameter(server, spelling, current)
+    if (value === undefined && reported) noteDefault(server, name)
   }
 }

@@ -12,7 +12,7 @@ import { parameterStatus } from '../protocol/build.ts'
 import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
 import { ANY } from '../session/state-effects.ts'
-import { applyAll } from './link.ts'
+import { applySome } from './link.ts'
 import { linked } from './linked.ts'
 import type { ClientSession } from './session.ts'
 
@@ -85,7 +85,7 @@ function discard(session: ClientSession, { server }: Lease): void {
 
 function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {
   // Which limits such a client has set need not be known.
-  if (applyAll(server, session.parameters, settings, true, (result) => linked(session, result))) return
+  if (applySome(server, session.parameters, settings, (result) => linked(session, result))) return
   session.setState('linking')
 }
 

@@ -22,7 +22,7 @@ export class Answer {
 
   /** More of the answer. What is kept is copied: the chunk it lies in is good for this turn only. */
   add(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = this.#whole(bytes); at < bytes.length; ) {
       const missing = this.#rest > 0 ? this.#rest : HEADER - this.#has
       const piece = bytes.subarray(at, at + missing)
       at += piece.length
@@ -36,6 +36,23 @@ export class Answer {
       }
       if (this.#rest === 0 && this.#has === HEADER) this.#end()
     }
+  }
+
+  /** Take the messages at the beginning of `bytes` that are whole, which is mostly all; returns where the first is not. */
+  #whole(bytes: Buffer): number {
+    let at = 0
+    if (this.#has > 0) return at
+    while (at + HEADER <= bytes.length) {
+      const type = bytes[at]
+      const end = at + 1 + bytes.readInt32BE(at + 1)
+      if (end > bytes.length) break
+      if (type === BACKEND.DataRow) {
+        this.#bytes += end - at - HEADER
+        if (!this.tooLong) this.#rows.push(Buffer.from(bytes.subarray(at, end)))
+      } else if (type === BACKEND.NotificationResponse) this.#notifications.push(Buffer.from(bytes.subarray(at, end)))
+      at = end
+    }
+    return at
   }
 
   /** The header of a message is there. */

@@ -8,40 +8,11 @@
  */
 
 import { ProtocolError } from '../protocol/reader.ts'
+import { reportedKey } from './reported-names.ts'
+import { NO_WISHES, Wishes } from './wishes.ts'
 
 /** Reported, but not settable: facts about the server, never copied from one to another. */
 const READ_ONLY = new Set(['server_version', 'server_encoding', 'is_superuser', 'integer_datetimes', 'in_hot_standby'])
-
-/**
- * Settings that have no part in what a statement means, nor in what is evaluated while it is parsed or planned: `DateStyle`
- * has, and so do `extra_float_digits` and `bytea_output` (`'\\x01'::bytea::text` is a constant to the planner). What is
- * not known here is taken to have one.
- */
-const HARMLESS = new Set([
-  'application_name',
-  'client_min_messages',
-  'constraint_exclusion',
-  'cursor_tuple_fraction',
-  'default_statistics_target',
-  'default_transaction_deferrable',
-  'default_transaction_isolation',
-  'default_transaction_read_only',
-  'effective_cache_size',
-  'effective_io_concurrency',
-  'hash_mem_multiplier',
-  'maintenance_io_concurrency',
-  'maintenance_work_mem',
-  'plan_cache_mode',
-  'recursive_worktable_factor',
-  'scram_iterations',
-  'synchronize_seqscans',
-  'synchronous_commit',
-  'temp_buffers',
-  'temp_file_limit',
-  'work_mem',
-])
-const HARMLESS_NAMES =
-  /^(?:commit|enable|geqo|jit|log|max_parallel|min_parallel|parallel|tcp|track|vacuum)(?:_\w+)?$|_(?:cost|timeout|collapse_limit)$/
 
 /** Parameters whose values are judged or spelled by what else is set, who is connected, or what exists. */
 const BY_CONTEXT = new Set([
@@ -84,6 +55,8 @@ export interface ServerParameters {
   baseline: ReadonlyMap<string, string>
   /** Unreported ones set by pgbun, by lower-case name. */
   applied: ReadonlyMap<string, string>
+  /** True where each change of `name` (in lower case) is reported. */
+  reports(name: string): boolean
   /** Grows with every change of the three. */
   readonly stamp: number
   /** The last comparison that found nothing to change: with which wishes, and at which stamp. */
@@ -96,38 +69,6 @@ export interface Setting {
   name: string
   value: string | undefined
 }
-
-/** Values by the lower-case names of their parameters. Nobody changes one: clients that want the same share it. */
-export class Wishes {
-  readonly values: ReadonlyMap<string, string>
-  #fingerprint: string | undefined
-  #signature: string | undefined
-
-  constructor(values: ReadonlyMap<string, string>) {
-    this.values = values
-  }
-
-  /** What tells apart settings under which the same statement may mean different things; '' for none. */
-  get fingerprint(): string {
-    if (this.#fingerprint === undefined) {
-      const parts: string[] = []
-      for (const [name, value] of this.values) {
-        if (!HARMLESS.has(name) && !HARMLESS_NAMES.test(name)) parts.push(`${name}=${value}`)
-      }
-      this.#fingerprint = parts.sort().join('\0')
-    }
-    return this.#fingerprint
-  }
-
-  /** All of them as one text. */
-  get signature(): string {
-    this.#signature ??= Array.from(this.values, ([name, value]) => `${name}=${value}`).join('\0')
-    return this.#signature
-  }
-}
-
-/** Of all clients without a wish. */
-export const NO_WISHES = new Wishes(new Map())
 
 /** What one client wants set, by lower-case name. */
 export class ClientParameters {
@@ -200,7 +141,7 @@ export class ClientParameters {
   /** True where `server` reports `name` (in lower case) with the value a new session has. */
   isDefault(server: ServerParameters, name: string): boolean {
     for (const [reported, value] of server.parameters) {
-      if (reported.toLowerCase() === name) return server.baseline.get(reported) === value
+      if (reportedKey(reported) === name) return server.baseline.get(reported) === value
     }
     return false
   }
@@ -239,7 +180,7 @@ export class ClientParameters {
    */
   restoreStartup(server: ServerParameters, names: readonly string[] | undefined): void {
     for (const [name, value] of server.parameters) {
-      const key = name.toLowerCase()
+      const key = reportedKey(name)
       if (names !== undefined && !names.includes(key)) continue
       if (server.baseline.get(name) !== value) continue
       const startup = this.#startup.values.get(key)
@@ -258,7 +199,7 @@ export class ClientParameters {
     this.#changed()
     let readable = true
     for (const [name, value] of server.parameters) {
-      const key = name.toLowerCase()
+      const key = reportedKey(name)
       const wanted = this.#wanted.get(key)
       if (wanted === value || READ_ONLY.has(key)) continue
       if (wanted === undefined && server.baseline.get(name) === value) continue
@@ -269,6 +210,12 @@ export class ClientParameters {
       }
     }
     return readable
+  }
+
+  /** Nothing differs on `server`: what did was applied, and its spelling taken over. */
+  noteMatch(server: ServerParameters): void {
+    server.matched = this.wishes.signature
+    server.matchedStamp = server.stamp
   }
 
   /** Want `value`, which is good for one server alone. */
@@ -298,20 +245,15 @@ export class ClientParameters {
     // Asked at every lease: most servers were last used with the same wishes.
     if (this.matches(server)) return NONE
     const settings = this.#compare(server)
-    if (settings.length === 0) {
-      server.matched = this.wishes.signature
-      server.matchedStamp = server.stamp
-    }
+    if (settings.length === 0) this.noteMatch(server)
     return settings
   }
 
   #compare(server: ServerParameters): readonly Setting[] {
     let settings: Setting[] | undefined
-    const reported = new Set<string>()
     for (const [name, value] of server.parameters) {
-      const key = name.toLowerCase()
+      const key = reportedKey(name)
       if (READ_ONLY.has(key)) continue
-      reported.add(key)
       const wanted = this.#wanted.get(key)
       if (wanted === value) continue
       if (wanted === undefined && server.baseline.get(name) === value) continue
@@ -319,7 +261,7 @@ export class ClientParameters {
       settings.push({ name: key, value: wanted })
     }
     for (const [key, wanted] of this.#wanted) {
-      if (reported.has(key) || server.applied.get(key) === wanted) continue
+      if (server.applied.get(key) === wanted || (server.reports(key) && !READ_ONLY.has(key))) continue
       settings ??= []
       settings.push({ name: key, value: wanted })
     }

@@ -3,6 +3,7 @@
  * is decides what may be set. Pure.
  */
 
+import { BoundedMap } from '../util/bounded-map.ts'
 import { type ClientParameters, quoteLiteral, type ServerParameters, type Setting } from './parameters.ts'
 
 const ROLE = 'role'
@@ -34,8 +35,27 @@ export function withIdentity(
   return all
 }
 
+/** Texts remembered, and UTF-16 units of the settings in one that is. */
+const REMEMBERED = 256
+const MEMORABLE = 1024
+/** By settings. The clients of an application want one of a few sets of them, and servers go from one to another. */
+const remembered = new BoundedMap<string>(REMEMBERED)
+
 /** The statements that apply `settings`, in one simple query. */
 export function settingsSql(settings: readonly Setting[]): string {
+  let key = ''
+  for (const { name, value } of settings) {
+    // Parameters of applications are as many as tenants, and nobody's business.
+    if (name.includes('.')) return writeSql(settings)
+    key += value === undefined ? `${name}\0-\0` : `${name}\0=${value}\0`
+  }
+  if (key.length > MEMORABLE) return writeSql(settings)
+  let sql = remembered.get(key)
+  if (sql === undefined) remembered.set(key, (sql = writeSql(settings)))
+  return sql
+}
+
+function writeSql(settings: readonly Setting[]): string {
   const find = (wanted: string): Setting | undefined => settings.find(({ name }) => name === wanted)
   const user = find(USER)
   const role = find(ROLE)
@@ -82,9 +102,11 @@ function resetSql(name: string): string {
 
 /** True where a limit on `server`, or one that `texts` set, may be too short for what pgbun asks. */
 export function isLimited(server: ServerParameters, texts: readonly string[]): boolean {
-  return (
-    LIMITS.some((name) => !GENEROUS.test(server.applied.get(name) ?? '0')) || texts.some((text) => SHORT.test(text))
-  )
+  for (const name of LIMITS) {
+    const value = server.applied.get(name)
+    if (value !== undefined && !GENEROUS.test(value)) return true
+  }
+  return texts.some((text) => SHORT.test(text))
 }
 
 /** Limits of `server`'s session, by name. */

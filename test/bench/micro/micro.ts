@@ -14,6 +14,7 @@ import type { MicroGroup } from './micro-case.ts'
 import { replyPlanCases } from './reply-plan-cases.ts'
 import { rewritingCases } from './rewriting-cases.ts'
 import { scannerCases } from './scanner-cases.ts'
+import { settingsCases } from './settings-cases.ts'
 
 const { values } = parseArgs({
   options: {
@@ -38,7 +39,7 @@ const plan = { rounds: Number(values.rounds), warmUp: 300, round: Number(values.
 const all: MicroResult[] = []
 const runtime = process.versions.bun ? `bun ${process.versions.bun}` : `node ${process.versions.node}`
 process.stdout.write(`${runtime}, ${plan.rounds} rounds of ${plan.round} ms\n`)
-for (const { title, cases } of [scannerCases, replyPlanCases, rewritingCases, effectCases]) {
+for (const { title, cases } of [scannerCases, replyPlanCases, rewritingCases, effectCases, settingsCases]) {
   const wanted = cases.filter(({ name }) => `${title} ${name}`.includes(values.only))
   if (wanted.length === 0) continue
   const results = wanted.map((spec) => measureMicro(spec, plan))

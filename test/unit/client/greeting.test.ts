@@ -2,7 +2,8 @@
 import t from 'tap'
 import { parameterMessages } from '../../../lib/client/greeting.ts'
 import { parameterStatus } from '../../../lib/protocol/build.ts'
-import { ClientParameters, Wishes } from '../../../lib/session/parameters.ts'
+import { ClientParameters } from '../../../lib/session/parameters.ts'
+import { Wishes } from '../../../lib/session/wishes.ts'
 
 const welcome = new Map([
   ['TimeZone', 'UTC'],

@@ -9,8 +9,8 @@ import {
   quoteLiteral,
   type ServerParameters,
   UNKNOWN,
-  Wishes,
 } from '../../../lib/session/parameters.ts'
+import { Wishes } from '../../../lib/session/wishes.ts'
 
 function server(
   parameters: Record<string, string>,
@@ -22,6 +22,7 @@ function server(
     parameters: map(parameters),
     baseline: map(baseline),
     applied: map(applied),
+    reports: (name) => Object.keys(parameters).some((reported) => reported.toLowerCase() === name),
     stamp: 0,
     matched: undefined,
     matchedStamp: -1,
@@ -203,4 +204,19 @@ t.test('the spelling of the server is that of the startup packet', async (t) => 
   t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])
   client.set('client_encoding', 'UTF8')
   t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])
+})
+
+t.test('a match holds until something changes on the server, or in what is wanted', async (t) => {
+  const used = { ...server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults), stamp: 1 }
+  const client = wanting({ timezone: 'Asia/Tokyo' })
+  t.notOk(client.matches(used))
+  client.noteMatch(used)
+  t.ok(client.matches(used))
+  t.ok(wanting({ timezone: 'Asia/Tokyo' }).matches(used), 'another client that wants the same')
+  t.notOk(wanting({ timezone: 'UTC' }).matches(used))
+  client.set('timezone', 'UTC')
+  t.notOk(client.matches(used))
+  client.set('timezone', 'Asia/Tokyo')
+  used.stamp = 2
+  t.notOk(client.matches(used))
 })

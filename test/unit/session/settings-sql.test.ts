@@ -16,6 +16,7 @@ function server(applied: Record<string, string>, user = 'alice'): ServerParamete
     parameters: new Map([['session_authorization', user]]),
     baseline: new Map([['session_authorization', 'alice']]),
     applied: new Map(Object.entries(applied)),
+    reports: (name) => name === 'session_authorization',
     stamp: 0,
     matched: undefined,
     matchedStamp: -1,
@@ -99,4 +100,34 @@ t.test('limits that are short', async (t) => {
 t.test('what PostgreSQL shows of a limit, in milliseconds', async (t) => {
   const shown = { '0': 0, '1ms': 1, '5s': 5000, '2min': 120_000, '1h': 3_600_000, '1d': 86_400_000 }
   for (const [text, value] of Object.entries(shown)) t.equal(milliseconds(text), value)
+})
+
+t.test('texts that were written before', async (t) => {
+  const texts = new Map<string, string>()
+  const cases: Record<string, [string, string | undefined][]> = {
+    set: [['work_mem', '1MB']],
+    'set to nothing': [['work_mem', '']],
+    reset: [['work_mem', undefined]],
+    two: [
+      ['a', 'b'],
+      ['c', 'd'],
+    ],
+    'one that looks like two': [['a', 'b=c']],
+    'the other way round': [
+      ['c', 'd'],
+      ['a', 'b'],
+    ],
+    'of an application': [['app.tenant', '7']],
+    long: [['search_path', 'x'.repeat(2000)]],
+  }
+  for (let round = 0; round < 2; round++) {
+    for (const [what, pairs] of Object.entries(cases)) {
+      const sql = settingsSql(pairs.map(([name, value]) => ({ name, value })))
+      t.equal(sql, texts.get(what) ?? sql, what)
+      texts.set(what, sql)
+    }
+  }
+  t.equal(new Set(texts.values()).size, texts.size)
+  t.match(texts.get('set to nothing'), set('work_mem', ''))
+  t.match(texts.get('reset'), 'RESET "work_mem"')
 })

@@ -1,0 +1,18 @@
+/**
+ * The names of the parameters a server reports, in lower case, which is how PostgreSQL compares them. They are the same
+ * dozen on every server, and compared whenever one changes hands.
+ */
+
+/** More names than all servers of this world report: from then on, they are not remembered. */
+const LIMIT = 1000
+const known = new Map<string, string>()
+
+/** `name` in lower case. */
+export function reportedKey(name: string): string {
+  let key = known.get(name)
+  if (key === undefined) {
+    key = name.toLowerCase()
+    if (known.size < LIMIT) known.set(name, key)
+  }
+  return key
+}

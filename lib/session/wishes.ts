@@ -1,0 +1,66 @@
+/**
+ * What clients want set, as a value: clients of one program want the same, and share it (client/client-startup.ts). Pure.
+ */
+
+/**
+ * Settings that have no part in what a statement means, nor in what is evaluated while it is parsed or planned: `DateStyle`
+ * has, and so do `extra_float_digits` and `bytea_output` (`'\\x01'::bytea::text` is a constant to the planner). What is
+ * not known here is taken to have one.
+ */
+const HARMLESS = new Set([
+  'application_name',
+  'client_min_messages',
+  'constraint_exclusion',
+  'cursor_tuple_fraction',
+  'default_statistics_target',
+  'default_transaction_deferrable',
+  'default_transaction_isolation',
+  'default_transaction_read_only',
+  'effective_cache_size',
+  'effective_io_concurrency',
+  'hash_mem_multiplier',
+  'maintenance_io_concurrency',
+  'maintenance_work_mem',
+  'plan_cache_mode',
+  'recursive_worktable_factor',
+  'scram_iterations',
+  'synchronize_seqscans',
+  'synchronous_commit',
+  'temp_buffers',
+  'temp_file_limit',
+  'work_mem',
+])
+const HARMLESS_NAMES =
+  /^(?:commit|enable|geqo|jit|log|max_parallel|min_parallel|parallel|tcp|track|vacuum)(?:_\w+)?$|_(?:cost|timeout|collapse_limit)$/
+
+/** Values by the lower-case names of their parameters. Nobody changes one: clients that want the same share it. */
+export class Wishes {
+  readonly values: ReadonlyMap<string, string>
+  #fingerprint: string | undefined
+  #signature: string | undefined
+
+  constructor(values: ReadonlyMap<string, string>) {
+    this.values = values
+  }
+
+  /** What tells apart settings under which the same statement may mean different things; '' for none. */
+  get fingerprint(): string {
+    if (this.#fingerprint === undefined) {
+      const parts: string[] = []
+      for (const [name, value] of this.values) {
+        if (!HARMLESS.has(name) && !HARMLESS_NAMES.test(name)) parts.push(`${name}=${value}`)
+      }
+      this.#fingerprint = parts.sort().join('\0')
+    }
+    return this.#fingerprint
+  }
+
+  /** All of them as one text. */
+  get signature(): string {
+    this.#signature ??= Array.from(this.values, ([name, value]) => `${name}=${value}`).join('\0')
+    return this.#signature
+  }
+}
+
+/** Of all clients without a wish. */
+export const NO_WISHES = new Wishes(new Map())

@@ -1,0 +1,116 @@
+/**
+ * A server that goes from client to client: its settings are compared with what the next one wants, and those that
+ * differ applied, as PostgreSQL answers to that. Real settings and a real task; the server is a stub.
+ */
+
+import { applySettings } from '../../../lib/client/link.ts'
+import type { ServerConnection } from '../../../lib/server/connection.ts'
+import type { Consumer } from '../../../lib/server/ports.ts'
+import { ClientParameters } from '../../../lib/session/parameters.ts'
+import { StampedMap } from '../../../lib/session/stamped-map.ts'
+import { Wishes } from '../../../lib/session/wishes.ts'
+import { backend } from '../../fixtures/messages.ts'
+import type { MicroCase, MicroGroup } from './micro-case.ts'
+
+/** What PostgreSQL reports by itself. */
+const REPORTED: [string, string][] = [
+  ['application_name', ''],
+  ['client_encoding', 'UTF8'],
+  ['DateStyle', 'ISO, MDY'],
+  ['default_transaction_read_only', 'off'],
+  ['in_hot_standby', 'off'],
+  ['integer_datetimes', 'on'],
+  ['IntervalStyle', 'postgres'],
+  ['is_superuser', 'off'],
+  ['scram_iterations', '4096'],
+  ['search_path', '"$user", public'],
+  ['server_encoding', 'UTF8'],
+  ['server_version', '18.0'],
+  ['session_authorization', 'app'],
+  ['standard_conforming_strings', 'on'],
+  ['TimeZone', 'UTC'],
+]
+
+class Lab {
+  readonly #reported = new Set(REPORTED.map(([name]) => name.toLowerCase()))
+  readonly parameters = new StampedMap(REPORTED)
+  readonly baseline = new StampedMap(REPORTED)
+  readonly applied = new StampedMap<string, string>()
+  matched: string | undefined
+  matchedStamp = -1
+  dirty = false
+  parametersChanged = false
+  readonly cancels = 0
+  readonly plan = { expect() {} }
+  readonly wire = { resume() {} }
+  #task: Consumer | undefined
+
+  get stamp(): number {
+    return this.parameters.stamp + this.baseline.stamp + this.applied.stamp
+  }
+
+  reports(name: string): boolean {
+    return this.#reported.has(name)
+  }
+
+  lend(task: Consumer): void {
+    this.#task = task
+  }
+
+  send(): void {}
+
+  /** A client with these wishes gets it; `changes` are what PostgreSQL reports then. */
+  link(wishes: Wishes, changes: readonly [string, string][], answer: Buffer): void {
+    const client = new ClientParameters()
+    client.setStartup(wishes)
+    let linked = false
+    const same = applySettings(this as unknown as ServerConnection, client, () => {
+      linked = true
+    })
+    if (same) return
+    for (const [name, value] of changes) this.parameters.set(name, value)
+    this.#task!.onServerBytes(answer)
+    this.#task!.onServerReady(0x49, true)
+    if (!linked) throw new Error('the settings were not applied')
+  }
+}
+
+function answerTo(changes: readonly [string, string][]): Buffer {
+  const reports = changes.map(([name, value]) => backend.parameterStatus(name, value))
+  return Buffer.concat([
+    backend.rowDescription('set_config'),
+    backend.dataRow('x'),
+    backend.commandComplete('SELECT 1'),
+    ...reports,
+  ])
+}
+
+function switching(name: string, ...clients: [string, string][][]): MicroCase {
+  const lab = new Lab()
+  const parts = clients.map((changes) => ({
+    changes,
+    wishes: new Wishes(new Map(changes.map(([key, value]) => [key.toLowerCase(), value]))),
+    answer: answerTo(changes),
+  }))
+  return {
+    name,
+    messages: clients.length,
+    run() {
+      for (const { wishes, changes, answer } of parts) lab.link(wishes, changes, answer)
+    },
+  }
+}
+
+const TOKYO: [string, string][] = [
+  ['TimeZone', 'Asia/Tokyo'],
+  ['DateStyle', 'ISO, DMY'],
+]
+const NEW_YORK: [string, string][] = [
+  ['TimeZone', 'America/New_York'],
+  ['DateStyle', 'SQL, MDY'],
+]
+
+export const settingsCases: MicroGroup = {
+  title: 'settings of the next client of a server (clients counted)',
+  cases: [switching('the same', TOKYO), switching('another TimeZone and DateStyle', TOKYO, NEW_YORK)],
+}
