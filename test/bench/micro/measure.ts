@@ -31,26 +31,26 @@ const ALLOCATION_LIMIT = 2_000_000
 const ALLOCATION_CALLS = 20_000
 
 /** Measures one case. */
-export function measureMicro(spec: MicroCase, plan: MicroPlan): MicroResult {
-  const perCall = calibrate(spec, plan.warmUp)
+export async function measureMicro(spec: MicroCase, plan: MicroPlan): Promise<MicroResult> {
+  const perCall = await calibrate(spec, plan.warmUp)
   const calls = Math.max(1, Math.round(plan.round / perCall))
   const rounds: number[] = []
-  for (let i = 0; i < plan.rounds; i++) rounds.push((time(spec, calls) * 1e6) / (calls * spec.messages))
+  for (let i = 0; i < plan.rounds; i++) rounds.push(((await time(spec, calls)) * 1e6) / (calls * spec.messages))
   return {
     name: spec.name,
     nanoseconds: median(rounds),
     spread: spread(rounds),
     least: Math.min(...rounds),
-    bytes: allocated(spec),
+    bytes: await allocated(spec),
   }
 }
 
 /** Calls the case for so many milliseconds; returns what a call took in the last part of them. */
-function calibrate(spec: MicroCase, milliseconds: number): number {
+async function calibrate(spec: MicroCase, milliseconds: number): Promise<number> {
   let calls = 1
   let perCall = 0
   for (let spent = 0; spent < milliseconds; calls *= 2) {
-    const took = time(spec, calls)
+    const took = await time(spec, calls)
     spent += took
     perCall = took / calls
   }
@@ -58,26 +58,39 @@ function calibrate(spec: MicroCase, milliseconds: number): number {
 }
 
 /** Milliseconds that so many calls take. */
-function time(spec: MicroCase, calls: number): number {
+async function time(spec: MicroCase, calls: number): Promise<number> {
   const before = performance.now()
-  for (let i = 0; i < calls; i++) spec.run()
+  await repeat(spec, calls)
   return performance.now() - before
 }
 
-function allocated(spec: MicroCase): number | undefined {
+async function repeat(spec: MicroCase, calls: number): Promise<void> {
+  const { pauseAfter = calls } = spec
+  for (let done = 0; done < calls; ) {
+    const until = Math.min(done + pauseAfter, calls)
+    for (; done < until; done++) spec.run()
+    if (spec.pauseAfter !== undefined) await undefined
+  }
+}
+
+async function allocated(spec: MicroCase): Promise<number | undefined> {
   const { gc } = globalThis
   // Without a collection before it, one in the middle of a round could not be told from a case that allocates nothing.
   if (gc === undefined || process.versions.bun !== undefined) return undefined
-  const round = (calls: number): number => {
+  const round = async (calls: number): Promise<number> => {
     gc()
     const before = process.memoryUsage()
-    for (let i = 0; i < calls; i++) spec.run()
+    await repeat(spec, calls)
     const after = process.memoryUsage()
     return after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers
   }
-  const estimate = Math.max(round(100) / 100, 1)
+  const estimate = Math.max((await round(100)) / 100, 1)
   const calls = Math.max(10, Math.min(ALLOCATION_CALLS, Math.floor(ALLOCATION_LIMIT / estimate)))
-  const own = median(Array.from({ length: ALLOCATION_ROUNDS }, () => round(0)))
-  const rounds = Array.from({ length: ALLOCATION_ROUNDS }, () => round(calls))
-  return Math.max(0, (median(rounds) - own) / (calls * spec.messages))
+  const several = async (count: number): Promise<number> => {
+    const rounds: number[] = []
+    for (let i = 0; i < ALLOCATION_ROUNDS; i++) rounds.push(await round(count))
+    return median(rounds)
+  }
+  const own = await several(0)
+  return Math.max(0, ((await several(calls)) - own) / (calls * spec.messages))
 }

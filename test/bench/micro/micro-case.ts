@@ -6,6 +6,8 @@ export interface MicroCase {
   messages: number
   /** Does the same each time it is called, and leaves everything as it was. */
   run(): void
+  /** After so many calls what they left to microtasks is done, within the time that is measured; by default, never. */
+  pauseAfter?: number
 }
 
 /** Cases of one part of pgbun. */

@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { effectsOf } from '../../../lib/session/state-effects.ts'
 import { renderTable } from '../table.ts'
+import { loginCases } from './login-cases.ts'
 import { type MicroResult, measureMicro } from './measure.ts'
 import type { MicroGroup } from './micro-case.ts'
 import { replyPlanCases } from './reply-plan-cases.ts'
@@ -39,10 +40,11 @@ const plan = { rounds: Number(values.rounds), warmUp: 300, round: Number(values.
 const all: MicroResult[] = []
 const runtime = process.versions.bun ? `bun ${process.versions.bun}` : `node ${process.versions.node}`
 process.stdout.write(`${runtime}, ${plan.rounds} rounds of ${plan.round} ms\n`)
-for (const { title, cases } of [scannerCases, replyPlanCases, rewritingCases, effectCases, settingsCases]) {
+for (const { title, cases } of [scannerCases, replyPlanCases, rewritingCases, effectCases, settingsCases, loginCases]) {
   const wanted = cases.filter(({ name }) => `${title} ${name}`.includes(values.only))
   if (wanted.length === 0) continue
-  const results = wanted.map((spec) => measureMicro(spec, plan))
+  const results: MicroResult[] = []
+  for (const spec of wanted) results.push(await measureMicro(spec, plan))
   all.push(...results.map((result) => ({ ...result, name: `${title}: ${result.name}` })))
   const rows = results.map(({ name, nanoseconds, spread, least, bytes }) => [
     name,

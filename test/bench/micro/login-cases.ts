@@ -1,0 +1,92 @@
+/**
+ * A client that comes, is let in and leaves, as `pgbench -C` and programs without a pool of their own do all day: its first
+ * bytes, its objects, its greeting. Real negotiation, session, pool and registry; the socket is a stub, and PostgreSQL
+ * lets everybody in.
+ */
+
+import { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import { PassthroughMemory } from '../../../lib/auth/passthrough.ts'
+import type { ClientPorts } from '../../../lib/client/ports.ts'
+import { resolveConfig } from '../../../lib/config/load.ts'
+import { acceptClient } from '../../../lib/daemon/accept.ts'
+import { Registry } from '../../../lib/daemon/registry.ts'
+import type { TlsStore } from '../../../lib/net/tls-context.ts'
+import { passthroughKey } from '../../../lib/routing/prover.ts'
+import { Router } from '../../../lib/routing/router.ts'
+import { StatementStore } from '../../../lib/session/statements.ts'
+import { now } from '../../../lib/util/clock.ts'
+import type { Logger } from '../../../lib/util/logger.ts'
+import { frontend } from '../../fixtures/messages.ts'
+import type { MicroCase, MicroGroup } from './micro-case.ts'
+
+class StubSocket extends EventEmitter {
+  readonly writableLength = 0
+  destroyed = false
+  written = 0
+
+  write(bytes: Buffer): boolean {
+    this.written += bytes.length
+    return true
+  }
+
+  pause(): this {
+    return this
+  }
+
+  resume(): this {
+    return this
+  }
+
+  destroy(): this {
+    this.destroyed = true
+    return this
+  }
+}
+
+const WELCOME = new Map([
+  ['client_encoding', 'UTF8'],
+  ['DateStyle', 'ISO, MDY'],
+  ['server_version', '18.0'],
+  ['standard_conforming_strings', 'on'],
+  ['TimeZone', 'UTC'],
+])
+
+const startup = frontend.startup({ user: 'app', database: 'app', application_name: 'pgbench', client_encoding: 'UTF8' })
+const packets = [frontend.sslRequest(), startup, frontend.terminate()]
+const info = { remoteAddress: '127.0.0.1', remotePort: 50_000, unix: false, loopback: true }
+
+function logins(name: string): MicroCase {
+  const silent = (): void => {}
+  const log = { debug: silent, info: silent, warn: silent, error: silent } as unknown as Logger
+  const { config } = resolveConfig({})
+  const settings = { mode: 'transaction', size: 20, sessionState: 'pin' } as never
+  const router = new Router(() => settings, { open: () => new Promise(() => {}), cancel: async () => {}, log } as never)
+  const passthrough = new PassthroughMemory({ now, ttlMs: Number.POSITIVE_INFINITY })
+  const registry = new Registry(() => 1000)
+  const pool = router.pool('app', 'app')
+  pool.getWelcome = () => WELCOME
+  passthrough.markNoPassword(passthroughKey(pool))
+  const ports = {
+    config: { ...config, logConnections: false, logDisconnections: false },
+    log,
+    registry,
+    passthrough,
+    statements: new StatementStore(),
+    pool: (database: string, user: string) => router.pool(database, user),
+  } as unknown as ClientPorts
+  const parts = { ports, registry, tls: { current: undefined } as TlsStore }
+  return {
+    name,
+    messages: 1,
+    pauseAfter: 50,
+    run() {
+      const socket = new StubSocket()
+      acceptClient(socket as unknown as Socket, info, parts)
+      for (const packet of packets) socket.emit('data', packet)
+      if (socket.written < 100 || !socket.destroyed) throw new Error('the client was not greeted, or did not leave')
+    },
+  }
+}
+
+export const loginCases: MicroGroup = { title: 'logins', cases: [logins('SSLRequest, startup, greeting, Terminate')] }
