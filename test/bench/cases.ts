@@ -12,6 +12,8 @@ export interface Setup {
   poolSize: number
   /** Clients connect over TLS. Towards PostgreSQL poolers connect without. */
   tls: boolean
+  /** How poolers reach PostgreSQL: by TCP or its unix socket. */
+  upstream: 'tcp' | 'socket'
 }
 
 /** One case; it is measured once for each of its numbers of clients. */
@@ -39,7 +41,7 @@ export const POOL_SIZE = 20
 /** Client connections a pooler admits. */
 export const MAX_CLIENTS = 12_000
 
-export const PLAIN: Setup = { poolMode: 'transaction', auth: 'trust', poolSize: POOL_SIZE, tls: false }
+export const PLAIN: Setup = { poolMode: 'transaction', auth: 'trust', poolSize: POOL_SIZE, tls: false, upstream: 'tcp' }
 export const TLS: Setup = { ...PLAIN, tls: true }
 const select = { script: 'one row', reconnect: false, setup: PLAIN, clients: undefined, bystander: false } as const
 const rows = { protocol: 'simple', reconnect: false, setup: PLAIN, bystander: false } as const
@@ -50,10 +52,20 @@ export const CASES: readonly Case[] = [
   { ...select, name: 'prepared', title: 'pgbench -S, prepared statements', protocol: 'prepared' },
   {
     ...select,
+    name: 'socket',
+    title: 'pgbench -S, simple protocol, poolers on the unix socket of PostgreSQL',
+    protocol: 'simple',
+    setup: { ...PLAIN, upstream: 'socket' },
+    clients: [8, 32],
+    // Its clients would have to be on the socket, too.
+    without: ['direct'],
+  },
+  {
+    ...select,
     name: 'prepared-session',
     title: 'pgbench -S, prepared statements, session mode',
     protocol: 'prepared',
-    setup: { poolMode: 'session', auth: 'trust', poolSize: 64, tls: false },
+    setup: { ...PLAIN, poolMode: 'session', poolSize: 64 },
     clients: [32],
   },
   {

@@ -8,7 +8,7 @@ import { waitFor } from '../fixtures/wait.ts'
 import { MAX_CLIENTS, type Setup } from './cases.ts'
 import { serviceAccount, versionOf } from './find-program.ts'
 import type { Owner } from './owner.ts'
-import { type BenchPostgres, SCRAM_USER, TRUST_USER } from './postgres.ts'
+import { type BenchPostgres, SCRAM_USER, TRUST_USER, upstreamHost } from './postgres.ts'
 
 /** Whether this PgBouncer keeps track of prepared statements in transaction mode: since 1.21. */
 export function preparesInTransactions(version: string): boolean {
@@ -20,14 +20,14 @@ export function preparesInTransactions(version: string): boolean {
 
 /** The configuration file. */
 export function pgbouncerIni(
-  server: { host: string; port: number },
+  server: Pick<BenchPostgres, 'host' | 'port' | 'socketDirectory'>,
   listenPort: number,
   setup: Setup,
   options: { authFile: string; prepares: boolean; certificate: CertificateFiles },
 ): string {
   const lines = [
     '[databases]',
-    `* = host=${server.host} port=${server.port}`,
+    `* = host=${upstreamHost(server, setup)} port=${server.port}`,
     '[pgbouncer]',
     'listen_addr = 127.0.0.1',
     `listen_port = ${listenPort}`,

@@ -3,13 +3,14 @@
  * cluster of its own that is removed at the end. Users `bench` (trusted) and `bench_scram` (SCRAM-SHA-256).
  */
 import { execFileSync } from 'node:child_process'
-import { chownSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../../lib/cli/embedded-postgres.ts'
 import { type CertificateFiles, type Issued, issueCertificate } from '../fixtures/certificates.ts'
 import { freePort } from '../fixtures/ports.ts'
 import { waitFor } from '../fixtures/wait.ts'
+import type { Setup } from './cases.ts'
 import { findProgram, serviceAccount } from './find-program.ts'
 import type { Owner } from './owner.ts'
 import { ROW_BYTES } from './scripts.ts'
@@ -22,11 +23,18 @@ export const TRUST_USER = 'bench'
 export interface BenchPostgres {
   host: string
   port: number
+  /** Directory of its unix socket; undefined where it has none. */
+  socketDirectory: string | undefined
   version: string
   /** The stored secret of SCRAM_USER, as PgBouncer's auth_file wants it. */
   verifier: string
   /** Shown to clients by everything that is measured over TLS. */
   certificate: CertificateFiles
+}
+
+/** What poolers connect to in `setup`. */
+export function upstreamHost(postgres: Pick<BenchPostgres, 'host' | 'socketDirectory'>, setup: Setup): string {
+  return (setup.upstream === 'socket' ? postgres.socketDirectory : undefined) ?? postgres.host
 }
 
 const settings: Record<string, string> = {
@@ -36,7 +44,11 @@ const settings: Record<string, string> = {
   autovacuum: 'off',
   jit: 'off',
 }
-const hba = [`host all ${SCRAM_USER} 127.0.0.1/32 scram-sha-256`, 'host all all 127.0.0.1/32 trust']
+const hba = [
+  'local all all trust',
+  `host all ${SCRAM_USER} 127.0.0.1/32 scram-sha-256`,
+  'host all all 127.0.0.1/32 trust',
+]
 
 /** Starts a PostgreSQL with the tables of the scripts. */
 export async function startBenchPostgres(owner: Owner, wanted: 'auto' | 'system' | 'embedded'): Promise<BenchPostgres> {
@@ -61,16 +73,13 @@ function writeCertificate(owner: Owner, { certificate, key }: Issued): Certifica
   return files
 }
 
-interface Address {
-  host: string
-  port: number
-}
+type Address = Pick<BenchPostgres, 'host' | 'port' | 'socketDirectory'>
 
 async function startEmbedded(owner: Owner, { certificate, key }: Issued): Promise<Address> {
   const tls = { cert: certificate, key }
   const { host, port, stop } = await startEmbeddedPostgres({ user: 'postgres', settings, hba, tls })
   owner.teardown(stop)
-  return { host, port }
+  return { host, port, socketDirectory: undefined }
 }
 
 async function startSystem(
@@ -81,7 +90,10 @@ async function startSystem(
 ): Promise<Address> {
   const account = serviceAccount()
   const dir = owner.directory('postgres')
-  if (account) chownSync(dir, account.uid, account.gid)
+  const socketDirectory = owner.directory('socket')
+  // The poolers run under other accounts.
+  chmodSync(socketDirectory, 0o755)
+  if (account) for (const own of [dir, socketDirectory]) chownSync(own, account.uid, account.gid)
   const data = path.join(dir, 'data')
   const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
   const args = ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync']
@@ -91,7 +103,7 @@ async function startSystem(
   const all = {
     ...settings,
     listen_addresses: '127.0.0.1',
-    unix_socket_directories: '',
+    unix_socket_directories: socketDirectory,
     port: String(port),
     fsync: 'off',
     ssl: 'on',
@@ -105,7 +117,7 @@ async function startSystem(
     what: () => `PostgreSQL to start; it printed:\n${program.output}`,
   })
   if (!program.running) throw new Error(`PostgreSQL did not start:\n${program.output}`)
-  return { host: '127.0.0.1', port }
+  return { host: '127.0.0.1', port, socketDirectory }
 }
 
 async function prepare({ host, port }: Address): Promise<{ version: string; verifier: string }> {

@@ -7,7 +7,7 @@ import { MAX_CLIENTS, type Setup } from './cases.ts'
 import { versionOf } from './find-program.ts'
 import type { Owner } from './owner.ts'
 import { authFileText, startPgbouncer } from './pgbouncer.ts'
-import type { BenchPostgres } from './postgres.ts'
+import { type BenchPostgres, upstreamHost } from './postgres.ts'
 
 export type TargetKind = 'direct' | 'pgbouncer' | 'pgbun'
 
@@ -69,7 +69,7 @@ export async function startTargets(owner: Owner, contestants: Contestants, setup
   }
   for (const { name, runtime } of runtimes) {
     const args = pgbunArguments(setup, postgres, writeAuthFile(owner, postgres))
-    const options = { target: { host, port }, args, runtime, detached: true }
+    const options = { target: { host: upstreamHost(postgres, setup), port }, args, runtime, detached: true }
     const pgbun = await startPgbun(owner, options)
     const target: Target = { kind: 'pgbun', name, host: pgbun.host, port: pgbun.port, pid: pgbun.pid }
     targets.push(target)

@@ -77,7 +77,7 @@ t.test('PgBouncer gets the certificate only where clients use TLS', async (t) =>
   const certificate = { cert: '/tmp/x.crt', key: '/tmp/x.key' }
   const ini = (tls: boolean) =>
     pgbouncerIni(
-      { host: '127.0.0.1', port: 5432 },
+      { host: '127.0.0.1', port: 5432, socketDirectory: undefined },
       6432,
       { ...PLAIN, tls },
       { authFile: '/tmp/u', prepares: false, certificate },
@@ -98,7 +98,7 @@ t.test('PgBouncer learnt prepared statements in transaction mode with 1.21', asy
 
 t.test('pgbouncer.ini', async (t) => {
   const certificate = { cert: '/tmp/x.crt', key: '/tmp/x.key' }
-  const server = { host: '127.0.0.1', port: 5555 }
+  const server = { host: '127.0.0.1', port: 5555, socketDirectory: '/run/pg' }
   const ini = pgbouncerIni(server, 7777, PLAIN, { authFile: '/tmp/users', prepares: false, certificate })
   for (const line of [
     '* = host=127.0.0.1 port=5555',
@@ -112,5 +112,10 @@ t.test('pgbouncer.ini', async (t) => {
   t.match(
     pgbouncerIni(server, 7777, PLAIN, { authFile: '', prepares: true, certificate }),
     /max_prepared_statements = \d+/,
+  )
+  const onSocket = { ...PLAIN, upstream: 'socket' } as const
+  t.match(
+    pgbouncerIni(server, 7777, onSocket, { authFile: '', prepares: false, certificate }),
+    '* = host=/run/pg port=5555',
   )
 })
