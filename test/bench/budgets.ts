@@ -59,6 +59,7 @@ const TRIAL_BUDGETS: readonly TrialBudget[] = [
   // A tenth is what handing over a server on a busy machine may cost; an unfair order costs several times the queue.
   { trial: 'queue', column: 'p999ToIdeal', bound: 'at most', value: 1.1, unit: '× ideal p99.9' },
   { trial: 'storm', column: 'perSecond', bound: 'at least', value: 1, unit: '× PgBouncer', toPgbouncer: true },
+  { trial: 'storm-shipped', column: 'perSecond', bound: 'at least', value: 1, unit: '× PgBouncer', toPgbouncer: true },
   { trial: 'tls-resume', column: 'perSecond', bound: 'at least', value: 1, unit: '× PgBouncer', toPgbouncer: true },
   // 128 kB that wait to be written, and a chunk of a socket on each side.
   { trial: 'slow-readers', column: 'perReader', bound: 'at most', value: 400, unit: 'kB per reader' },

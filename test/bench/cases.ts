@@ -14,6 +14,8 @@ export interface Setup {
   tls: boolean
   /** How poolers reach PostgreSQL: by TCP or its unix socket. */
   upstream: 'tcp' | 'socket'
+  /** Connections that may wait to be accepted: the same number for both poolers, or as each of them is shipped. */
+  backlog: 'equal' | 'shipped'
 }
 
 /** One case; it is measured once for each of its numbers of clients. */
@@ -41,7 +43,17 @@ export const POOL_SIZE = 20
 /** Client connections a pooler admits. */
 export const MAX_CLIENTS = 12_000
 
-export const PLAIN: Setup = { poolMode: 'transaction', auth: 'trust', poolSize: POOL_SIZE, tls: false, upstream: 'tcp' }
+/** Connections that may wait to be accepted, where that is the same for both. */
+export const BACKLOG = 4096
+
+export const PLAIN: Setup = {
+  poolMode: 'transaction',
+  auth: 'trust',
+  poolSize: POOL_SIZE,
+  tls: false,
+  upstream: 'tcp',
+  backlog: 'equal',
+}
 export const TLS: Setup = { ...PLAIN, tls: true }
 const select = { script: 'one row', reconnect: false, setup: PLAIN, clients: undefined, bystander: false } as const
 const rows = { protocol: 'simple', reconnect: false, setup: PLAIN, bystander: false } as const

@@ -5,7 +5,7 @@ import path from 'node:path'
 import type { CertificateFiles } from '../fixtures/certificates.ts'
 import { freePort } from '../fixtures/ports.ts'
 import { waitFor } from '../fixtures/wait.ts'
-import { MAX_CLIENTS, type Setup } from './cases.ts'
+import { BACKLOG, MAX_CLIENTS, type Setup } from './cases.ts'
 import { serviceAccount, versionOf } from './find-program.ts'
 import type { Owner } from './owner.ts'
 import { type BenchPostgres, SCRAM_USER, TRUST_USER, upstreamHost } from './postgres.ts'
@@ -37,12 +37,12 @@ export function pgbouncerIni(
     `pool_mode = ${setup.poolMode}`,
     `default_pool_size = ${setup.poolSize}`,
     `max_client_conn = ${MAX_CLIENTS}`,
-    'listen_backlog = 4096',
     'server_tls_sslmode = disable',
     'log_connections = 0',
     'log_disconnections = 0',
     'log_stats = 0',
   ]
+  if (setup.backlog === 'equal') lines.push(`listen_backlog = ${BACKLOG}`)
   if (setup.tls) {
     lines.push('client_tls_sslmode = require')
     lines.push(`client_tls_cert_file = ${options.certificate.cert}`, `client_tls_key_file = ${options.certificate.key}`)

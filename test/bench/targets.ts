@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { pgbunRuntime, type Runtime } from '../fixtures/runtimes.ts'
-import { MAX_CLIENTS, type Setup } from './cases.ts'
+import { BACKLOG, MAX_CLIENTS, type Setup } from './cases.ts'
 import { versionOf } from './find-program.ts'
 import type { Owner } from './owner.ts'
 import { authFileText, startPgbouncer } from './pgbouncer.ts'
@@ -88,6 +88,7 @@ function pgbunArguments(setup: Setup, { certificate }: BenchPostgres, authFile: 
   return [
     ...['--pool-mode', setup.poolMode, '--pool-size', String(setup.poolSize)],
     ...['--max-client-conn', String(MAX_CLIENTS)],
+    ...(setup.backlog === 'equal' ? ['--listen-backlog', String(BACKLOG)] : []),
     ...['--auth-type', setup.auth],
     ...(setup.auth === 'trust' ? [] : ['--auth-file', authFile]),
     ...(setup.tls

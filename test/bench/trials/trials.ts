@@ -12,6 +12,10 @@ const fewServers: Setup = { ...PLAIN, poolSize: 2 }
 export const TRIALS: readonly Trial[] = [
   queueTrial('queue', 'latency of 1,000 clients on 20 servers beside an ideal queue', PLAIN),
   stormTrial('storm', 'connect and one query, 5,000 clients at once', PLAIN),
+  stormTrial('storm-shipped', 'the same, each pooler with the backlog it is shipped with', {
+    ...PLAIN,
+    backlog: 'shipped',
+  }),
   resumeTrial('tls-resume', 'connect over TLS with a session to resume, one query, disconnect', TLS),
   slowReadersTrial('slow-readers', '100 slow readers of a result of 1 GB', { ...PLAIN, poolSize: 110 }),
   idleMemoryTrial('memory', 'resident memory per idle client', fewServers),
