@@ -11,6 +11,7 @@ import type { Waiter } from '../pool/waiter.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
+import { completeDateStyle } from '../session/date-style.ts'
 import { type ClientParameters, isMemorable } from '../session/parameters.ts'
 import { Wishes } from '../session/wishes.ts'
 import type { BoundedMap } from '../util/bounded-map.ts'
@@ -144,7 +145,9 @@ export function areKnown(parameters: ClientParameters, { accepted }: Pool, welco
   if (spellings === undefined) known.set(welcome, (spellings = new WeakMap()))
   let spelled = spellings.get(wishes)
   if (spelled === undefined) {
-    spelled = spell(wishes, accepted, welcome)
+    const whole = complete(wishes, welcome)
+    parameters.setStartup(whole)
+    spelled = spell(whole, accepted, welcome)
     if (spelled === undefined) return false
     spellings.set(wishes, spelled)
   }
@@ -152,15 +155,26 @@ export function areKnown(parameters: ClientParameters, { accepted }: Pool, welco
   return true
 }
 
+/** `wishes` with values that mean the same on every server, whatever is set there. */
+function complete(wishes: Wishes, welcome: Welcome): Wishes {
+  const value = wishes.values.get('datestyle')
+  const current = welcome.get('DateStyle')
+  if (value === undefined || current === undefined) return wishes
+  const whole = completeDateStyle(value, current)
+  return whole === value ? wishes : new Wishes(new Map(wishes.values).set('datestyle', whole))
+}
+
 /** `wishes` in the server's spelling; undefined where it has to be asked for that of any. */
 function spell(wishes: Wishes, accepted: BoundedMap<string>, welcome: Welcome): Wishes | undefined {
   const spelled = new Map<string, string>()
+  let same = true
   for (const [name, value] of wishes.values) {
-    const known = accepted.get(`${name}=${value}`) ?? (isPlain(name, value) ? value : undefined)
-    if (known === undefined && !isDefault(welcome, name, value)) return undefined
-    spelled.set(name, known ?? value)
+    const spelling = accepted.get(`${name}=${value}`) ?? (isPlain(name, value) ? value : undefined)
+    if (spelling === undefined && !isDefault(welcome, name, value)) return undefined
+    spelled.set(name, spelling ?? value)
+    if (spelling !== undefined && spelling !== value) same = false
   }
-  return new Wishes(spelled)
+  return same ? wishes : new Wishes(spelled)
 }
 
 function isDefault(welcome: Welcome, name: string, value: string): boolean {

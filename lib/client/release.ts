@@ -23,7 +23,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   if (server.plan.mixed) return false
   if (remembered.suspected) {
     for (const { name, value = '' } of remembered.untold(server)) session.onServerBytes(parameterStatus(name, value))
-  }
+  } else remembered.passed()
   if (session.holds > 0 && --session.holds > 0) return false
   if (server.functionsChanged && session.mode !== 'session') {
     remembered.note(ANY, '')

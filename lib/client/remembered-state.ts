@@ -92,6 +92,11 @@ export class RememberedState {
     this.#conditional = true
   }
 
+  /** A transaction is over that nothing is suspected of: whether it failed is of no account for the next. */
+  passed(): void {
+    this.#conditional = false
+  }
+
   /** Tables created without a word about it may be temporary: ask after this transaction, whatever its statements. */
   suspectTemporary(): void {
     this.#effects |= TEMPORARY

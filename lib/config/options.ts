@@ -75,10 +75,14 @@ const server = section('server', {
     reload: false,
     pgbouncer: 'port=',
   }),
-  tcp_keepalive: bool(true, 'Let the kernel probe silent TCP connections, towards clients and servers.', {
-    scope: 'listener',
-    pgbouncer: '=',
-  }),
+  tcp_keepalive: bool(
+    true,
+    'Let the kernel probe silent TCP connections, of servers and of clients on other machines.',
+    {
+      scope: 'listener',
+      pgbouncer: '=',
+    },
+  ),
   tcp_keepidle: duration(60_000, 'Silence before the first keepalive probe.', { scope: 'listener', pgbouncer: '=' }),
   max_packet_size: bytes(2 ** 30 - 1, 'Largest protocol message that is passed on, either way.', {
     min: 1024,

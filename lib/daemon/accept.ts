@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { ClientOrigin, ClientPorts } from '../client/ports.ts'
 import { ClientSession } from '../client/session.ts'
 import { type ClientEncryption, negotiateClientEncryption } from '../net/client-encryption.ts'
+import type { Deadlines } from '../net/deadlines.ts'
 import type { ConnectionInfo } from '../net/listener.ts'
 import type { TlsStore } from '../net/tls-context.ts'
 import { Wire } from '../net/wire.ts'
@@ -16,12 +17,20 @@ export interface AcceptParts {
   ports: ClientPorts
   registry: Registry
   tls: TlsStore
+  /** Clients whose first bytes are awaited. */
+  deadlines: Deadlines
 }
 
 /** Make a session of `raw`. Never throws. */
 export function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptParts): void {
   const { config, log } = parts.ports
-  const options = { mode: config.clientTlsMode, context: parts.tls.current, timeoutMs: config.clientLoginTimeout }
+  const { tls, deadlines } = parts
+  const options = {
+    mode: config.clientTlsMode,
+    context: tls.current,
+    timeoutMs: config.clientLoginTimeout,
+    deadlines,
+  }
   negotiateClientEncryption(raw, options, (outcome) => {
     try {
       makeSession(outcome, info, parts)

@@ -10,6 +10,7 @@ import { shutDownSession } from '../client/outside.ts'
 import type { ClientPorts } from '../client/ports.ts'
 import type { Config } from '../config/options.ts'
 import { parseUserlist, type Secret } from '../config/userlist.ts'
+import { Deadlines } from '../net/deadlines.ts'
 import { type ListenAddress, type Listener, listen } from '../net/listener.ts'
 import { TlsStore } from '../net/tls-context.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
@@ -103,6 +104,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   }
   warmVerifiers(config, secrets, keyCache)
 
+  const deadlines = new Deadlines()
+  const accepting = { ports, registry, tls: clientTls, deadlines }
   const listener: Listener = await listen({
     hosts: config.listenHost,
     port: config.listenPort,
@@ -110,7 +113,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     unixSocketMode: config.unixSocketMode,
     backlog: config.listenBacklog,
     keepAliveMs: () => (config.tcpKeepalive ? config.tcpKeepidle : undefined),
-    onConnection: (socket, info) => acceptClient(socket, info, { ports, registry, tls: clientTls }),
+    onConnection: (socket, info) => acceptClient(socket, info, accepting),
     onError: (error) => log.error('cannot accept connections', { reason: error.message }),
   })
 
@@ -125,6 +128,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     registry.close()
     for (const session of registry.sessions) shutDownSession(session)
     await until(() => registry.admitted === 0, timeoutMs)
+    deadlines.shutDown()
     for (const session of registry.sessions) session.endWith('admin_shutdown')
     for (const pool of router.pools()) pool.close('shutting down')
     await until(() => [...router.pools()].every((pool) => pool.connected === 0), Math.min(timeoutMs, DRAIN_MS))

@@ -15,7 +15,7 @@ import type { TLSSocket } from 'node:tls'
 import { errorFields } from '../errors.ts'
 import { errorResponse } from '../protocol/build.ts'
 import { GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from '../protocol/startup.ts'
-import { addDeadline, type Deadline, removeDeadline } from './deadlines.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
 import { type AcceptedTls, acceptTls, type ClientCertificate, type TlsHandshakeError } from './starttls.ts'
 import type { TlsContext, TlsMode } from './tls-context.ts'
 
@@ -25,6 +25,8 @@ export interface ClientEncryptionOptions {
   context: TlsContext | undefined
   /** Milliseconds for everything up to the startup packet's first bytes, client_login_timeout. 0 = no limit. */
   timeoutMs: number
+  /** Where the connection is on until its negotiation is over. */
+  deadlines: Deadlines
 }
 
 /** How a client's TLS looks, for logs, SHOW CLIENTS and channel binding. */
@@ -93,6 +95,8 @@ class Negotiation implements Deadline {
   /** Each request may come once: a client could keep us answering for ever. */
   #sslAsked = false
   #gssAsked = false
+  #encrypting = false
+  #over = false
 
   constructor(raw: Socket, options: ClientEncryptionOptions, done: (outcome: ClientEncryption) => void) {
     this.#raw = raw
@@ -104,10 +108,10 @@ class Negotiation implements Deadline {
   start(): void {
     const raw = this.#raw
     if (raw.destroyed) {
-      this.#done({ closed: 'probe', message: 'the client closed the connection at once' })
+      this.#end({ closed: 'probe', message: 'the client closed the connection at once' })
       return
     }
-    if (this.#options.timeoutMs > 0) addDeadline(this)
+    this.#options.deadlines.add(this)
     ;(raw as Socket & Owned)[NEGOTIATION] = this
     raw.on('end', onEnd)
     raw.on('close', onEnd)
@@ -116,7 +120,6 @@ class Negotiation implements Deadline {
 
   /** The socket flows on: who is told next listens in the same turn, or pauses it. */
   #stopListening(): void {
-    removeDeadline(this)
     const raw = this.#raw
     ;(raw as Socket & Owned)[NEGOTIATION] = undefined
     raw.off('data', onData)
@@ -144,7 +147,13 @@ class Negotiation implements Deadline {
   }
 
   onDeadline(): void {
-    this.#close('timeout', `the client did not send a startup packet within ${this.#options.timeoutMs} ms`)
+    const { timeoutMs } = this.#options
+    const what = this.#encrypting ? 'finish its TLS handshake' : 'send a startup packet'
+    this.#close('timeout', `the client did not ${what} within ${timeoutMs} ms`)
+  }
+
+  onShutdown(): void {
+    this.#close('left', 'pgbun shuts down')
   }
 
   #look(): void {
@@ -206,6 +215,7 @@ class Negotiation implements Deadline {
   }
 
   async #encrypt(context: TlsContext, initial: Buffer, direct: boolean): Promise<void> {
+    this.#encrypting = true
     const left = this.deadline - performance.now()
     if (left <= 0 || this.#raw.destroyed) {
       this.#close('left', 'the client left before the TLS handshake')
@@ -225,10 +235,15 @@ class Negotiation implements Deadline {
       return
     }
     const { socket, protocol, cipher, clientCertificate } = accepted
+    if (this.#over) {
+      // Its time was up, or pgbun's, in the moment in which the handshake was done.
+      socket.destroy()
+      return
+    }
     if (requestCert && !clientCertificate?.authorized) {
       const reason = clientCertificate?.reason ?? 'the client presented no certificate'
       refuse(socket, reason)
-      this.#done({ closed: 'certificate', message: `no valid client certificate: ${reason}` })
+      this.#end({ closed: 'certificate', message: `no valid client certificate: ${reason}` })
       return
     }
     this.#handOver(socket, {
@@ -241,13 +256,20 @@ class Negotiation implements Deadline {
 
   #handOver(socket: Socket | TLSSocket, tls: ClientTlsInfo | undefined): void {
     if (!tls) this.#stopListening()
-    this.#done({ closed: undefined, socket, initial: this.#buffer, tls })
+    this.#end({ closed: undefined, socket, initial: this.#buffer, tls })
   }
 
   #close(closed: EncryptionFailure, message: string): void {
     this.#stopListening()
     this.#raw.destroy()
-    this.#done({ closed, message })
+    this.#end({ closed, message })
+  }
+
+  #end(outcome: ClientEncryption): void {
+    if (this.#over) return
+    this.#over = true
+    this.#options.deadlines.remove(this)
+    this.#done(outcome)
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * A map that holds at most `limit` entries and drops the one unused for longest: what is remembered about users must
- * not grow with what strangers send. Used by scram-keys.ts and passthrough.ts.
+ * A map that holds at most `limit` entries and drops the one unused for longest: what is remembered of clients must not
+ * grow with what strangers send.
  */
 export class BoundedMap<V> {
   readonly limit: number

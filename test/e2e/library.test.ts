@@ -117,6 +117,18 @@ t.test('createPooler', async (t) => {
     })
   })
 
+  await t.test('close ends connections that have not said who they are', async (t) => {
+    const pooler = await start(t, { clientLoginTimeout: '10min' })
+    const silent = connect(portOf(pooler), '127.0.0.1')
+    t.teardown(() => silent.destroy())
+    const closed = new Promise((resolve) => silent.on('close', resolve).on('error', () => {}))
+    await new Promise((resolve) => silent.on('connect', resolve))
+    // The pooler has it when a client that came later is in.
+    await login(t, pooler)
+    await withDeadline(pooler.close({ timeoutMs: 50 }), 'the pooler to close')
+    await withDeadline(closed, 'the silent connection to end')
+  })
+
   await t.test('two in one process keep to themselves', async (t) => {
     const one = await start(t, { poolMode: 'transaction', poolSize: 1 })
     const two = await start(t, { poolMode: 'session', poolSize: 1 })

@@ -11,6 +11,7 @@ import type { ClientPorts } from '../../../lib/client/ports.ts'
 import { resolveConfig } from '../../../lib/config/load.ts'
 import { acceptClient } from '../../../lib/daemon/accept.ts'
 import { Registry } from '../../../lib/daemon/registry.ts'
+import { Deadlines } from '../../../lib/net/deadlines.ts'
 import type { TlsStore } from '../../../lib/net/tls-context.ts'
 import { passthroughKey } from '../../../lib/routing/prover.ts'
 import { Router } from '../../../lib/routing/router.ts'
@@ -75,7 +76,7 @@ function logins(name: string): MicroCase {
     statements: new StatementStore(),
     pool: (database: string, user: string) => router.pool(database, user),
   } as unknown as ClientPorts
-  const parts = { ports, registry, tls: { current: undefined } as TlsStore }
+  const parts = { ports, registry, tls: { current: undefined } as TlsStore, deadlines: new Deadlines() }
   return {
     name,
     messages: 1,

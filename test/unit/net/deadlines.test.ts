@@ -1,6 +1,8 @@
 /** Deadlines on one timer. */
 import t from 'tap'
-import { addDeadline, type Deadline, removeDeadline } from '../../../lib/net/deadlines.ts'
+import { type Deadline, Deadlines } from '../../../lib/net/deadlines.ts'
+
+const deadlines = new Deadlines()
 
 class Member implements Deadline {
   list: { readonly name: string } | null = null
@@ -15,11 +17,15 @@ class Member implements Deadline {
     this.passed = new Promise((resolve) => {
       this.#pass = resolve
     })
-    addDeadline(this)
+    deadlines.add(this)
   }
 
   onDeadline(): void {
     this.#pass(performance.now())
+  }
+
+  onShutdown(): void {
+    this.#pass(-1)
   }
 }
 
@@ -37,7 +43,7 @@ t.test('each in its time, whatever the order in which they came', async (t) => {
   }
   t.strictSame(order, [1, 3, 0])
   t.ok(members[2]!.list, 'without a limit, it waits on')
-  removeDeadline(members[2]!)
+  deadlines.remove(members[2]!)
   t.equal(members[2]!.list, null)
 })
 
@@ -47,8 +53,8 @@ t.test('one that was removed hears nothing; one that comes after a quiet time do
   void gone.passed.then(() => {
     heard = true
   })
-  removeDeadline(gone)
-  removeDeadline(gone)
+  deadlines.remove(gone)
+  deadlines.remove(gone)
   await new Member(20).passed
   t.notOk(heard)
   await new Member(0).passed
@@ -63,11 +69,19 @@ t.test('one can see to others while they pass', async (t) => {
     heard = true
   }
   first.onDeadline = () => {
-    removeDeadline(second)
-    addDeadline(first)
+    deadlines.remove(second)
+    deadlines.add(first)
   }
   await third.passed
   t.notOk(heard)
   t.ok(first.list)
-  removeDeadline(first)
+  deadlines.remove(first)
+})
+
+t.test('all end when pgbun shuts down', async (t) => {
+  const members = [new Member(10_000), new Member(Number.POSITIVE_INFINITY), new Member(20_000)]
+  deadlines.shutDown()
+  t.strictSame(await Promise.all(members.map(({ passed }) => passed)), [-1, -1, -1])
+  t.ok(members.every(({ list }) => list === null))
+  await new Member(0).passed
 })

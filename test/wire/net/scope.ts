@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { type ClientEncryption, negotiateClientEncryption } from '../../../lib/net/client-encryption.ts'
+import { Deadlines } from '../../../lib/net/deadlines.ts'
 import { type Listener, type ListenOptions, listen } from '../../../lib/net/listener.ts'
 import { loadTlsContext, type TlsContext, type TlsSettings } from '../../../lib/net/tls-context.ts'
 import {
@@ -109,10 +110,11 @@ export class Scope {
    */
   async negotiator(context: TlsContext | undefined, { timeoutMs = DEADLINE, mode = context?.mode ?? 'disable' } = {}) {
     const outcomes: Promise<ClientEncryption>[] = []
+    const deadlines = new Deadlines()
     const waiting: ((outcome: Promise<ClientEncryption>) => void)[] = []
     const listener = await this.listen((socket) => {
       const outcome = new Promise<ClientEncryption>((resolve) => {
-        negotiateClientEncryption(socket, { mode, context, timeoutMs }, (result) => {
+        negotiateClientEncryption(socket, { mode, context, timeoutMs, deadlines }, (result) => {
           // As whoever goes on with it would: it flows, and nobody listens yet.
           if (result.closed === undefined) result.socket.pause()
           resolve(result)
