@@ -14,7 +14,7 @@ import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
 import { type ClientParameters, isMemorable, isReadable, type Setting } from '../session/parameters.ts'
 import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
-import { RESETTING, type SettingNames, settingNames } from '../session/setting-names.ts'
+import { noteResets, RESETTING, type SettingNames, settingNames } from '../session/setting-names.ts'
 import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
 import { kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
@@ -247,7 +247,7 @@ export class RememberedState {
     effects: number,
     asked: readonly string[],
     all: boolean,
-    names: NamesOfTexts,
+    names: SettingNames,
     state: SessionState,
   ): void {
     for (const kind of kindsOf(effects)) {
@@ -323,15 +323,10 @@ const DEPENDENT = /[^\s -~]|\\/
 
 const NONE: readonly Setting[] = []
 
-/** What several texts say about parameters. */
-interface NamesOfTexts extends SettingNames {
-  /** The names of those texts that reset. */
-  resetNames: readonly string[]
-}
+const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none', resetNames: [] }
 
-const NO_NAMES: NamesOfTexts = { names: [], complete: true, unreadable: false, resets: 'none', resetNames: [] }
-
-function readNames(texts: readonly string[]): NamesOfTexts {
+/** What several texts say about parameters, one after the other. */
+function readNames(texts: readonly string[]): SettingNames {
   if (texts.length > TEXT_LIMIT) return { ...NO_NAMES, complete: false, resets: 'all' }
   const names = new Set<string>()
   const resetNames = new Set<string>()
@@ -343,12 +338,12 @@ function readNames(texts: readonly string[]): NamesOfTexts {
     for (const name of found.names) names.add(name)
     complete &&= found.complete
     unreadable ||= found.unreadable
-    if (found.resets === 'names') for (const name of found.names) resetNames.add(name)
+    noteResets(resetNames, found)
     if (found.resets !== 'none' && resets !== 'all') resets = found.resets
   }
   return { names: [...names], complete, unreadable, resets, resetNames: [...resetNames] }
 }
 
-function resets(names: NamesOfTexts, name: string): boolean {
+function resets(names: SettingNames, name: string): boolean {
   return names.resets === 'all' || (names.resets === 'names' && names.resetNames.includes(name))
 }

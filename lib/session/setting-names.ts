@@ -15,12 +15,17 @@ export interface SettingNames {
   complete: boolean
   /** It sets a parameter whose name cannot be read: set_config() with a computed name, letters outside of ASCII. */
   unreadable: boolean
-  /** It takes parameters back to what they were at login: those of `names`, or all of them. */
+  /** It takes parameters back to what they were at login: those of `resetNames`, or all of them. */
   resets: 'none' | 'names' | 'all'
+  resetNames: readonly string[]
 }
 
-const NOTHING: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none' }
-const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false, resets: 'none' }
+/** Of what resets nothing, or everything. */
+const NONE: readonly string[] = []
+const ALL: Pick<SettingNames, 'resets' | 'resetNames'> = { resets: 'all', resetNames: NONE }
+
+const NOTHING: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none', resetNames: NONE }
+const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false, resets: 'none', resetNames: NONE }
 
 /** Words without which a text takes nothing back to its default; among them SET NAMES without one. */
 export const RESETTING = /\b(?:(?:reset|discard|default|zone\s+local)\b|names\s*(?:[;\0]|$))/i
@@ -135,7 +140,7 @@ function search(sql: string, statements: readonly Token[][] | undefined): Settin
     const lasting = calls.filter(({ local }) => !local)
     const named = lasting.flatMap(({ name }) => (name === undefined ? [] : (plain(name) ?? [])))
     const unreadable = named.length < lasting.length
-    return { names: [...new Set(named)], complete: !unreadable, unreadable, resets: 'none' }
+    return { names: [...new Set(named)], complete: !unreadable, unreadable, resets: 'none', resetNames: NONE }
   }
   const names: string[] = []
   let unreadable = false
@@ -162,8 +167,32 @@ function search(sql: string, statements: readonly Token[][] | undefined): Settin
     names: [...new Set(names)],
     complete: false,
     unreadable,
-    resets: RESETTING.test(sql) ? 'all' : 'none',
+    ...resetsOf(sql, statements),
   }
+}
+
+/** What the statements of a text take back, one after the other: a parameter that is set behind that is not. */
+function resetsOf(
+  sql: string,
+  statements: readonly Token[][] | undefined,
+): Pick<SettingNames, 'resets' | 'resetNames'> {
+  if (!RESETTING.test(sql)) return { resets: 'none', resetNames: NONE }
+  const names = new Set<string>()
+  for (const tokens of statements ?? []) {
+    const found = ofStatement(tokens)
+    const readable = found !== undefined && !found.unreadable
+    if (readable ? found.resets === 'all' : RESETTING.test(tokens.map(written).join(' '))) return ALL
+    if (readable) noteResets(names, found)
+  }
+  // The words are there, in no statement that can be told.
+  if (statements === undefined) return ALL
+  return { resets: names.size === 0 ? 'none' : 'names', resetNames: [...names] }
+}
+
+/** Add to `names` what is reset, and take away what is set for certain. */
+export function noteResets(names: Set<string>, { names: named, complete, resetNames }: SettingNames): void {
+  if (complete) for (const name of named) names.delete(name)
+  for (const name of resetNames) names.add(name)
 }
 
 function written({ kind, text }: Token): string {
@@ -204,9 +233,9 @@ function plain(name: string): string | undefined {
 }
 
 function only(...names: string[]): SettingNames {
-  return { names, complete: true, unreadable: false, resets: 'none' }
+  return { names, complete: true, unreadable: false, resets: 'none', resetNames: NONE }
 }
 
 function reset(...names: string[]): SettingNames {
-  return { names, complete: true, unreadable: false, resets: 'names' }
+  return { names, complete: true, unreadable: false, resets: 'names', resetNames: names }
 }

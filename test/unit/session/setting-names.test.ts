@@ -2,8 +2,8 @@
 import t from 'tap'
 import { settingNames } from '../../../lib/session/setting-names.ts'
 
-const only = (...names: string[]) => ({ names, complete: true, unreadable: false, resets: 'none' })
-const reset = (...names: string[]) => ({ names, complete: true, unreadable: false, resets: 'names' })
+const only = (...names: string[]) => ({ names, complete: true, unreadable: false, resets: 'none', resetNames: [] })
+const reset = (...names: string[]) => ({ names, complete: true, unreadable: false, resets: 'names', resetNames: names })
 
 t.test('one statement that sets or resets', async (t) => {
   const said: [string, object][] = [
@@ -44,8 +44,8 @@ t.test('one statement that sets or resets', async (t) => {
     ['SET LOCAL work_mem = 64', only()],
     ['SET TRANSACTION READ ONLY', only()],
     ['SET CONSTRAINTS ALL DEFERRED', only()],
-    ['RESET ALL', { names: [], complete: false, unreadable: false, resets: 'all' }],
-    ['discard all;', { names: [], complete: false, unreadable: false, resets: 'all' }],
+    ['RESET ALL', { names: [], complete: false, unreadable: false, resets: 'all', resetNames: [] }],
+    ['discard all;', { names: [], complete: false, unreadable: false, resets: 'all', resetNames: [] }],
   ]
   for (const [sql, expected] of said) t.strictSame(settingNames(sql), expected, sql)
 })
@@ -102,4 +102,19 @@ t.test('long texts take no longer than their length says', async (t) => {
     const took = performance.now() - began
     t.ok(took < 500, `${name}: ${took.toFixed(0)} ms`)
   }
+})
+
+t.test('several statements: what is reset in the end', async (t) => {
+  const cases: [string, 'none' | 'names' | 'all', string[]][] = [
+    ['RESET a; SET b = 1', 'names', ['a']],
+    ['RESET a; SET a = 1', 'none', []],
+    ['SET a = 1; RESET a', 'names', ['a']],
+    ['BEGIN; SET a TO DEFAULT; RESET "B"; COMMIT', 'names', ['a', 'B'.toLowerCase()]],
+    ['RESET a; DISCARD ALL', 'all', []],
+    ['RESET a; DO $$ BEGIN RESET b; END $$', 'all', []],
+    ['RESET a; RESET U&"\\0061"', 'all', []],
+    ["SELECT 'it''s the default'; SET a = 1", 'all', []],
+    ['SET a = 1; SET b = 2', 'none', []],
+  ]
+  for (const [sql, resets, resetNames] of cases) t.match(settingNames(sql), { resets, resetNames }, sql)
 })
