@@ -42,7 +42,7 @@ const server = section('server', {
     reload: false,
     pgbouncer: 'listen_addr',
   }),
-  listen_backlog: int(4096, 'Connections the kernel keeps waiting until they are accepted.', {
+  listen_backlog: int(4096, 'Connections the kernel keeps waiting until they are accepted; Bun has it keep 512.', {
     min: 1,
     max: 65535,
     scope: 'listener',
