@@ -7,7 +7,7 @@
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
 import { type ClientParameters, type Setting, UNKNOWN } from '../session/parameters.ts'
-import { reportedKey } from '../session/reported-names.ts'
+import { spellingOf } from '../session/reported-names.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -115,10 +115,9 @@ export function adoptSettings(server: ServerConnection, parameters: ClientParame
 
 /** Where RESET goes to is what a new session has: the server's configuration may have changed since this one began. */
 function noteDefault(server: ServerConnection, name: string): void {
-  for (const [spelling, current] of server.parameters) {
-    if (reportedKey(spelling) !== name || server.baseline.get(spelling) === current) continue
-    server.owner.onServerParameter(server, spelling, current)
-  }
+  const spelling = spellingOf(server.parameters, name)!
+  const current = server.parameters.get(spelling)!
+  if (server.baseline.get(spelling) !== current) server.owner.onServerParameter(server, spelling, current)
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {

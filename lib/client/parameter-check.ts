@@ -13,6 +13,7 @@ import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { completeDateStyle } from '../session/date-style.ts'
 import { type ClientParameters, isMemorable } from '../session/parameters.ts'
+import { spellingOf } from '../session/reported-names.ts'
 import { Wishes } from '../session/wishes.ts'
 import type { BoundedMap } from '../util/bounded-map.ts'
 import type { EndReason } from './ending.ts'
@@ -178,8 +179,8 @@ function spell(wishes: Wishes, accepted: BoundedMap<string>, welcome: Welcome): 
 }
 
 function isDefault(welcome: Welcome, name: string, value: string): boolean {
-  for (const [reported, current] of welcome) if (reported.toLowerCase() === name) return current === value
-  return false
+  const spelling = spellingOf(welcome, name)
+  return spelling !== undefined && welcome.get(spelling) === value
 }
 
 /** An application_name of plain characters is taken as it is, and there are as many of them as there are programs. */

@@ -14,6 +14,7 @@ import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
 import { type ClientParameters, isMemorable, isReadable, type Setting } from '../session/parameters.ts'
 import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
+import { reportedKey } from '../session/reported-names.ts'
 import { noteResets, RESETTING, type SettingNames, settingNames } from '../session/setting-names.ts'
 import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
@@ -201,7 +202,7 @@ export class RememberedState {
    * something else, that is what holds for the client after this statement: returns it.
    */
   startupInstead(server: ServerConnection, name: string, value: string): string | undefined {
-    const key = name.toLowerCase()
+    const key = reportedKey(name)
     const startup = this.#parameters.startup.get(key)
     if (startup === undefined) return undefined
     this.#toldStartup?.delete(key)
@@ -224,7 +225,7 @@ export class RememberedState {
     const names = readNames(this.#texts)
     const settings: Setting[] = []
     for (const [name, value] of server.parameters) {
-      const key = name.toLowerCase()
+      const key = reportedKey(name)
       const wanted = startup.get(key)
       if (wanted === undefined || wanted === value || server.baseline.get(name) !== value) continue
       if (resets(names, key) && !this.#toldStartup?.has(key)) settings.push({ name, value: wanted })

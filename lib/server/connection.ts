@@ -16,6 +16,7 @@ import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { CLOSE, FAKE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { ReplyPlan } from '../session/reply-plan.ts'
+import { reportedKey } from '../session/reported-names.ts'
 import { ServerStatements } from '../session/server-statements.ts'
 import { StampedMap } from '../session/stamped-map.ts'
 import type { StatementEntry, StatementStore } from '../session/statements.ts'
@@ -135,7 +136,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.statements = new ServerStatements(store)
     this.parameters = new StampedMap(identity.parameters)
     this.baseline = new StampedMap(identity.parameters)
-    for (const name of identity.parameters.keys()) this.#reported.add(name.toLowerCase())
+    for (const name of identity.parameters.keys()) this.#reported.add(reportedKey(name))
     this.#downstream = new Downstream(this)
     this.plan = new ReplyPlan(this.#downstream)
     wire.handler = this
@@ -175,6 +176,11 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** True where the server reports each change of the parameter `name` (in lower case) by itself. */
   reports(name: string): boolean {
     return this.#reported.has(name)
+  }
+
+  /** It reports `name` from now on: a module that was loaded may define parameters of its own. */
+  noteReported(name: string): void {
+    this.#reported.add(reportedKey(name))
   }
 
   /** It has no prepared statement any more, but for what was sent behind the request that is being answered. */

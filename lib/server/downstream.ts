@@ -205,6 +205,7 @@ export class Downstream implements PlanObserver {
     if (server.parameters.size >= PARAMETER_LIMIT && !server.parameters.has(name)) return DESYNC
     const before = server.parameters.get(name)
     server.parameters.set(name, value)
+    if (before === undefined) server.noteReported(name)
     // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
     if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
     if (server.consumer === null) return SWALLOW

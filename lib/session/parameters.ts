@@ -8,7 +8,7 @@
  */
 
 import { ProtocolError } from '../protocol/reader.ts'
-import { reportedKey } from './reported-names.ts'
+import { reportedKey, spellingOf } from './reported-names.ts'
 import { NO_WISHES, Wishes } from './wishes.ts'
 
 /** Reported, but not settable: facts about the server, never copied from one to another. */
@@ -140,10 +140,8 @@ export class ClientParameters {
 
   /** True where `server` reports `name` (in lower case) with the value a new session has. */
   isDefault(server: ServerParameters, name: string): boolean {
-    for (const [reported, value] of server.parameters) {
-      if (reportedKey(reported) === name) return server.baseline.get(reported) === value
-    }
-    return false
+    const spelling = spellingOf(server.parameters, name)
+    return spelling !== undefined && server.baseline.get(spelling) === server.parameters.get(spelling)
   }
 
   /** What the startup packet asked for, by lower-case name. */

@@ -16,3 +16,9 @@ export function reportedKey(name: string): string {
   }
   return key
 }
+
+/** How a server spells the parameter `key` (in lower case) among those it reports; undefined where it does not. */
+export function spellingOf(reported: ReadonlyMap<string, string>, key: string): string | undefined {
+  for (const name of reported.keys()) if (reportedKey(name) === key) return name
+  return undefined
+}
