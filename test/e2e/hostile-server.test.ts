@@ -33,11 +33,13 @@ const flood =
   (bytes: Buffer): Behaviour =>
   async (connection) => {
     const large = Buffer.concat(Array.from({ length: Math.ceil(60_000 / bytes.length) }, () => bytes))
+    let wake = (): void => {}
+    connection.socket.on('drain', () => wake()).once('close', () => wake())
     while (!connection.closed) {
-      const more = connection.socket.write(large)
-      await new Promise<void>((resolve) =>
-        more ? setImmediate(resolve) : void connection.socket.once('drain', resolve).once('close', resolve),
-      )
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        if (connection.socket.write(large)) setImmediate(resolve)
+      })
     }
   }
 
