@@ -28,7 +28,7 @@ export function isUncertain(
       return bytes[5] !== 0 && (prepared?.uncertain(server, bytes, 5) ?? false)
     case FRONTEND.Bind:
       if (bindsUnnamed(bytes.subarray(5))) {
-        return !unnamed.certain(current) || (prepared?.speaksUncertain(unnamed.current?.text ?? '') ?? false)
+        return !unnamed.certain(current) || (prepared?.speaksUncertain(server, unnamed.current?.text ?? '') ?? false)
       }
       return prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1) ?? false
     case FRONTEND.Describe:

@@ -73,7 +73,7 @@ export class PreparedStatements {
     const name = statementName(bytes, start, end)
     if (!this.#names.certain(name, this.batch)) return true
     const entry = this.#names.get(name)
-    if (entry && (entry.effects & SPEAKS) !== 0 && this.speaksUncertain(textOf(entry.body))) return true
+    if (entry && (entry.effects & SPEAKS) !== 0 && this.speaksUncertain(server, textOf(entry.body))) return true
     return !(entry ? server.statements.certain(entry, this.batch) : server.statements.closed(this.batch))
   }
 
@@ -82,12 +82,12 @@ export class PreparedStatements {
    * between a batch that failed and the client's Sync.
    */
   uncertainText(server: ServerConnection, sql: string): boolean {
-    return this.speaksUncertain(sql) || (!server.plan.needsSync && this.#spoken.lends(server, sql))
+    return this.speaksUncertain(server, sql) || (!server.plan.needsSync && this.#spoken.lends(server, sql))
   }
 
   /** The same for the names in a text that is run. */
-  speaksUncertain(sql: string): boolean {
-    return sql !== '' && !this.#spoken.certain(sql, this.batch)
+  speaksUncertain(server: ServerConnection, sql: string): boolean {
+    return sql !== '' && !this.#spoken.certain(server, sql, this.batch)
   }
 
   /**
@@ -163,7 +163,8 @@ export class PreparedStatements {
     this.#lastEntry = entry
     this.#lastName = name
     const slot = this.#ensure(server, entry)
-    const own = (entry.effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(entry.body))
+    const own =
+      (entry.effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(entry.body), this.batch)
     server.plan.expect(BIND, FORWARD, slot)
     // The parameters follow from the client's own bytes.
     const head = renamed(bytes, portalEnd + 1, nameEnd, slot)

@@ -38,6 +38,9 @@ export class SpokenStatements {
   #executed: string | undefined
   /** Statements prepared under their own names for portals, which may be run any time before the transaction ends. */
   #lent: Buffer[] = []
+  /** Messages under way that lend, and the batch they are of: if it fails, nothing is lent. */
+  #lending = 0
+  #lendingBatch = 0
   /** Portals that deallocate and have not been run, with their texts. */
   readonly #portals = new Map<string, string>()
 
@@ -63,9 +66,15 @@ export class SpokenStatements {
     return name !== undefined && this.#names.get(name) !== undefined
   }
 
-  /** False while what a name in `sql` stands for depends on the answer to another batch than `batch`. */
-  certain(sql: string, batch: number): boolean {
-    return spokenNames(sql).every(({ name }) => this.#names.certain(name, batch))
+  /**
+   * False while what a name in `sql` stands for, or what the server has under it, depends on the answer to another batch
+   * than `batch`.
+   */
+  certain(server: ServerConnection, sql: string, batch: number): boolean {
+    const names = spokenNames(sql)
+    if (names.length === 0) return true
+    if (this.#lending > 0 && this.#lendingBatch !== batch) return false
+    return server.statements.closed(batch) && names.every(({ name }) => this.#names.certain(name, batch))
   }
 
   /** True where `server` has to be sent something before `sql`. */
@@ -74,10 +83,10 @@ export class SpokenStatements {
   }
 
   /** `sql` is sent next, as a Query; returns what must be sent before it. */
-  onQuery(server: ServerConnection, sql: string): Buffer | undefined {
+  onQuery(server: ServerConnection, sql: string, batch: number): Buffer | undefined {
     // An error of ours must not keep the server from seeing it.
     const synced = !server.plan.needsSync
-    const parts = this.#lend(server, sql, synced)
+    const parts = this.#lend(server, sql, synced, batch)
     this.retireLent(server)
     if (parts.length === 0) return undefined
     if (synced) {
@@ -93,8 +102,8 @@ export class SpokenStatements {
   }
 
   /** A portal is bound to `sql` next; returns what must be sent before it. */
-  beforeBind(server: ServerConnection, sql: string): Buffer | undefined {
-    const parts = this.#lend(server, sql, false)
+  beforeBind(server: ServerConnection, sql: string, batch: number): Buffer | undefined {
+    const parts = this.#lend(server, sql, false, batch)
     return parts.length === 0 ? undefined : Buffer.concat(parts)
   }
 
@@ -105,7 +114,7 @@ export class SpokenStatements {
   }
 
   /** Have the server's statements be the client's, as far as `sql` names them. */
-  #lend(server: ServerConnection, sql: string, silent: boolean): Buffer[] {
+  #lend(server: ServerConnection, sql: string, silent: boolean, batch: number): Buffer[] {
     const parts: Buffer[] = []
     for (const { name, does } of spokenNames(sql)) {
       if (does === 'prepare') server.sqlPrepared = true
@@ -114,11 +123,11 @@ export class SpokenStatements {
       const terminated = Buffer.from(`${name}\0`, 'latin1')
       if (this.#differs(server, name)) {
         // Nobody knows whether it is there still, and nothing is lost by closing what is not.
-        if (server.namesLeft.has(name)) parts.push(close(server, name, terminated))
+        if (server.namesLeft.has(name)) parts.push(this.#close(server, name, terminated, batch))
         if (entry === undefined) continue
         server.namesLeft.add(name)
         server.namesThere.set(name, entry)
-        server.plan.expect(PARSE, SKIP, new LentName(server, name, silent))
+        server.plan.expect(PARSE, SKIP, new LentName(server, name, silent, this.#sent(batch)))
         parts.push(message(FRONTEND.Parse, Buffer.concat([terminated, entry.body])))
       } else server.statements.unretire(terminated)
       this.#lent.push(terminated)
@@ -126,17 +135,37 @@ export class SpokenStatements {
     return parts
   }
 
+  /** A message that has the server's statement be the client's is sent in `batch`; call what is returned at its end. */
+  #sent(batch: number): () => void {
+    this.#lending++
+    this.#lendingBatch = batch
+    return this.#answered
+  }
+
+  readonly #answered = (): void => {
+    this.#lending--
+  }
+
+  /** Close what the client knows by `name`, and nobody else. */
+  #close(server: ServerConnection, name: string, terminated: Buffer, batch: number): Buffer {
+    server.namesLeft.delete(name)
+    server.namesThere.delete(name)
+    server.statements.unretire(terminated)
+    server.plan.expect(CLOSE, SKIP, new ClosedName(server, name, terminated, this.#sent(batch)))
+    return closeMessage(terminated)
+  }
+
   /**
    * A Parse of a name the client does not have is sent next, as `bytes`; returns what must be sent before it. Where SQL
    * has prepared one of that name, PostgreSQL refuses the Parse: it is given it under that very name, too.
    */
-  beforeParse(server: ServerConnection, bytes: Buffer): Buffer | undefined {
+  beforeParse(server: ServerConnection, bytes: Buffer, batch: number): Buffer | undefined {
     if (!server.sqlPrepared) return undefined
     const end = bytes.indexOf(0, 5)
     const name = bytes.toString('latin1', 5, end)
     if (this.#names.get(name) !== undefined) return undefined
     const terminated = Buffer.from(bytes.subarray(5, end + 1))
-    const before = server.namesLeft.has(name) ? close(server, name, terminated) : EMPTY
+    const before = server.namesLeft.has(name) ? this.#close(server, name, terminated, batch) : EMPTY
     let there = false
     const answered = (): void => {
       there = true
@@ -247,30 +276,26 @@ function closeMessage(terminated: Buffer): Buffer {
   return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), terminated]))
 }
 
-/** Close what the client knows by `name`, and nobody else. */
-function close(server: ServerConnection, name: string, terminated: Buffer): Buffer {
-  server.namesLeft.delete(name)
-  server.namesThere.delete(name)
-  server.statements.unretire(terminated)
-  server.plan.expect(CLOSE, SKIP, new ClosedName(server, name, terminated))
-  return closeMessage(terminated)
-}
-
 /** A Close of a name of the client's: where it was discarded, that may be there still. */
 class ClosedName implements PlanRef {
   readonly #server: ServerConnection
   readonly #name: string
   readonly #terminated: Buffer
+  readonly #over: () => void
 
-  constructor(server: ServerConnection, name: string, terminated: Buffer) {
+  constructor(server: ServerConnection, name: string, terminated: Buffer, over: () => void) {
     this.#server = server
     this.#name = name
     this.#terminated = terminated
+    this.#over = over
   }
 
-  answered(): void {}
+  answered(): void {
+    this.#over()
+  }
 
   dropped(): void {
+    this.#over()
     leave(this.#server, this.#name, this.#terminated)
   }
 }
@@ -281,16 +306,21 @@ class LentName implements PlanRef {
   readonly silent: boolean
   readonly #server: ServerConnection
   readonly #name: string
+  readonly #over: () => void
 
-  constructor(server: ServerConnection, name: string, silent: boolean) {
+  constructor(server: ServerConnection, name: string, silent: boolean, over: () => void) {
     this.#server = server
     this.#name = name
     this.silent = silent
+    this.#over = over
   }
 
-  answered(): void {}
+  answered(): void {
+    this.#over()
+  }
 
   dropped(): void {
+    this.#over()
     this.#server.namesThere.delete(this.#name)
   }
 }

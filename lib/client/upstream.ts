@@ -275,7 +275,7 @@ export class Upstream {
         return
       }
       noteEffects(this.#session, server, effects, sql)
-      if ((effects & SPEAKS) !== 0) this.#prefix = this.#made().spoken.onQuery(server, sql)
+      if ((effects & SPEAKS) !== 0) this.#prefix = this.#made().spoken.onQuery(server, sql, this.#batch)
       this.barrier = (effects & PREPARED) !== 0 && DEALLOCATING.test(sql)
       if (this.barrier) deallocating = this.#made().spoken.refOf(server, sql)
     }
@@ -297,7 +297,7 @@ export class Upstream {
     if (plain || bindsUnnamed(batch.bodyOf(i))) {
       const { effects = 0, text = '' } = this.#unnamed.current ?? {}
       noteUnnamed(this.#session, server, this.#unnamed.current)
-      const own = (effects & SPEAKS) === 0 ? undefined : this.#made().spoken.beforeBind(server, text)
+      const own = (effects & SPEAKS) === 0 ? undefined : this.#made().spoken.beforeBind(server, text, this.#batch)
       if (text !== '' || this.#parts?.spoken.bound) this.#made().spoken.onBind(batch.bodyOf(i), text)
       this.#prefix = this.#unnamed.onBind(server, this.#batch)
       this.#putInFront(own)
@@ -345,7 +345,7 @@ export class Upstream {
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
     if (named && effects !== 0) notePrepared(session, effects)
     if (whole && named && this.#shares) {
-      const before = this.#made().spoken.beforeParse(server, batch.bytesOf(i))
+      const before = this.#made().spoken.beforeParse(server, batch.bytesOf(i), this.#batch)
       const refused = this.#made().prepared.onParse(server, batch.bytesOf(i), parseSettings(session, server))
       if (refused !== undefined) session.logRefused(refused)
       this.#adopt()

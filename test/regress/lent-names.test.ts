@@ -67,6 +67,29 @@ const conversations: Record<string, Buffer[][]> = {
     [query('ROLLBACK')],
     [query('EXECUTE p')],
   ],
+  'lent in a batch that failed': [
+    [parse("SELECT 'one'", 'p'), parse('EXECUTE p', 'x'), parse('SELECT 1/0', 'f'), sync()],
+    [...run('f'), bind([], 'x'), sync(), ...run('x'), sync()],
+    [query('DEALLOCATE p'), parse('EXECUTE p'), sync()],
+  ],
+  'lent in a batch that failed, to the unnamed statement': [
+    [parse("SELECT 'one'", 'p'), parse('SELECT 1/0', 'f'), sync()],
+    [...run('f'), parse('EXECUTE p'), bind(), sync(), parse('EXECUTE p'), bind(), execute(), sync()],
+  ],
+  'closed to be lent anew in a batch that failed': [
+    [parse("SELECT 'old'", 'p'), parse('EXECUTE p', 'x'), parse('SELECT 1/0', 'f'), sync()],
+    [query('EXECUTE p')],
+    [close('S', 'p'), parse("SELECT 'new'", 'p'), sync()],
+    [...run('f'), bind([], 'x'), sync(), ...run('x'), sync()],
+    [query('EXECUTE p')],
+  ],
+  'closed to make room in a batch that failed': [
+    [parse("SELECT 'old'", 'p'), parse('EXECUTE p', 'x'), parse('SELECT 1/0', 'f'), sync()],
+    [query('EXECUTE p')],
+    [close('S', 'p'), parse("SELECT 'new'", 'p'), sync()],
+    [...run('f'), parse("SELECT 'other'", 'o'), sync(), ...run('x'), sync()],
+    [query('EXECUTE p')],
+  ],
   'given twice, then deallocated': [
     [parse("SELECT 'old'", 'p'), sync()],
     [parse("SELECT 'new'", 'p'), sync()],
