@@ -20,6 +20,12 @@ import { CLOSE, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
 /** Close of the unnamed statement, sent where a client binds one it does not have. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
 
+/**
+ * Routines of PostgreSQL whose errors say that it got no further than to reading the message, or to the transaction (see
+ * ReplyPlan.mixed).
+ */
+const SPARING = /^(pq_|StartTransactionCommand$)/
+
 /** What the reply plan knows a message by, where it is not the unnamed statement alone that wants to know its end. */
 export interface SharedRef extends PlanRef {
   /** Who else wants to know. */
@@ -126,8 +132,7 @@ export class UnnamedStatement implements PlanRef {
 
   /** The next that is told to have failed, or of a Query to be over, failed with `error`. */
   onRefused(error: ErrorSummary): void {
-    // PostgreSQL got no further than to the transaction (see ReplyPlan.mixed).
-    this.#spared = error.routine === 'StartTransactionCommand'
+    this.#spared = SPARING.test(error.routine)
   }
 
   answered(): void {

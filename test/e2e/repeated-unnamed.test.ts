@@ -3,7 +3,7 @@
  * fail by itself. Two clients take turns on one server; each conversation is held directly, too, and must go the same way.
  */
 import t from 'tap'
-import { frontend } from '../fixtures/messages.ts'
+import { frontend, message } from '../fixtures/messages.ts'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { errorOf, loginRaw, type RawClient, rowsOf, typesOf } from '../fixtures/raw-client.ts'
@@ -30,6 +30,11 @@ const steps: Step[] = [
   [1, query('CREATE TABLE repeated AS SELECT 2 AS x')],
   [0, ...run, sync()],
   [0, parse(TABLE), ...run, parse(TABLE), ...run, sync()],
+  // A Parse that PostgreSQL cannot read has done nothing yet.
+  [0, parse(TABLE), sync()],
+  [0, message('P', "\0SELECT 'malformed'\0\0\0\0"), sync()],
+  [1, parse("SELECT 'other'"), ...run, sync()],
+  [0, ...run, sync()],
   // In a batch that has failed it is discarded.
   [0, parse('SELECT 1/0'), ...run, parse(TABLE), sync()],
   [0, ...run, sync()],
