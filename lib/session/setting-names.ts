@@ -4,20 +4,21 @@
  * and applications, `app.tenant`, that PostgreSQL does not list: those are looked for in any text).
  */
 
+import { BoundedMap } from '../util/bounded-map.ts'
 import { setConfigCalls } from './leaving-state.ts'
 import { splitStatements, type Token } from './sql-tokens.ts'
 
 /** What a text says about parameters. */
 export interface SettingNames {
   /** Names found, in lower case. */
-  names: string[]
+  readonly names: readonly string[]
   /** These are all there can be. Otherwise PostgreSQL must be asked for everything set. */
-  complete: boolean
+  readonly complete: boolean
   /** It sets a parameter whose name cannot be read: set_config() with a computed name, letters outside of ASCII. */
-  unreadable: boolean
+  readonly unreadable: boolean
   /** It takes parameters back to what they were at login: those of `resetNames`, or all of them. */
-  resets: 'none' | 'names' | 'all'
-  resetNames: readonly string[]
+  readonly resets: 'none' | 'names' | 'all'
+  readonly resetNames: readonly string[]
 }
 
 /** Of what resets nothing, or everything. */
@@ -46,8 +47,20 @@ const LINE_END = /[\n\r]|$/g
 /** What PostgreSQL takes in no name. */
 const NO_NAME = /[^\w$\x80-\uffff]/
 
-/** What `text` says. */
+/** By text. A program sets the same in each of its transactions, and a look costs a fraction of reading. */
+const remembered = new BoundedMap<SettingNames>(1000)
+/** UTF-16 units of a text that is. */
+const MEMORABLE = 200
+
+/** What `text` says; nobody may change it. */
 export function settingNames(text: string): SettingNames {
+  if (text.length > MEMORABLE) return read(text)
+  let found = remembered.get(text)
+  if (found === undefined) remembered.set(text, (found = read(text)))
+  return found
+}
+
+function read(text: string): SettingNames {
   const statements = splitStatements(text)
   const escaped = ESCAPED_NAME.test(text)
   if (statements?.length === 1 && !escaped) {
