@@ -2,7 +2,7 @@
 
 import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { bindsUnnamed, STATEMENT, sqlOf } from './message-kinds.ts'
+import { bindsUnnamed, STATEMENT } from './message-kinds.ts'
 import type { PreparedStatements } from './prepared.ts'
 import type { UnnamedStatement } from './unnamed-statement.ts'
 
@@ -23,7 +23,7 @@ export function isUncertain(
 ): boolean {
   switch (type) {
     case FRONTEND.Query:
-      return prepared?.uncertainText(server, sqlOf(bytes.subarray(5))) ?? false
+      return prepared?.uncertainText(server, bytes.toString('latin1', 5, bytes.length - 1)) ?? false
     case FRONTEND.Parse:
       return bytes[5] !== 0 && (prepared?.uncertain(server, bytes, 5) ?? false)
     case FRONTEND.Bind:

@@ -7,9 +7,9 @@ import { firstStatement } from '../session/sql-tokens.ts'
 /** Kind of a Describe or Close that names a statement. */
 export const STATEMENT = 0x53
 
-/** The text of a Query, of which `body` is whole. */
-export function sqlOf(body: Buffer): string {
-  return body.toString('latin1', 0, body.length - 1)
+/** The text of message `i`, a Query that is whole. */
+export function queryText(batch: Batch, i: number): string {
+  return batch.buffer(i).toString('latin1', batch.start(i) + 5, batch.end(i) - 1)
 }
 
 /** True for the body of a Bind of the unnamed statement: behind the portal's name there is an empty one. */

@@ -19,7 +19,7 @@ import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../session/reply-kin
 import { EXECUTES, PREPARED } from '../session/state-effects.ts'
 import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../session/statement-names.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
-import { deallocates, STATEMENT, sqlOf } from './message-kinds.ts'
+import { deallocates, queryText, STATEMENT } from './message-kinds.ts'
 
 /** Effects (session/state-effects) of texts that name prepared statements. */
 export const SPEAKS = PREPARED | EXECUTES
@@ -51,7 +51,7 @@ export class SpokenStatements {
   /** Message `i` is sent to nobody: if it deallocates what the client has and nothing else, it is done; false otherwise. */
   deallocate(batch: Batch, i: number): boolean {
     if (batch.type(i) !== FRONTEND.Query || (batch.flags(i) & LAST) === 0 || !deallocates(batch.bodyOf(i))) return false
-    const name = soleDeallocated(sqlOf(batch.bodyOf(i)))
+    const name = soleDeallocated(queryText(batch, i))
     if (name === undefined || this.#names.get(name) === undefined) return false
     this.#names.remove(name)
     return true
@@ -62,7 +62,7 @@ export class SpokenStatements {
     const body = batch.bodyOf(i)
     if (!deallocates(body) || (batch.flags(i) & LAST) === 0) return false
     if (plan.needsSync || plan.copyIn || (plan.settled && txStatus === TX_FAILED)) return false
-    const name = soleDeallocated(sqlOf(body))
+    const name = soleDeallocated(queryText(batch, i))
     return name !== undefined && this.#names.get(name) !== undefined
   }
 

@@ -38,6 +38,7 @@ const EDGES: Record<ClientState, readonly ClientState[]> = {
 /** Throws where `to` may not follow `from`: a defect of pgbun, which ends that one session. */
 export function checkEdge(id: number, from: ClientState, to: ClientState): void {
   // The edges of every transaction first: a look into the table costs more than all else here.
-  if ((from === 'idle' && to === 'active') || (from === 'active' && to === 'idle')) return
+  if (from === 'idle' && (to === 'active' || to === 'waiting')) return
+  if ((from === 'waiting' && to === 'active') || (from === 'active' && to === 'idle')) return
   if (!EDGES[from].includes(to)) throw new Error(`client ${id}: ${from} -> ${to}`)
 }

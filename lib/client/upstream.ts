@@ -22,7 +22,7 @@ import { announce } from './announce.ts'
 import { hidesNames } from './bind-names.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
-import { bindsPlain, bindsUnnamed, isUnnamed, kindOf, passesBarrier, STATEMENT, sqlOf } from './message-kinds.ts'
+import { bindsPlain, bindsUnnamed, isUnnamed, kindOf, passesBarrier, queryText, STATEMENT } from './message-kinds.ts'
 import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnmovable, noteUnnamed } from './note-effects.ts'
 import { parseSettings } from './parse-settings.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
@@ -265,7 +265,7 @@ export class Upstream {
       noteEffects(this.#session, server, ANY, '')
       this.barrier = true
     } else {
-      const sql = sqlOf(batch.bodyOf(i))
+      const sql = queryText(batch, i)
       const effects = effectsOf(sql)
       const refused = effects === 0 ? undefined : refuseState(this.#session, sql, false)
       if (refused !== undefined) {
@@ -291,7 +291,7 @@ export class Upstream {
       this.#adopt()
       const sql = entry === true || entry.effects === 0 ? '' : textOf(entry.body)
       if (entry !== true) noteNamed(this.#session, server, entry)
-      this.#parts!.spoken.onBind(batch.bodyOf(i), sql)
+      if (sql !== '' || this.#parts!.spoken.bound) this.#parts!.spoken.onBind(batch.bodyOf(i), sql)
       return
     }
     if (plain || bindsUnnamed(batch.bodyOf(i))) {

@@ -130,7 +130,8 @@ export class Downstream implements PlanObserver {
     const server = this.#server
     switch (type) {
       case BACKEND.ReadyForQuery: {
-        const status = batch.bodyOf(i)[0]
+        const at = batch.start(i) + 5
+        const status = at < batch.end(i) ? batch.buffer(i)[at] : undefined
         if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
         server.txStatus = status
         if (server.statements.altering && status === TX_IDLE) server.statements.altered()
@@ -150,7 +151,7 @@ export class Downstream implements PlanObserver {
         return DESYNC
       case BACKEND.CommandComplete:
         ;(server.plan.ref as PlanRef | undefined)?.completed?.()
-        return this.#lookAtTag(server.consumer ? server.plan.onMessage(type) : DESYNC, batch.bodyOf(i))
+        return this.#lookAtTag(server.consumer ? server.plan.onMessage(type) : DESYNC, batch, i)
       case BACKEND.CopyInResponse: {
         const disposition = server.consumer ? server.plan.onMessage(type) : DESYNC
         if (disposition === TO_CLIENT) server.consumer?.onServerCopyIn?.()
@@ -216,11 +217,14 @@ export class Downstream implements PlanObserver {
     return SWALLOW
   }
 
-  #lookAtTag(disposition: number, body: Buffer): number {
+  #lookAtTag(disposition: number, batch: Batch, i: number): number {
     if (disposition !== TO_CLIENT) return disposition
-    const server = this.#server
     // `INSERT 0 1`, `CREATE TABLE`: the first word decides, and for nearly all its first three letters do.
-    if (!SESSION_LETTERS.has((body[0]! << 16) | (body[1]! << 8) | body[2]!)) return disposition
+    const bytes = batch.buffer(i)
+    const at = batch.start(i) + 5
+    if (!SESSION_LETTERS.has((bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!)) return disposition
+    const server = this.#server
+    const body = batch.bodyOf(i)
     let end = 0
     while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
     const word = body.toString('latin1', 0, end)
