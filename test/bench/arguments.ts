@@ -29,7 +29,8 @@ export interface BenchOptions {
 
 export const HELP = `npm run bench -- [options]
 
-Compares a direct connection, PgBouncer (where it is on PATH) and pgbun, side by side.
+Compares a direct connection, PgBouncer (where it is on PATH) and pgbun, side by side; with small queries
+also a relay that does nothing else, to show what the runtime costs.
 
   --quick            one repetition of 2 s with 1 and 32 clients, trials with fewer: a few minutes
   --reps N           repetitions of each point, interleaved; medians are shown [3]

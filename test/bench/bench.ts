@@ -90,7 +90,7 @@ async function bench(): Promise<number> {
   const results: BenchResults = { machine, reps, seconds, generator: generator.name, points: [], trials: [] }
   print(renderHead(results, 'text'))
 
-  const contestants: Contestants = { postgres, pgbouncer, runtimes, twins: options.details }
+  const contestants: Contestants = { postgres, pgbouncer, runtimes, twins: options.details, relay: false }
   const cases = CASES.filter(({ name, setup }) => {
     if (!options.only.includes(name)) return false
     if (setup.upstream === 'tcp' || postgres.socketDirectory !== undefined) return true
@@ -98,8 +98,10 @@ async function bench(): Promise<number> {
     return false
   })
   for (const setup of new Set(cases.map((spec) => spec.setup))) {
-    await withTargets(contestants, setup, async (targets) => {
-      for (const spec of cases.filter((candidate) => candidate.setup === setup)) {
+    const chosen = cases.filter((spec) => spec.setup === setup)
+    const relay = chosen.some((spec) => spec.relay)
+    await withTargets({ ...contestants, relay }, setup, async (targets) => {
+      for (const spec of chosen) {
         const points = await measureCase(spec, generator, able(spec, targets, pgbouncer), directory)
         results.points.push(...points)
         print(renderCase(points, 'text'))
@@ -138,7 +140,7 @@ async function withTargets(
 
 /** The targets that can do a case: not a PgBouncer without prepared statements in transaction mode. */
 function able(spec: Case, targets: Target[], pgbouncer: string | undefined): Target[] {
-  const able = targets.filter(({ kind }) => !spec.without?.includes(kind))
+  const able = targets.filter(({ kind }) => !spec.without?.includes(kind) && (kind !== 'relay' || spec.relay))
   const prepares = pgbouncer === undefined || preparesInTransactions(versionOf(pgbouncer))
   if (prepares || spec.protocol !== 'prepared' || spec.setup.poolMode === 'session') return able
   return able.filter(({ kind }) => kind !== 'pgbouncer')

@@ -36,6 +36,8 @@ export interface Case {
   parameters?: readonly Record<string, string>[]
   /** Targets left out because they do something else with the same load. */
   without?: readonly TargetKind[]
+  /** A proxy that does nothing can do it, too, and shows what the runtime costs (relay.mjs). */
+  relay?: boolean
 }
 
 /** Server connections of a pool in transaction mode, the same for both poolers. */
@@ -59,7 +61,7 @@ const select = { script: 'one row', reconnect: false, setup: PLAIN, clients: und
 const rows = { protocol: 'simple', reconnect: false, setup: PLAIN, bystander: false } as const
 
 export const CASES: readonly Case[] = [
-  { ...select, name: 'simple', title: 'pgbench -S, simple protocol', protocol: 'simple' },
+  { ...select, name: 'simple', title: 'pgbench -S, simple protocol', protocol: 'simple', relay: true },
   { ...select, name: 'extended', title: 'pgbench -S, extended protocol', protocol: 'extended' },
   { ...select, name: 'prepared', title: 'pgbench -S, prepared statements', protocol: 'prepared' },
   {
@@ -136,6 +138,7 @@ export const CASES: readonly Case[] = [
     protocol: 'simple',
     clients: [1000],
     without: ['direct'],
+    relay: true,
   },
   { ...select, name: 'tls', title: 'pgbench -S over TLS', protocol: 'simple', setup: TLS, clients: [8, 32] },
   { ...rows, name: 'tls-50kB', title: 'results of 50 kB over TLS', script: '50 kB', setup: TLS, clients: [8] },

@@ -1,4 +1,7 @@
-/** What is compared: PostgreSQL itself, PgBouncer where there is one, and pgbun on one or several runtimes. */
+/**
+ * What is compared: PostgreSQL itself, PgBouncer where there is one, pgbun on one or several runtimes, and a proxy that
+ * does nothing on each Node among them.
+ */
 import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { startPgbun } from '../fixtures/pgbun.ts'
@@ -7,9 +10,10 @@ import { BACKLOG, MAX_CLIENTS, type Setup } from './cases.ts'
 import { versionOf } from './find-program.ts'
 import type { Owner } from './owner.ts'
 import { authFileText, startPgbouncer } from './pgbouncer.ts'
-import { type BenchPostgres, upstreamHost } from './postgres.ts'
+import { type BenchPostgres, TRUST_USER, upstreamHost } from './postgres.ts'
+import { startRelay } from './start-relay.ts'
 
-export type TargetKind = 'direct' | 'pgbouncer' | 'pgbun'
+export type TargetKind = 'direct' | 'pgbouncer' | 'relay' | 'pgbun'
 
 const GC_METER = new URL('gc-meter.mjs', import.meta.url).href
 
@@ -36,6 +40,8 @@ export interface Contestants {
   runtimes: { name: string; runtime: Runtime }[]
   /** Start the twins, too. */
   twins: boolean
+  /** Start a relay on each Node, too. */
+  relay: boolean
 }
 
 /**
@@ -68,6 +74,10 @@ export async function startTargets(owner: Owner, contestants: Contestants, setup
     targets.push({ kind: 'pgbouncer', name: 'PgBouncer', host: '127.0.0.1', ...started })
   }
   for (const { name, runtime } of runtimes) {
+    if (contestants.relay && runtime.kind === 'node') {
+      const relay = await startRelay(owner, runtime.command, { host, port, user: TRUST_USER, size: setup.poolSize })
+      targets.push({ kind: 'relay', name: name.replace('pgbun', 'relay'), host: '127.0.0.1', ...relay })
+    }
     const args = pgbunArguments(setup, postgres, writeAuthFile(owner, postgres))
     const options = { target: { host: upstreamHost(postgres, setup), port }, args, runtime, detached: true }
     const pgbun = await startPgbun(owner, options)

@@ -88,7 +88,11 @@ async function soak({ minutes, clients, limit, runtime, node, tls, json }: SoakO
   const runtimes = chooseRuntimes([runtime], node)
   const postgres = await startBenchPostgres(owner, 'auto')
   const setup = { ...(tls ? TLS : PLAIN), poolSize: 10 }
-  const targets = await startTargets(owner, { postgres, pgbouncer: undefined, runtimes, twins: false }, setup)
+  const targets = await startTargets(
+    owner,
+    { postgres, pgbouncer: undefined, runtimes, twins: false, relay: false },
+    setup,
+  )
   const target = targets.at(-1)!
   process.stdout.write(`${target.name}, ${clients} clients on 10 servers for ${minutes} min${tls ? ', TLS' : ''}\n`)
 

@@ -4,7 +4,9 @@ import { renderReport } from '../../bench/report.ts'
 import { type BenchResults, type Point, summarize, type TargetRuns, type TrialResult } from '../../bench/results.ts'
 
 function target(kind: TargetRuns['kind'], rates: number[], cpu = 20): TargetRuns {
-  const name = { direct: 'direct', pgbouncer: 'PgBouncer', pgbun: 'pgbun, node 24.0.0' }[kind]
+  const name = { direct: 'direct', pgbouncer: 'PgBouncer', relay: 'relay, node 24.0.0', pgbun: 'pgbun, node 24.0.0' }[
+    kind
+  ]
   const runs = rates.map((perSecond) => ({
     transactions: perSecond * 3,
     perSecond,
