@@ -7,7 +7,7 @@
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
 import { type ClientParameters, type Setting, UNKNOWN } from '../session/parameters.ts'
-import { spellingOf } from '../session/reported-names.ts'
+import { reportedKey, spellingOf } from '../session/reported-names.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -16,6 +16,7 @@ import {
   unlimitedSql,
   withIdentity,
 } from '../session/settings-sql.ts'
+import type { RememberedState } from './remembered-state.ts'
 
 const NO_TEXTS: readonly string[] = []
 /** SQLSTATE where the role at hand may not set a parameter. */
@@ -39,8 +40,13 @@ export function applySettings(
       applyAfresh(server, parameters, done)
       return
     }
-    // All that differed is what the client wants now, in the server's spelling.
-    if (result.kind === 'done') parameters.noteMatch(server)
+    if (result.kind === 'done') {
+      // A reload has changed the default meanwhile of what the client wants as it was.
+      const differs = parameters.changes(server).some((name) => !isAmong(settings, name))
+      if (differs && !applySettings(server, parameters, done)) return
+      // All that differed is what the client wants now, in the server's spelling.
+      parameters.noteMatch(server)
+    }
     done(result)
   })
   return false
@@ -96,28 +102,49 @@ function run(
   Task.run(server, sql, (result) => {
     if (result.kind === 'done') {
       noteApplied(server, settings)
-      server.parametersChanged = false
-      parameters.absorb(server)
+      takeReported(server, parameters, settings)
     } else server.dirty = true
     done(result)
   })
 }
 
 /**
- * A transaction of the client ended: what its statements set is what it wants from now on. Returns false where that
- * includes what no other server can be given.
+ * What was set is wanted in the server's spelling from now on. What else changed meanwhile no session has set, so it is a new
+ * default: the server's configuration was reloaded.
  */
-export function adoptSettings(server: ServerConnection, parameters: ClientParameters): boolean {
-  if (!server.parametersChanged) return true
+function takeReported(server: ServerConnection, parameters: ClientParameters, settings: readonly Setting[]): void {
   server.parametersChanged = false
-  return parameters.absorb(server, true)
+  const changes = parameters.changes(server)
+  for (const name of changes) if (!isAmong(settings, name)) noteDefault(server, name)
+  const set = changes.filter((name) => isAmong(settings, name))
+  parameters.absorb(server, false, set)
 }
 
-/** Where RESET goes to is what a new session has: the server's configuration may have changed since this one began. */
-function noteDefault(server: ServerConnection, name: string): void {
-  const spelling = spellingOf(server.parameters, name)!
-  const current = server.parameters.get(spelling)!
-  if (server.baseline.get(spelling) !== current) server.owner.onServerParameter(server, spelling, current)
+/** True where `settings` has the reported parameter `name`. */
+function isAmong(settings: readonly Setting[], name: string): boolean {
+  return settings.some((setting) => setting.name === reportedKey(name))
+}
+
+/**
+ * A transaction of the client ended: what its statements set is what it wants from now on. Returns false where that
+ * includes what no other server can be given.
+ * @param remembered keeps what may not be of the client's doing, to ask; undefined where nothing can be asked
+ */
+export function adoptSettings(
+  server: ServerConnection,
+  parameters: ClientParameters,
+  remembered: RememberedState | undefined,
+): boolean {
+  if (!server.parametersChanged) return true
+  server.parametersChanged = false
+  const changes = parameters.changes(server)
+  return parameters.absorb(server, true, remembered === undefined ? changes : remembered.attribute(server, changes))
+}
+
+/** What `server` reports of `name` (in its spelling) is what a new session has: where RESET goes to. */
+export function noteDefault(server: ServerConnection, name: string): void {
+  const current = server.parameters.get(name)!
+  if (server.baseline.get(name) !== current) server.owner.onServerParameter(server, name, current)
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
@@ -125,6 +152,7 @@ function noteApplied(server: ServerConnection, settings: readonly Setting[]): vo
     const reported = server.reports(name)
     if (value === undefined || reported) server.applied.delete(name)
     else server.applied.set(name, value)
-    if (value === undefined && reported) noteDefault(server, name)
+    // The server's configuration may have changed since its session began.
+    if (value === undefined && reported) noteDefault(server, spellingOf(server.parameters, name)!)
   }
 }

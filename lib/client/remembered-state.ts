@@ -20,6 +20,7 @@ import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
 import { kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
+import { noteDefault } from './link.ts'
 
 /** More suspicious texts than this in one transaction are not read: everything is asked. */
 const TEXT_LIMIT = 16
@@ -45,6 +46,8 @@ export class RememberedState {
   #texts: readonly string[] = NO_TEXTS
   /** A transaction block or an error came between: what a text sets cannot be told from the text alone. */
   #conditional = false
+  /** Reported parameters, in the server's spelling, that changed although no text of the client's names them. */
+  #unexplained: readonly string[] = NO_TEXTS
   /** Parameters that the client was told to be as in its startup packet although the server has its own default. */
   #toldStartup: Set<string> | undefined
 
@@ -74,13 +77,30 @@ export class RememberedState {
 
   /** Something is to be looked at when the transaction is over. */
   get suspected(): boolean {
-    return this.#effects !== 0 || (this.policy !== 'pin' && this.#found.size > 0)
+    return this.#effects !== 0 || this.#unexplained.length > 0 || (this.policy !== 'pin' && this.#found.size > 0)
   }
 
   /** A statement with these effects was sent. */
   note(effects: number, text: string): void {
     this.#effects |= effects
     if (this.#texts.length <= TEXT_LIMIT) this.#texts = [...this.#texts, text]
+  }
+
+  /**
+   * Of reported parameters that have changed, those that texts of the client's account for. Of the others PostgreSQL is asked
+   * whose doing that was: code may have set them, or its configuration was reloaded.
+   */
+  attribute(server: ServerConnection, changes: readonly string[]): readonly string[] {
+    if (changes.length === 0) return changes
+    const said = readNames(this.#texts)
+    const accounted = (name: string): boolean => {
+      const key = reportedKey(name)
+      if (!said.names.includes(key)) return false
+      // A RESET leads to the default, and to no other value.
+      return !resets(said, key) || server.baseline.get(name) === server.parameters.get(name)
+    }
+    this.#unexplained = changes.filter((name) => !accounted(name))
+    return changes.filter(accounted)
   }
 
   /** A transaction block is open: what is set in it may be rolled back. */
@@ -132,13 +152,17 @@ export class RememberedState {
    */
   resolve(server: ServerConnection, done: (result: TaskResult) => void): boolean {
     // A tag told what no text did: anything may have happened.
-    const effects = this.#effects === 0 && server.touched ? ANY : this.#effects
+    const noted = this.#effects === 0 && server.touched ? ANY : this.#effects
+    const unexplained = this.#unexplained
+    const effects = unexplained.length === 0 ? noted : noted | SETTINGS
     const texts = this.#texts
     // Its tag came: what was bound may never have been executed.
-    const ran = server.touched && texts.length === 1 && effects === SETTINGS && !this.#conditional
+    const ran =
+      server.touched && texts.length === 1 && effects === SETTINGS && !this.#conditional && unexplained.length === 0
     const text = ran && texts[0]!.length <= KNOWN_LENGTH && !DEPENDENT.test(texts[0]!) ? texts[0] : undefined
     this.#effects = 0
     this.#texts = NO_TEXTS
+    this.#unexplained = NO_TEXTS
     this.#conditional = false
     server.touched = false
     const known = text === undefined ? undefined : KNOWN.get(text)
@@ -146,7 +170,7 @@ export class RememberedState {
       for (const [name, value] of known) this.#set(server, name, value)
       return true
     }
-    const names = (effects & SETTINGS) === 0 ? NO_NAMES : readNames(texts)
+    const names = (noted & SETTINGS) === 0 ? NO_NAMES : readNames(texts)
     if (server.loaded) this.foundForGood('load')
     if (names.unreadable) this.#cannotRead(server)
     const all = !names.complete
@@ -157,7 +181,7 @@ export class RememberedState {
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
     const limits = isLimited(server, texts) ? limitsOf(server) : NO_TEXTS
-    const sql = stateQuery(looked, asked, all, limits)
+    const sql = stateQuery(looked, [...asked, ...unexplained.map(reportedKey)], all, limits)
     if (sql === '') {
       if (names.resets !== 'none') {
         this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.resetNames)
@@ -169,6 +193,7 @@ export class RememberedState {
         const state = readState(result.answer.rows(), limits)
         if (limits.length > 0) this.#takeLimits(state, asked, names.resets !== 'none')
         this.#take(server, looked, asked, all, names, state)
+        this.#takeUnexplained(server, unexplained, state)
         if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {
           const settings = [...state.settings]
           if (settings.every(([name, value]) => isMemorable(name, value))) KNOWN.set(text, settings)
@@ -264,6 +289,17 @@ export class RememberedState {
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.
     if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.dirty = true
+  }
+
+  /** Parameters have changed: those that are set in the session are the client's, the others have another default now. */
+  #takeUnexplained(server: ServerConnection, unexplained: readonly string[], { settings }: SessionState): void {
+    const own = unexplained.filter((name) => settings.has(reportedKey(name)))
+    if (!this.#parameters.absorb(server, true, own)) this.foundForGood('other', ENCODED_VALUE)
+    for (const name of unexplained) {
+      if (own.includes(name)) continue
+      this.#parameters.unset(reportedKey(name))
+      noteDefault(server, name)
+    }
   }
 
   /** A parameter was set of which only the server knows the name. */

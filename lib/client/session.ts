@@ -281,7 +281,9 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (status === TX_IDLE) {
       if (shown) pool!.counters.transactions++
       this.transactionSince = 0
-      if (!adoptSettings(server, this.parameters) && this.mode !== 'session') this.pin('other', ENCODED_VALUE)
+      const shares = this.mode !== 'session'
+      const asked = shares && !this.remembered.pinnedForGood ? this.remembered : undefined
+      if (!adoptSettings(server, this.parameters, asked) && shares) this.pin('other', ENCODED_VALUE)
     } else {
       this.remembered.inBlock()
       if (this.mode === 'statement') {

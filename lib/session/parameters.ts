@@ -188,19 +188,32 @@ export class ClientParameters {
     this.#changed()
   }
 
+  /** Reported parameters, in the server's spelling, that are not as this client wants them: by its wish, or as in a new session. */
+  changes(server: ServerParameters): readonly string[] {
+    let names: string[] | undefined
+    for (const [name, value] of server.parameters) {
+      const key = reportedKey(name)
+      if (READ_ONLY.has(key)) continue
+      const wanted = this.#wanted.get(key)
+      if (wanted === undefined ? server.baseline.get(name) === value : wanted === value) continue
+      names ??= []
+      names.push(name)
+    }
+    return names ?? NO_NAMES
+  }
+
   /**
    * Take over what a server reports.
    * @param own the client's own statements changed it
+   * @param names of which parameters, of those that `changes` tells
    * @returns false where one of these values cannot be read, so that it is good for this server alone
    */
-  absorb(server: ServerParameters, own = false): boolean {
+  absorb(server: ServerParameters, own = false, names = this.changes(server)): boolean {
     this.#changed()
     let readable = true
-    for (const [name, value] of server.parameters) {
+    for (const name of names) {
       const key = reportedKey(name)
-      const wanted = this.#wanted.get(key)
-      if (wanted === value || READ_ONLY.has(key)) continue
-      if (wanted === undefined && server.baseline.get(name) === value) continue
+      const value = server.parameters.get(name)!
       if (isReadable(server, value)) this.#want(key, value)
       else if (own) {
         this.setUnreadable(key, value)
@@ -249,14 +262,10 @@ export class ClientParameters {
 
   #compare(server: ServerParameters): readonly Setting[] {
     let settings: Setting[] | undefined
-    for (const [name, value] of server.parameters) {
+    for (const name of this.changes(server)) {
       const key = reportedKey(name)
-      if (READ_ONLY.has(key)) continue
-      const wanted = this.#wanted.get(key)
-      if (wanted === value) continue
-      if (wanted === undefined && server.baseline.get(name) === value) continue
       settings ??= []
-      settings.push({ name: key, value: wanted })
+      settings.push({ name: key, value: this.#wanted.get(key) })
     }
     for (const [key, wanted] of this.#wanted) {
       if (server.applied.get(key) === wanted || (server.reports(key) && !READ_ONLY.has(key))) continue
@@ -273,6 +282,7 @@ export class ClientParameters {
 }
 
 const NONE: readonly Setting[] = []
+const NO_NAMES: readonly string[] = []
 
 /** How `name` is compared. @throws ProtocolError where it cannot be the name of a parameter */
 export function keyOf(name: string): string {
