@@ -34,16 +34,15 @@ export function applySettings(
   const settings = parameters.difference(server)
   if (settings.length === 0) return true
   const { dirty } = server
-  apply(server, parameters, settings, isLimited(server, NO_TEXTS), (result) => {
+  apply(server, parameters, settings, isLimited(server, NO_TEXTS), (result, reloaded) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED) {
       server.dirty = dirty
       applyAfresh(server, parameters, done)
       return
     }
     if (result.kind === 'done') {
-      // A reload has changed the default meanwhile of what the client wants as it was.
-      const differs = parameters.changes(server).some((name) => !isAmong(settings, name))
-      if (differs && !applySettings(server, parameters, done)) return
+      // The client may want what was the default.
+      if (reloaded && !applySettings(server, parameters, done)) return
       // All that differed is what the client wants now, in the server's spelling.
       parameters.noteMatch(server)
     }
@@ -67,12 +66,15 @@ export function applySome(
   return false
 }
 
+/** Settings were applied, or not; `reloaded`: the server's configuration has changed meanwhile. */
+type Applied = (result: TaskResult, reloaded: boolean) => void
+
 function apply(
   server: ServerConnection,
   parameters: ClientParameters,
   differing: readonly Setting[],
   limited: boolean,
-  done: (result: TaskResult) => void,
+  done: Applied,
 ): void {
   const settings = withIdentity(differing, parameters, server)
   const sql = settingsSql(settings)
@@ -95,34 +97,32 @@ function run(
   parameters: ClientParameters,
   sql: string,
   settings: readonly Setting[],
-  done: (result: TaskResult) => void,
+  done: Applied,
 ): void {
   // Until the answer is here, nobody knows what is set.
   for (const { name } of settings) server.applied.set(name, UNKNOWN)
   Task.run(server, sql, (result) => {
+    let reloaded = false
     if (result.kind === 'done') {
       noteApplied(server, settings)
-      takeReported(server, parameters, settings)
+      reloaded = takeReported(server, parameters, settings)
     } else server.dirty = true
-    done(result)
+    done(result, reloaded)
   })
 }
 
 /**
  * What was set is wanted in the server's spelling from now on. What else changed meanwhile no session has set, so it is a new
- * default: the server's configuration was reloaded.
+ * default: the server's configuration was reloaded. Returns true where it was.
  */
-function takeReported(server: ServerConnection, parameters: ClientParameters, settings: readonly Setting[]): void {
+function takeReported(server: ServerConnection, parameters: ClientParameters, settings: readonly Setting[]): boolean {
   server.parametersChanged = false
   const changes = parameters.changes(server)
-  for (const name of changes) if (!isAmong(settings, name)) noteDefault(server, name)
-  const set = changes.filter((name) => isAmong(settings, name))
-  parameters.absorb(server, false, set)
-}
-
-/** True where `settings` has the reported parameter `name`. */
-function isAmong(settings: readonly Setting[], name: string): boolean {
-  return settings.some((setting) => setting.name === reportedKey(name))
+  const isSet = (name: string): boolean => settings.some((setting) => setting.name === reportedKey(name))
+  const others = changes.filter((name) => !isSet(name))
+  for (const name of others) noteDefault(server, name)
+  parameters.absorb(server, false, others.length === 0 ? changes : changes.filter(isSet))
+  return others.length > 0
 }
 
 /**

@@ -365,6 +365,7 @@ const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, r
 /** What several texts say about parameters, one after the other. */
 function readNames(texts: readonly string[]): SettingNames {
   if (texts.length > TEXT_LIMIT) return { ...NO_NAMES, complete: false, resets: 'all' }
+  if (texts.length === 1) return settingNames(texts[0]!)
   const names = new Set<string>()
   const resetNames = new Set<string>()
   let complete = true

@@ -120,6 +120,7 @@ export const CASES: readonly Case[] = [
     protocol: 'simple',
     reconnect: true,
     clients: [8],
+    relay: true,
   },
   {
     ...select,
