@@ -6,6 +6,7 @@ import type { Pool } from '../pool/pool.ts'
 import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
+import type { Defaults } from '../session/defaults.ts'
 import { ClientParameters } from '../session/parameters.ts'
 import type { PinKind } from '../session/pin-kinds.ts'
 import { now } from '../util/clock.ts'
@@ -37,6 +38,8 @@ export class ClientRecord {
   /** Whether it talks to a walsender of its own. */
   replication: ReplicationMode = 'none'
   pool: Pool | undefined
+  /** Which values of reported parameters it was told, but for those of its own; undefined before its greeting. */
+  told: Defaults | undefined
   /** The pool's mode when it logged in: a reload does not change the rules under a session. */
   mode: PoolMode = 'session'
   lease: Lease | undefined

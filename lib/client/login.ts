@@ -211,6 +211,7 @@ export class Login {
     const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
     parts.push(parameterMessages(welcome, session.parameters), backendKeyData(key.pid, key.secret), READY_IDLE)
     session.wire.write(Buffer.concat(parts))
+    session.told = welcome
     session.pool!.counters.logins++
     session.loggedIn()
     session.since = now()

@@ -32,6 +32,7 @@ import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { mayRelease } from './release.ts'
 import { ENCODED_VALUE } from './remembered-state.ts'
+import { tellDefaults } from './tell-defaults.ts'
 import { Upstream } from './upstream.ts'
 import { takeWithoutServer } from './without-server.ts'
 
@@ -212,6 +213,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** It has a server. */
   activate(): void {
     const { server } = this.lease!
+    if (this.told !== server.defaults) tellDefaults(this, server)
     // Somebody reads values of sequences: nobody else's may be there.
     if (server.sequenceOwner < 0 && this.pool!.functions.readsSequences) forgetSequences(server, this.id)
     this.setState('active')
@@ -319,6 +321,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** Give the server back; the client goes on without one. */
   release(lease: Lease): void {
     this.lease = undefined
+    // What changed while it had the server, the server has told it.
+    this.told = lease.server.defaults
     this.setState('idle')
     lease.server.wire.resume()
     lease.release('done')

@@ -14,6 +14,7 @@ import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
+import type { Defaults } from '../session/defaults.ts'
 import { createPinCounts } from '../session/pin-kinds.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
@@ -110,7 +111,7 @@ export class Pool implements ServerOwner {
   }
 
   /** The parameters a client is greeted with; opens the first connection where there is none, and then they come later. */
-  getWelcome(): ReadonlyMap<string, string> | Promise<ReadonlyMap<string, string>> {
+  getWelcome(): Defaults | Promise<Defaults> {
     const { parameters } = this.#welcome
     if (parameters !== undefined) return parameters
     const refused = this.#refusal()

@@ -3,12 +3,12 @@
  * logins wait for it here.
  */
 
-type Parameters = ReadonlyMap<string, string>
+import { type Defaults, defaultsOf } from '../session/defaults.ts'
 
 /** The greeting of one pool, and who waits for it. */
 export class Welcome {
-  #parameters: Parameters | undefined
-  #waiting: { resolve(parameters: Parameters): void; reject(error: Error): void }[] = []
+  #parameters: Defaults | undefined
+  #waiting: { resolve(parameters: Defaults): void; reject(error: Error): void }[] = []
 
   /** Logins that wait. */
   get waiting(): number {
@@ -16,18 +16,18 @@ export class Welcome {
   }
 
   /** The greeting, if there has been a server. */
-  get parameters(): Parameters | undefined {
+  get parameters(): Defaults | undefined {
     return this.#parameters
   }
 
   /** Wait for the first server. */
-  wait(): Promise<Parameters> {
+  wait(): Promise<Defaults> {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
-  /** A server has told its parameters. They are copied: what is built of a greeting is remembered by its map. */
-  set(current: Parameters): void {
-    const parameters = new Map(current)
+  /** A server has told its parameters. */
+  set(current: ReadonlyMap<string, string>): void {
+    const parameters = defaultsOf(current)
     this.#parameters = parameters
     for (const { resolve } of this.#take()) resolve(parameters)
   }

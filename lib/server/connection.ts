@@ -14,6 +14,7 @@ import type { Batch } from '../protocol/batch.ts'
 import { closePortal, SYNC as SYNC_MESSAGE, TERMINATE } from '../protocol/build.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { TX_IDLE } from '../protocol/types.ts'
+import { type Defaults, defaultsOf } from '../session/defaults.ts'
 import { CLOSE, FAKE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { ReplyPlan } from '../session/reply-plan.ts'
 import { reportedKey } from '../session/reported-names.ts'
@@ -127,6 +128,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   lifetimeMs = Number.POSITIVE_INFINITY
   #state: ServerState = 'busy'
   readonly #downstream: Downstream
+  #defaults: Defaults | undefined
+  #defaultsStamp = 0
 
   constructor(wire: Wire, identity: ServerIdentity, owner: ServerOwner, store: StatementStore, log: Logger) {
     this.wire = wire
@@ -171,6 +174,16 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** Grows with every change of what is set (session/parameters). */
   get stamp(): number {
     return this.parameters.stamp + this.baseline.stamp + this.applied.stamp
+  }
+
+  /** What a new session has of what it reports. */
+  get defaults(): Defaults {
+    const { stamp } = this.baseline
+    if (this.#defaults === undefined || this.#defaultsStamp !== stamp) {
+      this.#defaults = defaultsOf(this.baseline)
+      this.#defaultsStamp = stamp
+    }
+    return this.#defaults
   }
 
   /** True where the server reports each change of the parameter `name` (in lower case) by itself. */

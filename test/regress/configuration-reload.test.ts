@@ -4,6 +4,7 @@
  * left clients behind that could not write any more.
  */
 import t from 'tap'
+import { type Message, parse } from '../fixtures/messages.ts'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { loginRaw, type RawClient } from '../fixtures/raw-client.ts'
@@ -11,6 +12,11 @@ import { waitFor } from '../fixtures/wait.ts'
 
 const NAMES = ['default_transaction_read_only', 'TimeZone', 'IntervalStyle']
 const show = async (client: RawClient, name: string): Promise<unknown> => (await client.rows(`SHOW ${name}`))[0]![0]
+/** The parameters reported among `messages`. */
+function told(messages: Message[]): Record<string, string> {
+  const reports = messages.filter(({ type }) => type === 'S')
+  return Object.fromEntries(reports.map(({ body }) => parse.strings(body) as [string, string]))
+}
 const reaches = (client: RawClient, name: string, value: string): Promise<unknown> =>
   waitFor(async () => (await show(client, name)) === value, { what: `${name} = ${value}` })
 
@@ -43,6 +49,8 @@ for (const mode of ['transaction', 'statement']) {
     const server = await startPostgres(t)
     const args = ['--pool-mode', mode, '--pool-size', '1']
     const pgbun = await startPgbun(t, { target: server, args })
+    const afterwards: Record<string, string> = { IntervalStyle: 'sql_standard' }
+    if (server.major >= 14) afterwards.default_transaction_read_only = 'on'
     const configure = async (...settings: string[]): Promise<void> => {
       for (const setting of settings) await server.query(`ALTER SYSTEM ${setting}`)
       await server.query('SELECT pg_reload_conf()')
@@ -63,7 +71,14 @@ for (const mode of ['transaction', 'statement']) {
     )
     await reaches(client, NAMES[0]!, 'on')
     t.equal(await show(client, 'TimeZone'), 'Europe/Berlin')
+    t.strictSame(
+      told(await other.query('SELECT 1')),
+      { TimeZone: 'Europe/Berlin', ...afterwards },
+      'the others are told',
+    )
+    t.strictSame(told(await other.query('SELECT 1')), {}, 'once')
     t.equal(await show(other, 'TimeZone'), 'Europe/Berlin')
+    t.strictSame(told(await own.query('SELECT 1')).TimeZone, undefined, 'but for what they have set')
     t.equal(await show(own, 'TimeZone'), 'Asia/Tokyo', 'of its startup packet')
     t.equal(await show(own, 'IntervalStyle'), 'iso_8601', 'its own')
     t.equal(await show(client, 'IntervalStyle'), 'sql_standard')

@@ -3,6 +3,7 @@
  * and a parameter of an application's was lost where the function that set it had only just been made.
  */
 import t from 'tap'
+import { parse } from '../fixtures/messages.ts'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { loginRaw } from '../fixtures/raw-client.ts'
@@ -30,7 +31,12 @@ t.test('what sessions begin with', async (t) => {
   const greeted = await loginRaw(t, pgbun)
   t.equal(greeted.session.parameters.TimeZone, 'Asia/Tokyo', 'one that is reported, in the greeting')
   t.same(await greeted.rows('SHOW TimeZone'), [['Asia/Tokyo']])
-  t.same(await a.rows('SELECT 1'), [['1']], 'clients from before go on')
+  const reports = (await a.query('SELECT 1')).filter(({ type }) => type === 'S')
+  t.same(
+    reports.map(({ body }) => parse.strings(body)),
+    [['TimeZone', 'Asia/Tokyo']],
+    'clients from before are told, and go on',
+  )
   await a.query('BEGIN')
   await a.query("ALTER ROLE CURRENT_USER SET work_mem = '12MB'")
   await a.query('ROLLBACK')

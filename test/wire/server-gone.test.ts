@@ -197,8 +197,9 @@ t.test('parameters, notices and notifications may come at any time', async (t) =
   await received(server, 'Q')
   server.send(backend.notice('busy'), backend.parameterStatus('is_superuser', 'on'), ...oneRow('1'))
   const messages = await client.readUntil('Z')
-  t.equal(typesOf(messages), 'NSTDCZ')
-  t.match(parse.fields(messages[0]!.body), { M: 'busy' })
+  t.equal(typesOf(messages), 'SNSTDCZ')
+  t.strictSame(parse.strings(messages[0]!.body), ['in_hot_standby', 'on'], 'who came before is told, too')
+  t.match(parse.fields(messages[1]!.body), { M: 'busy' })
   await othersAreWell(t, lab)
 })
 
