@@ -181,8 +181,6 @@ export class Login {
       opened.wire.close(TERMINATE)
       throw new Gone()
     }
-    // It may have ended behind its ReadyForQuery, before anybody listened.
-    if (opened.wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
     session.hold(session.ports.dedicate(pool, opened, session))
     this.#greet(version, opened.identity.parameters, final)
   }

@@ -70,8 +70,12 @@ export class ServerAccess {
     })
   }
 
-  /** Make a server connection of `owner` of what was opened. */
+  /**
+   * Make a server connection of `owner` of what was opened.
+   * @throws LoginError where it has ended by now: nobody would ever hear of that
+   */
   keep(owner: ServerOwner, { wire, identity }: OpenedServer): ServerConnection {
+    if (wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
     return new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
   }
 
