@@ -271,7 +271,8 @@ export class Pool implements ServerOwner {
     if (server.state === 'closed') return
     this.functions.note(server)
     const reason =
-      reasonToClose(server, this.#closing, this.functions) ?? reasonToRetire(server, now(), this.settings, false)
+      reasonToClose(server, this.#closing, this.functions) ??
+      reasonToRetire(server, now(), this.settings, this.connected)
     if (reason !== undefined) {
       server.close(reason)
       return
@@ -346,8 +347,6 @@ export class Pool implements ServerOwner {
   #opened(server: ServerConnection): void {
     this.counters.opened++
     server.defaultsStamp = this.functions.defaultsStamp
-    // Jitter: connections opened together would otherwise all be renewed together.
-    server.lifetimeMs = this.settings.lifetimeMs * (0.8 + Math.random() * 0.2)
     this.#welcome.set(server.baseline)
     this.#offer(server)
     this.#grow()
@@ -386,7 +385,7 @@ export class Pool implements ServerOwner {
     for (const server of this.#lists.idle) {
       const reason =
         reasonToClose(server, this.#closing, this.functions) ??
-        reasonToRetire(server, at, this.settings, this.connected > this.settings.minSize)
+        reasonToRetire(server, at, this.settings, this.connected)
       const needed = reason === undefined ? idlePreparation(server, at, this.functions, this.#ports.log) : undefined
       if (reason !== undefined) server.close(reason)
       else if (needed !== undefined) this.#prepare(server, needed)

@@ -121,15 +121,18 @@ export function reasonToClose(
   return closing ? 'shutting down' : server.loaded ? 'its client has run LOAD' : undefined
 }
 
-/** Why `server`, unused since `usedAt`, is closed at `at`; undefined where it is not. */
+/** Why `server`, one of so many, is closed at `at`, idle or come back a moment ago; undefined where it is not. */
 export function reasonToRetire(
   server: ServerConnection,
   at: number,
-  { lifetimeMs, idleTimeoutMs }: PoolSettings,
-  spare: boolean,
+  settings: PoolSettings,
+  connected: number,
 ): string | undefined {
-  if (lifetimeMs > 0 && at - server.openedAt > server.lifetimeMs) return 'server_lifetime'
-  return spare && idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs ? 'server_idle_timeout' : undefined
+  const { lifetimeMs, idleTimeoutMs } = settings
+  if (lifetimeMs > 0 && at - server.openedAt > lifetimeMs * server.lifetimeShare) return 'server_lifetime'
+  if (connected > settings.size + settings.reserveSize) return 'pool_size was made smaller'
+  const unused = server.state === 'idle' && connected > settings.minSize
+  return unused && idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs ? 'server_idle_timeout' : undefined
 }
 
 /** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
