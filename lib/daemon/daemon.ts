@@ -23,6 +23,7 @@ import type { Logger } from '../util/logger.ts'
 import { acceptClient } from './accept.ts'
 import { startJanitor } from './janitor.ts'
 import { Registry } from './registry.ts'
+import { renewCredentials } from './renew-credentials.ts'
 import { ServerAccess } from './server-access.ts'
 import { takeSnapshot } from './take-snapshot.ts'
 import { clientTlsSettings, serverTlsSettings } from './tls-settings.ts'
@@ -148,6 +149,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       const useServerTls = serverTls.prepare(serverTlsSettings(next))
       if (useClientTls()) log.info('client certificates reloaded', { until: expiry(clientTls) })
       if (useServerTls()) log.info('server certificates reloaded', { until: expiry(serverTls) })
+      if (next.authType !== 'passthrough') renewCredentials(router.pools(), secrets, nextSecrets)
       config = next
       secrets = nextSecrets
       router.configure((database, user) => poolSettings(next, database, user))
