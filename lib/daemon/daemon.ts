@@ -134,6 +134,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     for (const pool of router.pools()) pool.close('shutting down')
     await until(() => [...router.pools()].every((pool) => pool.connected === 0), Math.min(timeoutMs, DRAIN_MS))
     for (const pool of router.pools()) pool.destroy('shutting down')
+    access.close()
     stopJanitor()
     await listener.close()
     log.info('stopped')

@@ -354,6 +354,7 @@ export class Pool implements ServerOwner {
 
   #openFailed(error: LoginError): void {
     this.counters.openFailures++
+    if (this.#closing) return
     const { message: reason, sqlstate, remedy } = error
     const { database, user } = this
     this.#ports.log.warn('server connection failed', { database, user, reason, sqlstate, remedy })
