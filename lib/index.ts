@@ -40,7 +40,7 @@ export interface Pooler {
   reload(options: PoolerOptions): Promise<void>
   /**
    * Stop: running transactions may end, then every connection is closed.
-   * @param options.timeoutMs how long they get, in milliseconds (default `shutdownTimeout`)
+   * @param options.timeoutMs how long they get, in milliseconds (default `shutdownTimeout`); a second call may give less
    */
   close(options?: { timeoutMs?: number }): Promise<void>
 }
