@@ -39,6 +39,8 @@ class Gone extends Error {}
 export class Login {
   readonly #session: ClientSession
   #check: ParameterCheck | undefined
+  /** The pool has no server yet. */
+  #welcome: Promise<ReadonlyMap<string, string>> | undefined
   #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
 
   constructor(session: ClientSession) {
@@ -77,6 +79,9 @@ export class Login {
   abandon(): void {
     this.#check?.abandon()
     this.#check = undefined
+    // A pool that is waited for is not forgotten, and would go on looking for a server.
+    if (this.#welcome) this.#session.pool!.leaveWelcome(this.#welcome)
+    this.#welcome = undefined
     this.#password?.reject(new Gone())
     this.#password = undefined
   }
@@ -161,7 +166,11 @@ export class Login {
     this.#stillHere()
     pool.credentials = result.credentials
     let welcome = pool.getWelcome()
-    if (welcome instanceof Promise) welcome = await welcome
+    if (welcome instanceof Promise) {
+      this.#welcome = welcome
+      welcome = await welcome
+      this.#welcome = undefined
+    }
     this.#stillHere()
     if (!areKnown(session.parameters, pool, welcome)) {
       this.#check = new ParameterCheck(session, pool)

@@ -120,6 +120,11 @@ export class Pool implements ServerOwner {
     return waiting
   }
 
+  /** Whoever got `promise` by `getWelcome` has left. */
+  leaveWelcome(promise: Promise<ReadonlyMap<string, string>>): void {
+    this.#welcome.leave(promise)
+  }
+
   /** A server for `waiter`: at once, as a lease, or later, by its onLease; undefined means that it waits. */
   acquire(waiter: Waiter): Lease | undefined {
     if (this.waiters.size === 0) {
