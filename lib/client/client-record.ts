@@ -59,7 +59,7 @@ export class ClientRecord {
   stalledSince = 0
   /** Shut down: end at the next moment no transaction is open. */
   closing = false
-  /** Its request was canceled while its server was being given its settings. */
+  /** The request that waits was canceled while its server answered to pgbun itself. */
   canceled = false
   /** How many servers in a row it gave up before it could use them. */
   relinks = 0

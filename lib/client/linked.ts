@@ -32,8 +32,8 @@ function giveUp(session: ClientSession, result: TaskResult): boolean {
 }
 
 /** The request that waits was canceled before it could be sent: answer it, as one of a client in the queue. */
-function refuseCanceled(session: ClientSession): boolean {
-  if (!session.canceled) return false
+export function refuseCanceled(session: ClientSession): boolean {
+  if (!session.canceled || session.state === 'linking' || session.state === 'closed') return false
   session.canceled = false
   session.onLeaseRefused(errorFields('canceled'))
   return true
@@ -53,13 +53,11 @@ export function firstLinked(session: ClientSession, result: TaskResult): void {
 /** The server has been given the client's settings. */
 export function linked(session: ClientSession, result: TaskResult): void {
   if (session.state !== 'linking') return
-  // What was to be canceled has been answered before the server was asked.
-  session.canceled = false
   if (result.kind === 'done') {
     session.activate()
     session.takeOver(result.answer)
     if (session.closing) session.endWith('admin_shutdown')
-    session.pump()
+    else if (!refuseCanceled(session)) session.pump()
   } else if (result.kind === 'error') {
     session.end({ kind: 'refused', fields: { ...result.error, severity: 'FATAL' } })
   } else session.onServerClosed(result.end)
