@@ -16,7 +16,7 @@ import { VERSION } from './config/version.ts'
 import { startDaemon } from './daemon/daemon.ts'
 import type { ListenAddress } from './net/listener.ts'
 import type { Snapshot } from './observe/snapshot.ts'
-import { createLogger, type Logger } from './util/logger.ts'
+import { createLogger, type LogControl, type Logger } from './util/logger.ts'
 
 export type { Config, PoolerOptions } from './config/options.ts'
 export type { ListenAddress } from './net/listener.ts'
@@ -40,7 +40,7 @@ export interface Pooler {
   reload(options: PoolerOptions): Promise<void>
   /**
    * Stop: running transactions may end, then every connection is closed.
-   * @param options.timeoutMs how long they get, in milliseconds (default `shutdownTimeout`)
+   * @param options.timeoutMs how long they get, in milliseconds (default `shutdownTimeout`); a second call may give less
    */
   close(options?: { timeoutMs?: number }): Promise<void>
 }
@@ -58,29 +58,37 @@ export interface PoolerDeps {
  */
 export async function createPooler(options: PoolerOptions = {}, deps: PoolerDeps = {}): Promise<Pooler> {
   const { config } = resolveConfig({ options })
-  const daemon = await startDaemon(config, {
-    logger: deps.logger || createDefaultLogger(config, deps.logger),
-    version: VERSION,
-  })
+  const own = deps.logger ? undefined : createDefaultLogger(config, deps.logger)
+  const daemon = await startDaemon(config, { logger: deps.logger || own!, version: VERSION })
   let current = { options, config }
+  let reloads = Promise.resolve()
+
+  async function reload(changes: PoolerOptions): Promise<void> {
+    const options = { ...current.options, ...changes }
+    const next = resolveConfig({ options }).config
+    const [fixed] = diffConfig(current.config, next).needsRestart
+    if (fixed !== undefined)
+      throw new Error(`${fixed} cannot change while pgbun runs: close this pooler, start another`)
+    await daemon.reload(next)
+    current = { options, config: next }
+    own?.setLevel(next.logLevel)
+  }
+
   return {
     address: daemon.addresses[0]!,
     addresses: daemon.addresses,
     snapshot: () => daemon.snapshot(),
-    async reload(changes) {
-      const options = { ...current.options, ...changes }
-      const next = resolveConfig({ options }).config
-      const [fixed] = diffConfig(current.config, next).needsRestart
-      if (fixed !== undefined)
-        throw new Error(`${fixed} cannot change while pgbun runs: close this pooler, start another`)
-      await daemon.reload(next)
-      current = { options, config: next }
+    reload(changes) {
+      // One after the other: each builds on what the last has left.
+      const done = reloads.then(() => reload(changes))
+      reloads = done.catch(() => {})
+      return done
     },
     close: (closeOptions) => daemon.close(closeOptions),
   }
 }
 
-function createDefaultLogger(config: Config, wanted: false | undefined): Logger {
+function createDefaultLogger(config: Config, wanted: false | undefined): LogControl {
   const format = config.logFormat === 'json' ? 'json' : 'text'
   return createLogger({ level: config.logLevel, format, ...(wanted === false && { write: () => {} }) })
 }

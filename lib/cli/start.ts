@@ -23,6 +23,7 @@ type Report = (report: DaemonReport) => void
 
 /** Run until a signal ends it. Resolves once it is ready or has begun to end; the process ends by process.exit. */
 export async function runStart(request: CliRequest, input: ConfigInput, report: Report | undefined): Promise<void> {
+  const hangUp = new HangUp()
   const resolved = resolveConfig(input)
   const log = createLogger({
     level: resolved.config.logLevel,
@@ -34,7 +35,7 @@ export async function runStart(request: CliRequest, input: ConfigInput, report: 
   exitOnCrash(log, report)
   const ending = new Ending(log)
   try {
-    const serve = { request, input, config: resolved.config, log, ending }
+    const serve = { request, input, config: resolved.config, log, ending, hangUp }
     const text = request.embedded ? await startEmbedded(serve, report !== undefined) : await startServing(serve)
     report?.({ ok: true, text })
   } catch (error) {
@@ -51,6 +52,7 @@ interface Serve {
   config: Config
   log: LogControl
   ending: Ending
+  hangUp: HangUp
 }
 
 /** Start an embedded PostgreSQL and serve it. Returns the ready line and how to connect; prints it unless it is reported. */
@@ -74,7 +76,7 @@ async function startServing(serve: Serve): Promise<string> {
   return (await listenAndReload(serve)).line
 }
 
-async function listenAndReload({ input, config, log, ending }: Serve) {
+async function listenAndReload({ input, config, log, ending, hangUp }: Serve) {
   const { startDaemon } = await import('../daemon/daemon.ts')
   const daemon = await startDaemon(config, { logger: log, version: VERSION, onCrowdLeft: returnMemory })
   let inForce = config
@@ -90,7 +92,7 @@ async function listenAndReload({ input, config, log, ending }: Serve) {
     log.info('configuration reloaded', { changed: changed.join(',') || 'nothing' })
   }
   let reloads = Promise.resolve()
-  process.on('SIGHUP', () => {
+  hangUp.answer(() => {
     // One after the other: two reloads at once could leave the older one in force.
     reloads = reloads.then(reload).catch((error: unknown) => {
       log.error('configuration not reloaded, the old one stays in force', { reason: messageOf(error) })
@@ -102,6 +104,24 @@ async function listenAndReload({ input, config, log, ending }: Serve) {
   // Whoever waits for pgbun to be ready may look into the log at once.
   log.flush()
   return { addresses: daemon.addresses, line }
+}
+
+/** SIGHUP would end a process that does not listen for it, also one that is only starting: it is answered when it can be. */
+class HangUp {
+  #pending = false
+  #answer: () => void = () => {
+    this.#pending = true
+  }
+
+  constructor() {
+    process.on('SIGHUP', () => this.#answer())
+  }
+
+  /** Call `answer` at each from now on, and now if one has come. */
+  answer(answer: () => void): void {
+    this.#answer = answer
+    if (this.#pending) answer()
+  }
 }
 
 /** What is to be stopped, newest first, by a signal or a failed start. A second signal ends at once. */

@@ -62,6 +62,8 @@ export class ClientRecord {
   stalledSince = 0
   /** Shut down: end at the next moment no transaction is open. */
   closing = false
+  /** The request that waits was canceled while its server answered to pgbun itself. */
+  canceled = false
   /** How many servers in a row it gave up before it could use them. */
   relinks = 0
   /** What it left in the session of its server. */

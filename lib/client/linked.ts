@@ -4,6 +4,7 @@
  * nothing and has nothing there.
  */
 
+import { errorFields } from '../errors.ts'
 import type { TaskResult } from '../server/task.ts'
 import type { ClientSession } from './session.ts'
 
@@ -26,7 +27,15 @@ function giveUp(session: ClientSession, result: TaskResult): boolean {
     lease.release('done')
   }
   if (session.closing) session.endWith('admin_shutdown')
-  else session.pump()
+  else if (!refuseCanceled(session)) session.pump()
+  return true
+}
+
+/** The request that waits was canceled before it could be sent: answer it, as one of a client in the queue. */
+export function refuseCanceled(session: ClientSession): boolean {
+  if (!session.canceled || session.state === 'linking' || session.state === 'closed') return false
+  session.canceled = false
+  session.onLeaseRefused(errorFields('canceled'))
   return true
 }
 
@@ -35,7 +44,10 @@ export function firstLinked(session: ClientSession, result: TaskResult): void {
   // The client may have left meanwhile.
   if (session.state !== 'linking' || giveUp(session, result)) return
   session.relinks = 0
-  linked(session, result)
+  if (session.canceled && result.kind === 'done' && !session.closing) {
+    session.release(session.lease!)
+    refuseCanceled(session)
+  } else linked(session, result)
 }
 
 /** The server has been given the client's settings. */
@@ -45,7 +57,7 @@ export function linked(session: ClientSession, result: TaskResult): void {
     session.activate()
     session.takeOver(result.answer)
     if (session.closing) session.endWith('admin_shutdown')
-    session.pump()
+    else if (!refuseCanceled(session)) session.pump()
   } else if (result.kind === 'error') {
     session.end({ kind: 'refused', fields: { ...result.error, severity: 'FATAL' } })
   } else session.onServerClosed(result.end)

@@ -20,6 +20,7 @@ import { ProtocolError } from '../protocol/reader.ts'
 import { PROTOCOL_3_2 } from '../protocol/startup.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
+import type { Defaults } from '../session/defaults.ts'
 import { now } from '../util/clock.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
 import { type ClientStartup, readClientStartup } from './client-startup.ts'
@@ -39,6 +40,8 @@ class Gone extends Error {}
 export class Login {
   readonly #session: ClientSession
   #check: ParameterCheck | undefined
+  /** The pool has no server yet. */
+  #welcome: Promise<Defaults> | undefined
   #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
 
   constructor(session: ClientSession) {
@@ -77,6 +80,9 @@ export class Login {
   abandon(): void {
     this.#check?.abandon()
     this.#check = undefined
+    // A pool that is waited for is not forgotten, and would go on looking for a server.
+    if (this.#welcome) this.#session.pool!.leaveWelcome(this.#welcome)
+    this.#welcome = undefined
     this.#password?.reject(new Gone())
     this.#password = undefined
   }
@@ -161,7 +167,11 @@ export class Login {
     this.#stillHere()
     pool.credentials = result.credentials
     let welcome = pool.getWelcome()
-    if (welcome instanceof Promise) welcome = await welcome
+    if (welcome instanceof Promise) {
+      this.#welcome = welcome
+      welcome = await welcome
+      this.#welcome = undefined
+    }
     this.#stillHere()
     if (!areKnown(session.parameters, pool, welcome)) {
       this.#check = new ParameterCheck(session, pool)
@@ -181,8 +191,6 @@ export class Login {
       opened.wire.close(TERMINATE)
       throw new Gone()
     }
-    // It may have ended behind its ReadyForQuery, before anybody listened.
-    if (opened.wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
     session.hold(session.ports.dedicate(pool, opened, session))
     this.#greet(version, opened.identity.parameters, final)
   }
@@ -202,7 +210,7 @@ export class Login {
   }
 
   /** What PostgreSQL says behind a successful login. */
-  #greet(version: number, welcome: ReadonlyMap<string, string>, final: Buffer | undefined): void {
+  #greet(version: number, welcome: Defaults, final: Buffer | undefined): void {
     const session = this.#session
     const { registry, config, log } = session.ports
     const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)

@@ -8,6 +8,9 @@ export async function cancelSession(session: ClientSession): Promise<void> {
   if (session.state === 'waiting') {
     session.pool!.leave(session)
     session.onLeaseRefused(errorFields('canceled'))
+  } else if ((session.state === 'linking' || session.state === 'asking') && session.hasInput) {
+    // Its request has not been sent; what the server does for it meanwhile must come to its end.
+    session.canceled = true
   } else if (session.state === 'active' && session.running) {
     await session.ports.cancelServer(session.lease!.server)
   }

@@ -13,7 +13,7 @@ import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
 import { ANY } from '../session/state-effects.ts'
 import { applySome } from './link.ts'
-import { linked } from './linked.ts'
+import { linked, refuseCanceled } from './linked.ts'
 import type { ClientSession } from './session.ts'
 
 /** True where the lease of `session` is to end now. Otherwise the session keeps it, perhaps after a question, or is over. */
@@ -101,5 +101,5 @@ function resolved(session: ClientSession, lease: Lease, result: TaskResult): voi
   session.takeOver(result.answer)
   if (session.closing) session.endWith('admin_shutdown')
   else if (decide(session, lease)) session.release(lease)
-  session.pump()
+  if (!refuseCanceled(session)) session.pump()
 }

@@ -94,6 +94,11 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.pump()
   }
 
+  /** Something was read and not handled yet. */
+  get hasInput(): boolean {
+    return this.#inbox.first !== undefined
+  }
+
   /** Handle what is in the inbox as far as the state allows. */
   pump(): void {
     // Lending and answering call back into here; the outermost call does the work.

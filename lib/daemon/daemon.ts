@@ -23,6 +23,7 @@ import type { Logger } from '../util/logger.ts'
 import { acceptClient } from './accept.ts'
 import { startJanitor } from './janitor.ts'
 import { Registry } from './registry.ts'
+import { renewCredentials } from './renew-credentials.ts'
 import { ServerAccess } from './server-access.ts'
 import { takeSnapshot } from './take-snapshot.ts'
 import { clientTlsSettings, serverTlsSettings } from './tls-settings.ts'
@@ -44,7 +45,8 @@ export interface Daemon {
   reload(next: Config): Promise<void>
   /**
    * Stop: no new clients, running transactions may end, then everything is closed with 57P01.
-   * @param options.timeoutMs how long running transactions get (default `shutdown_timeout`)
+   * @param options.timeoutMs how long running transactions get (default `shutdown_timeout`); of several calls the
+   * shortest time counts
    */
   close(options?: { timeoutMs?: number }): Promise<void>
 }
@@ -121,18 +123,29 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   const statsPeriodMs = () => config.statsPeriod
   const stopJanitor = startJanitor({ registry, router, statsPeriodMs, snapshot, onCrowdLeft, log })
   let closing: Promise<void> | undefined
+  /** How long what runs gets in all, and until when: whoever calls close again may have less patience. */
+  let patienceMs = Number.POSITIVE_INFINITY
+  let deadline = Number.POSITIVE_INFINITY
 
-  async function shutDown(timeoutMs: number): Promise<void> {
-    log.info('shutting down', { clients: registry.admitted, timeout: timeoutMs })
+  async function shutDown(): Promise<void> {
+    log.info('shutting down', { clients: registry.admitted, timeout: patienceMs })
     listener.stopAccepting()
     registry.close()
     for (const session of registry.sessions) shutDownSession(session)
-    await until(() => registry.admitted === 0, timeoutMs)
+    await until(
+      () => registry.admitted === 0,
+      () => deadline,
+    )
     deadlines.shutDown()
     for (const session of registry.sessions) session.endWith('admin_shutdown')
     for (const pool of router.pools()) pool.close('shutting down')
-    await until(() => [...router.pools()].every((pool) => pool.connected === 0), Math.min(timeoutMs, DRAIN_MS))
+    const drainSince = now()
+    await until(
+      () => [...router.pools()].every((pool) => pool.connected === 0),
+      () => drainSince + Math.min(patienceMs, DRAIN_MS),
+    )
     for (const pool of router.pools()) pool.destroy('shutting down')
+    access.close()
     stopJanitor()
     await listener.close()
     log.info('stopped')
@@ -148,13 +161,16 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       const useServerTls = serverTls.prepare(serverTlsSettings(next))
       if (useClientTls()) log.info('client certificates reloaded', { until: expiry(clientTls) })
       if (useServerTls()) log.info('server certificates reloaded', { until: expiry(serverTls) })
+      if (next.authType !== 'passthrough') renewCredentials(router.pools(), secrets, nextSecrets)
       config = next
       secrets = nextSecrets
       router.configure((database, user) => poolSettings(next, database, user))
       warmVerifiers(next, secrets, keyCache)
     },
     close({ timeoutMs = config.shutdownTimeout } = {}) {
-      closing ??= shutDown(timeoutMs)
+      patienceMs = Math.min(patienceMs, timeoutMs)
+      deadline = Math.min(deadline, now() + timeoutMs)
+      closing ??= shutDown()
       return closing
     },
   }
@@ -172,10 +188,9 @@ function warmVerifiers(config: Config, secrets: ReadonlyMap<string, Secret> | un
   }
 }
 
-/** Resolves when `condition` holds, or after `timeoutMs`. */
-async function until(condition: () => boolean, timeoutMs: number): Promise<void> {
-  const deadline = now() + timeoutMs
-  while (!condition() && now() < deadline) await delay(10, { ref: true })
+/** Resolves when `condition` holds, or at `deadline`, which may move. */
+async function until(condition: () => boolean, deadline: () => number): Promise<void> {
+  while (!condition() && now() < deadline()) await delay(10, { ref: true })
 }
 
 /** When our own certificate of one side expires. */

@@ -32,6 +32,9 @@ export class ServerAccess {
   readonly #parts: ServerAccessParts
   /** Cancel requests under way: more of them for the same query say nothing new. */
   readonly #cancels = new Map<ServerConnection, Promise<void>>()
+  /** What is under way: connections being opened, and cancel requests. */
+  readonly #attempts = new Set<AbortController>()
+  #closed = false
 
   constructor(parts: ServerAccessParts) {
     this.#parts = parts
@@ -57,21 +60,44 @@ export class ServerAccess {
   /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */
   openWith(pool: Pool, credentials: Credentials, replication?: ReplicationStartup): Promise<OpenedServer> {
     const config = this.#parts.config()
-    return openServer({
-      target: this.#target(),
-      dial: this.#dialOptions(config.serverConnectTimeout),
-      user: pool.user,
-      database: pool.database,
-      credentials,
-      keyCache: this.#parts.keyCache,
-      allowCleartext: config.allowCleartextPassword,
-      maxPacketSize: config.maxPacketSize,
-      replication,
-    })
+    return this.#attempt((signal) =>
+      openServer({
+        target: this.#target(),
+        dial: this.#dialOptions(config.serverConnectTimeout, signal),
+        user: pool.user,
+        database: pool.database,
+        credentials,
+        keyCache: this.#parts.keyCache,
+        allowCleartext: config.allowCleartextPassword,
+        maxPacketSize: config.maxPacketSize,
+        replication,
+      }),
+    )
   }
 
-  /** Make a server connection of `owner` of what was opened. */
+  /** Give up what is under way, and all that comes: nobody waits for it any more. */
+  close(): void {
+    this.#closed = true
+    for (const attempt of this.#attempts) attempt.abort()
+  }
+
+  async #attempt<T>(begin: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const attempt = new AbortController()
+    if (this.#closed) attempt.abort()
+    this.#attempts.add(attempt)
+    try {
+      return await begin(attempt.signal)
+    } finally {
+      this.#attempts.delete(attempt)
+    }
+  }
+
+  /**
+   * Make a server connection of `owner` of what was opened.
+   * @throws LoginError where it has ended by now: nobody would ever hear of that
+   */
   keep(owner: ServerOwner, { wire, identity }: OpenedServer): ServerConnection {
+    if (wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
     return new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
   }
 
@@ -91,7 +117,8 @@ export class ServerAccess {
     server.cancelBegan()
     try {
       const packet = writeCancelRequest(pid, secret)
-      await sendAndWaitClose(target, this.#dialOptions(this.#parts.config().cancelWaitTimeout || 10_000), packet)
+      const timeoutMs = this.#parts.config().cancelWaitTimeout || 10_000
+      await this.#attempt((signal) => sendAndWaitClose(target, this.#dialOptions(timeoutMs, signal), packet))
     } catch (error) {
       // Whether it arrived is not known: it may still hit whatever runs there later.
       server.closeReason ??= 'a cancel request was not acknowledged'
@@ -106,11 +133,12 @@ export class ServerAccess {
     return { host: serverHost, port: serverPort }
   }
 
-  #dialOptions(timeoutMs: number): DialOptions {
+  #dialOptions(timeoutMs: number, signal: AbortSignal): DialOptions {
     const { tcpKeepalive, tcpKeepidle, serverTlsNegotiation } = this.#parts.config()
     const context = this.#parts.tls.current
     return {
       timeoutMs,
+      signal,
       keepAlive: tcpKeepalive,
       keepIdleMs: tcpKeepidle,
       tls: context && { context, negotiation: serverTlsNegotiation },

@@ -121,6 +121,11 @@ export class Pool implements ServerOwner {
     return waiting
   }
 
+  /** Whoever got `promise` by `getWelcome` has left. */
+  leaveWelcome(promise: Promise<Defaults>): void {
+    this.#welcome.leave(promise)
+  }
+
   /** A server for `waiter`: at once, as a lease, or later, by its onLease; undefined means that it waits. */
   acquire(waiter: Waiter): Lease | undefined {
     if (this.waiters.size === 0) {
@@ -272,7 +277,8 @@ export class Pool implements ServerOwner {
     if (server.state === 'closed') return
     this.functions.note(server)
     const reason =
-      reasonToClose(server, this.#closing, this.functions) ?? reasonToRetire(server, now(), this.settings, false)
+      reasonToClose(server, this.#closing, this.functions) ??
+      reasonToRetire(server, now(), this.settings, this.connected)
     if (reason !== undefined) {
       server.close(reason)
       return
@@ -347,8 +353,6 @@ export class Pool implements ServerOwner {
   #opened(server: ServerConnection): void {
     this.counters.opened++
     server.defaultsStamp = this.functions.defaultsStamp
-    // Jitter: connections opened together would otherwise all be renewed together.
-    server.lifetimeMs = this.settings.lifetimeMs * (0.8 + Math.random() * 0.2)
     this.#welcome.set(server.baseline)
     this.#offer(server)
     this.#grow()
@@ -356,6 +360,7 @@ export class Pool implements ServerOwner {
 
   #openFailed(error: LoginError): void {
     this.counters.openFailures++
+    if (this.#closing) return
     const { message: reason, sqlstate, remedy } = error
     const { database, user } = this
     this.#ports.log.warn('server connection failed', { database, user, reason, sqlstate, remedy })
@@ -387,7 +392,7 @@ export class Pool implements ServerOwner {
     for (const server of this.#lists.idle) {
       const reason =
         reasonToClose(server, this.#closing, this.functions) ??
-        reasonToRetire(server, at, this.settings, this.connected > this.settings.minSize)
+        reasonToRetire(server, at, this.settings, this.connected)
       const needed = reason === undefined ? idlePreparation(server, at, this.functions, this.#ports.log) : undefined
       if (reason !== undefined) server.close(reason)
       else if (needed !== undefined) this.#prepare(server, needed)

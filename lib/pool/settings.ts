@@ -15,7 +15,7 @@ export type StatePolicy = 'pin' | 'error' | 'reset'
 export interface PoolSettings {
   mode: PoolMode
   sessionState: StatePolicy
-  /** Ask PostgreSQL which functions may leave session state: in a mode in which servers are shared, unless told not to. */
+  /** Ask PostgreSQL which functions may leave session state, where servers are shared. */
   checkFunctions: boolean
   size: number
   minSize: number
@@ -41,7 +41,7 @@ export function poolSettings(config: Config, database: string, user: string): Po
   return {
     mode: config.poolMode,
     sessionState: scopedValue(config, 'sessionState', database, user),
-    checkFunctions: config.checkFunctions && config.poolMode !== 'session',
+    checkFunctions: config.checkFunctions,
     size: config.poolSize,
     minSize: config.minPoolSize,
     reserveSize: config.reservePoolSize,

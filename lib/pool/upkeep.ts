@@ -121,22 +121,31 @@ export function reasonToClose(
   return closing ? 'shutting down' : server.loaded ? 'its client has run LOAD' : undefined
 }
 
-/** Why `server`, unused since `usedAt`, is closed at `at`; undefined where it is not. */
+/** Why `server`, one of so many, is closed at `at`, idle or come back a moment ago; undefined where it is not. */
 export function reasonToRetire(
   server: ServerConnection,
   at: number,
-  { lifetimeMs, idleTimeoutMs }: PoolSettings,
-  spare: boolean,
+  settings: PoolSettings,
+  connected: number,
 ): string | undefined {
-  if (lifetimeMs > 0 && at - server.openedAt > server.lifetimeMs) return 'server_lifetime'
-  return spare && idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs ? 'server_idle_timeout' : undefined
+  const { lifetimeMs, idleTimeoutMs } = settings
+  if (lifetimeMs > 0 && at - server.openedAt > lifetimeMs * server.lifetimeShare) return 'server_lifetime'
+  if (connected > settings.size + settings.reserveSize) return 'pool_size was made smaller'
+  const unused = server.state === 'idle' && connected > settings.minSize
+  return unused && idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs ? 'server_idle_timeout' : undefined
+}
+
+/** Close `server` because `sql` failed on it: where that is the operator's own, no connection is ever used twice. */
+function giveUp(server: ServerConnection, reason: string, sql: string): void {
+  server.log.warn('server connection closed', { server: server.id, reason, sql })
+  server.close(reason)
 }
 
 /** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
 export function resetServer(server: ServerConnection, sql: string, done: (clean: boolean) => void): void {
   Task.run(server, sql, (result) => {
-    if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
-    else if (result.kind === 'done' && !server.settled) server.close('reset failed: transaction left open')
+    if (result.kind === 'error') giveUp(server, `reset failed: ${result.error.message}`, sql)
+    else if (result.kind === 'done' && !server.settled) giveUp(server, 'reset failed: transaction left open', sql)
     if (result.kind !== 'done' || server.state === 'closed') {
       done(false)
       return
@@ -159,7 +168,7 @@ export function checkServer(server: ServerConnection, sql: string, log: Logger, 
   Task.run(server, sql, (result) => {
     if (result.kind === 'closed') {
       log.info('idle server connection was dead', { server: server.id, address: server.identity.address })
-    } else if (result.kind === 'error') server.close(`server_check_query failed: ${result.error.message}`)
+    } else if (result.kind === 'error') giveUp(server, `server_check_query failed: ${result.error.message}`, sql)
     done(result.kind === 'done')
   })
 }

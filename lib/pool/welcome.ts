@@ -8,11 +8,11 @@ import { type Defaults, defaultsOf } from '../session/defaults.ts'
 /** The greeting of one pool, and who waits for it. */
 export class Welcome {
   #parameters: Defaults | undefined
-  #waiting: { resolve(parameters: Defaults): void; reject(error: Error): void }[] = []
+  #waiting = new Map<Promise<Defaults>, { resolve(parameters: Defaults): void; reject(error: Error): void }>()
 
   /** Logins that wait. */
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   /** The greeting, if there has been a server. */
@@ -22,7 +22,18 @@ export class Welcome {
 
   /** Wait for the first server. */
   wait(): Promise<Defaults> {
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+    let settle!: { resolve(parameters: Defaults): void; reject(error: Error): void }
+    const promise = new Promise<Defaults>((resolve, reject) => {
+      settle = { resolve, reject }
+    })
+    this.#waiting.set(promise, settle)
+    return promise
+  }
+
+  /** Whoever got `promise` by `wait` has left: it rejects. */
+  leave(promise: Promise<Defaults>): void {
+    this.#waiting.get(promise)?.reject(new Error('nobody waits any more'))
+    this.#waiting.delete(promise)
   }
 
   /** A server has told its parameters. */
@@ -38,8 +49,8 @@ export class Welcome {
   }
 
   #take() {
-    const waiting = this.#waiting
-    this.#waiting = []
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
     return waiting
   }
 }

@@ -41,8 +41,8 @@ export class Router {
     let functions = this.#functions.get(database)
     if (functions === undefined) {
       functions = new FunctionCheck(database)
-      functions.enabled = settings.checkFunctions
       this.#functions.set(database, functions)
+      enable(functions, settings)
     }
     return new Pool(database, user, settings, functions, this.#ports)
   }
@@ -57,7 +57,7 @@ export class Router {
     this.#settingsOf = settingsOf
     for (const pool of this.#pools.values()) {
       pool.settings = settingsOf(pool.database, pool.user)
-      pool.functions.enabled = pool.settings.checkFunctions
+      enable(pool.functions, pool.settings)
     }
   }
 
@@ -83,4 +83,9 @@ export class Router {
     for (const pool of this.#pools.values()) if (pool.database === database) return
     this.#functions.delete(database)
   }
+}
+
+/** Who logged in when servers were shared goes on sharing them after a reload to session mode. */
+function enable(functions: FunctionCheck, { mode, checkFunctions }: PoolSettings): void {
+  functions.enabled = checkFunctions && (mode !== 'session' || functions.enabled)
 }

@@ -124,8 +124,10 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** When it logged in, when it was lent or came back last (ms of the clock). */
   readonly openedAt = now()
   usedAt = this.openedAt
-  /** Used no longer than this after openedAt. */
-  lifetimeMs = Number.POSITIVE_INFINITY
+  /**
+   * Which part of `server_lifetime` it lives for: connections opened together would otherwise all be renewed together.
+   */
+  readonly lifetimeShare = 0.8 + Math.random() * 0.2
   #state: ServerState = 'busy'
   readonly #downstream: Downstream
   #defaults: Defaults | undefined

@@ -60,6 +60,7 @@ export class Login implements WireHandler {
   readonly #result: LoginResult = { pid: 0, secret: Buffer.alloc(0), parameters: new Map() }
   readonly #queue: { type: number; body: Buffer }[] = []
   #working = false
+  #ready = false
   #settled = false
   #authenticated = false
   #resolve!: (result: LoginResult) => void
@@ -129,13 +130,13 @@ export class Login implements WireHandler {
     try {
       while (this.#queue.length > 0) {
         const { type, body } = this.#queue.shift()!
-        // Behind the first ReadyForQuery only a parameter may still have come in the same chunk.
-        if (this.#settled && type !== BACKEND.ParameterStatus) {
-          if (type !== BACKEND.NoticeResponse) this.#wire.destroy()
-          continue
-        }
         const reply = this.#take(type, body)
         if (reply) this.#answer(reply instanceof Promise ? await reply : reply)
+      }
+      // Not before all of the chunk is seen: a server that shuts down says so right behind its ReadyForQuery.
+      if (this.#ready && !this.#settled) {
+        this.#settled = true
+        this.#resolve(this.#result)
       }
     } catch (error) {
       this.#failWith(error as Error)
@@ -179,8 +180,8 @@ export class Login implements WireHandler {
       }
       case BACKEND.ReadyForQuery:
         if (!this.#authenticated) throw new ProtocolError('ready before authentication')
-        this.#settled = true
-        this.#resolve(this.#result)
+        if (this.#ready) throw new ProtocolError('ready twice')
+        this.#ready = true
         return undefined
       default:
         throw new ProtocolError(`unexpected ${backendName(type)} during login`)

@@ -94,7 +94,7 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
     ...(options.replication?.parameters ?? [['database', options.database] as const]),
   ])
   const login = new Login((handler) => new Wire(dialed.socket, scanner, handler), startup, auth)
-  const result = await completed(login, auth, deadline - now())
+  const result = await completed(login, auth, deadline - now(), options.dial.signal)
   return {
     wire: login.wire,
     identity: {
@@ -108,11 +108,18 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
   }
 }
 
-/** The login's result, within `timeoutMs`. */
-async function completed(login: Login, auth: ServerAuth, timeoutMs: number): Promise<LoginResult> {
-  const cancel = after(timeoutMs, () => {
-    login.abort(new LoginError('the server did not complete the login in time', { sqlstate: '08001' }))
-  })
+/** The login's result, within `timeoutMs` and before `signal` is aborted. */
+async function completed(
+  login: Login,
+  auth: ServerAuth,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<LoginResult> {
+  const abort = (reason: string): void => login.abort(new LoginError(reason, { sqlstate: '08001' }))
+  const cancel = after(timeoutMs, () => abort('the server did not complete the login in time'))
+  const onAbort = (): void => abort('the login was given up')
+  signal?.addEventListener('abort', onAbort)
+  if (signal?.aborted) onAbort()
   try {
     return await login.done
   } catch (error) {
@@ -120,6 +127,7 @@ async function completed(login: Login, auth: ServerAuth, timeoutMs: number): Pro
     throw error
   } finally {
     cancel()
+    signal?.removeEventListener('abort', onAbort)
   }
 }
 

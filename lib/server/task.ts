@@ -88,7 +88,8 @@ export class Task implements Consumer {
   onServerDrain(): void {}
 
   onServerClosed(end: ServerEnd): void {
-    this.#end({ kind: 'closed', end })
+    // The server's last words were said to nobody but us.
+    this.#end({ kind: 'closed', end: { ...end, relayed: false, midMessage: false } })
   }
 
   #end(result: TaskResult): void {

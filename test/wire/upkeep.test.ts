@@ -74,6 +74,8 @@ t.test('a server that fails its check is replaced, and the client does not notic
     t.strictSame(await client.rows('select 2'), [['select 2']])
     t.notOk(failing)
     t.equal(lab.server.connections.length, 2)
+    const [warning] = lab.log.filter((line) => / WARN .*server_check_query failed: not well/.test(line))
+    t.equal(warning !== undefined, !lab.log.some((line) => line.includes('idle server connection was dead')))
   }
 })
 
@@ -93,6 +95,11 @@ t.test('a server that cannot be reset is replaced', async (t) => {
   const other = await lab.client()
   t.strictSame(await other.rows('select 2'), [['select 2']])
   t.equal(lab.server.connections.length, 2)
+  t.match(
+    await lab.logged('reset failed'),
+    / WARN .* reason="reset failed: no" sql="DISCARD ALL"/,
+    'nobody else says it',
+  )
 })
 
 t.test('what cannot be seen of a client is reset before another gets the server', async (t) => {
