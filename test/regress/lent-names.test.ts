@@ -90,6 +90,27 @@ const conversations: Record<string, Buffer[][]> = {
     [...run('f'), parse("SELECT 'other'", 'o'), sync(), ...run('x'), sync()],
     [query('EXECUTE p')],
   ],
+  'deallocated and prepared by SQL in one text': [
+    [parse("SELECT 'old'", 'p'), sync()],
+    [query('EXECUTE p')],
+    [query("DEALLOCATE p; PREPARE p AS SELECT 'sql'")],
+    [parse("SELECT 'other'", 'o'), ...run('o'), sync()],
+    [query('EXECUTE p')],
+  ],
+  'deallocated with all others and prepared by SQL in one text': [
+    [parse("SELECT 'old'", 'p'), sync()],
+    [query('EXECUTE p')],
+    [query("DEALLOCATE ALL; PREPARE p AS SELECT 'sql'"), sync()],
+    [parse("SELECT 'other'", 'o'), ...run('o'), sync()],
+    [query('EXECUTE p')],
+  ],
+  'lent in a batch that failed, and prepared by SQL': [
+    [query("PREPARE p AS SELECT 'sql'"), parse('EXECUTE p', 'x'), sync()],
+    [parse('SELECT 1', 'p'), ...run('x'), sync()],
+    [parse("SELECT 'other'", 'o'), ...run('o'), sync()],
+    [...run('x'), sync()],
+    [query('EXECUTE p')],
+  ],
   'given twice, then deallocated': [
     [parse("SELECT 'old'", 'p'), sync()],
     [parse("SELECT 'new'", 'p'), sync()],
