@@ -116,6 +116,8 @@ export class SpokenStatements {
   /** Have the server's statements be the client's, as far as `sql` names them. */
   #lend(server: ServerConnection, sql: string, silent: boolean, batch: number): Buffer[] {
     const parts: Buffer[] = []
+    // PostgreSQL prepares nothing, nor will it run the text; and the error would take a Query along that is in a batch.
+    const refused = server.txStatus === TX_FAILED && server.plan.readies === 0
     for (const { name, does } of spokenNames(sql)) {
       if (does === 'prepare') server.sqlPrepared = true
       const entry = this.#names.get(name)
@@ -125,7 +127,7 @@ export class SpokenStatements {
         // Nobody knows whether it is there still, and nothing is lost by closing what is not.
         const before = server.namesLeft.has(name) ? new ClosedName(server, name, this.#sent(batch)) : undefined
         if (before !== undefined) parts.push(close(server, before, terminated))
-        if (entry === undefined) continue
+        if (entry === undefined || refused) continue
         server.namesLeft.add(name)
         server.namesThere.set(name, entry)
         server.plan.expect(PARSE, SKIP, new LentName(server, name, silent, before, this.#sent(batch)))

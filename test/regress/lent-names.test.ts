@@ -111,6 +111,19 @@ const conversations: Record<string, Buffer[][]> = {
     [...run('x'), sync()],
     [query('EXECUTE p')],
   ],
+  'wanted in a transaction that failed, in a batch': [
+    [parse("SELECT 'one'", 'p'), sync()],
+    [query('BEGIN'), query('SELECT 1/0')],
+    [close('P', 'x'), query('EXECUTE p'), sync()],
+    [query('ROLLBACK')],
+    [query('EXECUTE p')],
+  ],
+  'wanted in a transaction that is about to fail, in a batch': [
+    [parse("SELECT 'one'", 'p'), sync()],
+    [query('BEGIN'), query('SELECT 1/0'), close('P', 'x'), query('EXECUTE p'), sync()],
+    [query('ROLLBACK')],
+    [query('EXECUTE p')],
+  ],
   'given twice, then deallocated': [
     [parse("SELECT 'old'", 'p'), sync()],
     [parse("SELECT 'new'", 'p'), sync()],
