@@ -79,10 +79,11 @@ export class PreparedStatements {
 
   /**
    * The same for the names in a Query. What it needs is prepared before it, with a Sync of our own, which must not come
-   * between a batch that failed and the client's Sync.
+   * between a batch that failed and the client's Sync; or within the client's batch, and in a transaction that failed
+   * the Query would not be answered behind it.
    */
   uncertainText(server: ServerConnection, sql: string): boolean {
-    return this.speaksUncertain(server, sql) || (!server.plan.needsSync && this.#spoken.lends(server, sql))
+    return this.speaksUncertain(server, sql) || this.#spoken.lends(server, sql)
   }
 
   /** The same for the names in a text that is run. */

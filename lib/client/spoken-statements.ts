@@ -37,7 +37,7 @@ export class SpokenStatements {
   /** What the Execute that is answered deallocates; undefined for all, or where that is not known. */
   #executed: string | undefined
   /** Statements prepared under their own names for portals, which may be run any time before the transaction ends. */
-  #lent: Buffer[] = []
+  #lent: string[] = []
   /** Messages under way that lend, and the batch they are of: if it fails, nothing is lent. */
   #lending = 0
   #lendingBatch = 0
@@ -116,6 +116,8 @@ export class SpokenStatements {
   /** Have the server's statements be the client's, as far as `sql` names them. */
   #lend(server: ServerConnection, sql: string, silent: boolean, batch: number): Buffer[] {
     const parts: Buffer[] = []
+    // PostgreSQL prepares nothing, nor will it run the text; and the error would take a Query along that is in a batch.
+    const refused = server.txStatus === TX_FAILED && server.plan.readies === 0
     for (const { name, does } of spokenNames(sql)) {
       if (does === 'prepare') server.sqlPrepared = true
       const entry = this.#names.get(name)
@@ -123,14 +125,15 @@ export class SpokenStatements {
       const terminated = Buffer.from(`${name}\0`, 'latin1')
       if (this.#differs(server, name)) {
         // Nobody knows whether it is there still, and nothing is lost by closing what is not.
-        if (server.namesLeft.has(name)) parts.push(this.#close(server, name, terminated, batch))
-        if (entry === undefined) continue
+        const before = server.namesLeft.has(name) ? new ClosedName(server, name, this.#sent(batch)) : undefined
+        if (before !== undefined) parts.push(close(server, before, terminated))
+        if (entry === undefined || refused) continue
         server.namesLeft.add(name)
         server.namesThere.set(name, entry)
-        server.plan.expect(PARSE, SKIP, new LentName(server, name, silent, this.#sent(batch)))
+        server.plan.expect(PARSE, SKIP, new LentName(server, name, silent, before, this.#sent(batch)))
         parts.push(message(FRONTEND.Parse, Buffer.concat([terminated, entry.body])))
       } else server.statements.unretire(terminated)
-      this.#lent.push(terminated)
+      this.#lent.push(name)
     }
     return parts
   }
@@ -146,15 +149,6 @@ export class SpokenStatements {
     this.#lending--
   }
 
-  /** Close what the client knows by `name`, and nobody else. */
-  #close(server: ServerConnection, name: string, terminated: Buffer, batch: number): Buffer {
-    server.namesLeft.delete(name)
-    server.namesThere.delete(name)
-    server.statements.unretire(terminated)
-    server.plan.expect(CLOSE, SKIP, new ClosedName(server, name, terminated, this.#sent(batch)))
-    return closeMessage(terminated)
-  }
-
   /**
    * A Parse of a name the client does not have is sent next, as `bytes`; returns what must be sent before it. Where SQL
    * has prepared one of that name, PostgreSQL refuses the Parse: it is given it under that very name, too.
@@ -165,14 +159,15 @@ export class SpokenStatements {
     const name = bytes.toString('latin1', 5, end)
     if (this.#names.get(name) !== undefined) return undefined
     const terminated = Buffer.from(bytes.subarray(5, end + 1))
-    const before = server.namesLeft.has(name) ? this.#close(server, name, terminated, batch) : EMPTY
+    const left = server.namesLeft.has(name)
+    const before = left ? close(server, new ClosedName(server, name, this.#sent(batch)), terminated) : EMPTY
     let there = false
     const answered = (): void => {
       there = true
     }
     const dropped = (): void => {
       // Had SQL prepared it, the Parse would have failed.
-      if (there) leave(server, name, terminated)
+      if (there) leave(server, name)
     }
     server.plan.expect(PARSE, SKIP, { answered, dropped() {} })
     server.plan.expect(CLOSE, SKIP, { answered() {}, dropped })
@@ -181,7 +176,7 @@ export class SpokenStatements {
 
   /** What was lent is not needed any more: it is closed when something is sent next that makes room. */
   retireLent(server: ServerConnection): void {
-    for (const name of this.#lent) server.statements.retire(name)
+    for (const name of this.#lent) if (server.namesLeft.has(name)) leave(server, name)
     this.#lent = []
   }
 
@@ -242,8 +237,7 @@ export class SpokenStatements {
   }
 
   #forget(server: ServerConnection, name: string): void {
-    server.namesLeft.delete(name)
-    server.namesThere.delete(name)
+    unlend(server, name)
     server.statements.deallocated(name)
     this.#names.remove(name)
   }
@@ -267,26 +261,39 @@ function portalOf(body: Buffer): string {
 const EMPTY = Buffer.alloc(0)
 
 /** What is called `name` on the server is closed when something is sent next that makes room. */
-function leave(server: ServerConnection, name: string, terminated: Buffer): void {
+function leave(server: ServerConnection, name: string): void {
   server.namesLeft.add(name)
-  server.statements.retire(terminated)
+  server.statements.retire(Buffer.from(`${name}\0`, 'latin1'))
+}
+
+/** Nothing of pgbun's is called `name` there. */
+function unlend(server: ServerConnection, name: string): void {
+  server.namesLeft.delete(name)
+  server.namesThere.delete(name)
+  server.statements.unretire(Buffer.from(`${name}\0`, 'latin1'))
 }
 
 function closeMessage(terminated: Buffer): Buffer {
   return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), terminated]))
 }
 
+/** Close what the client of `closed` knows by that name, and nobody else. */
+function close(server: ServerConnection, closed: ClosedName, terminated: Buffer): Buffer {
+  unlend(server, closed.name)
+  server.plan.expect(CLOSE, SKIP, closed)
+  return closeMessage(terminated)
+}
+
 /** A Close of a name of the client's: where it was discarded, that may be there still. */
 class ClosedName implements PlanRef {
+  readonly name: string
+  discarded = false
   readonly #server: ServerConnection
-  readonly #name: string
-  readonly #terminated: Buffer
   readonly #over: () => void
 
-  constructor(server: ServerConnection, name: string, terminated: Buffer, over: () => void) {
+  constructor(server: ServerConnection, name: string, over: () => void) {
     this.#server = server
-    this.#name = name
-    this.#terminated = terminated
+    this.name = name
     this.#over = over
   }
 
@@ -296,7 +303,8 @@ class ClosedName implements PlanRef {
 
   dropped(): void {
     this.#over()
-    leave(this.#server, this.#name, this.#terminated)
+    this.discarded = true
+    leave(this.#server, this.name)
   }
 }
 
@@ -306,12 +314,21 @@ class LentName implements PlanRef {
   readonly silent: boolean
   readonly #server: ServerConnection
   readonly #name: string
+  /** What was sent to make room for it. */
+  readonly #before: ClosedName | undefined
   readonly #over: () => void
 
-  constructor(server: ServerConnection, name: string, silent: boolean, over: () => void) {
+  constructor(
+    server: ServerConnection,
+    name: string,
+    silent: boolean,
+    before: ClosedName | undefined,
+    over: () => void,
+  ) {
     this.#server = server
     this.#name = name
     this.silent = silent
+    this.#before = before
     this.#over = over
   }
 
@@ -321,6 +338,8 @@ class LentName implements PlanRef {
 
   dropped(): void {
     this.#over()
-    this.#server.namesThere.delete(this.#name)
+    // If there is one now, SQL has prepared it, and it must stay.
+    if (this.#before?.discarded) this.#server.namesThere.delete(this.#name)
+    else unlend(this.#server, this.#name)
   }
 }

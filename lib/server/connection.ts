@@ -201,8 +201,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** It has no prepared statement any more, but for what was sent behind the request that is being answered. */
   deallocatedAll(): void {
     this.sqlPrepared = false
-    // What is in the same batch is left all the same.
-    if (this.plan.size <= 1) this.namesLeft.clear()
+    // What is prepared behind it is left all the same.
+    if (!this.plan.parsing) this.namesLeft.clear()
     this.namesThere.clear()
     this.statements.clear()
   }

@@ -100,6 +100,11 @@ export class ReplyPlan {
     return this.#readies
   }
 
+  /** True while a Parse is not answered. */
+  get parsing(): boolean {
+    return this.#ring.holds(KIND, 0, PARSE)
+  }
+
   /** Data of the request whose reply comes next. */
   get ref(): unknown {
     return this.#ring.headRef
@@ -347,12 +352,7 @@ export class ReplyPlan {
 
   /** The transaction of a mixed batch ended: by an error, or in a Query. What stands behind `offset` may mix it again. */
   #unmixEnded(offset: number): void {
-    if (this.#mixed === 'no') return
-    for (let i = offset; i < this.#ring.size; i++) {
-      const kind = this.#kindAt(i)
-      if (kind === QUERY || kind === FUNCTION_CALL) return
-    }
-    this.#mixed = 'no'
+    if (this.#mixed !== 'no' && !this.#ring.holds(KIND, offset, QUERY, FUNCTION_CALL)) this.#mixed = 'no'
   }
 
   /**

@@ -32,6 +32,15 @@ export class ReplyRing {
     return offset < this.#size ? this.#entries[(this.#first + offset) % this.#entries.length]! : 0
   }
 
+  /** True where one of the entries from `offset` behind the head on, seen through `mask`, is `a` or `b`. */
+  holds(mask: number, offset: number, a: number, b = a): boolean {
+    for (let i = offset; i < this.#size; i++) {
+      const entry = this.at(i) & mask
+      if (entry === a || entry === b) return true
+    }
+    return false
+  }
+
   /** Append an entry, 1 to 255. */
   push(entry: number, ref: unknown): void {
     if (this.#size === this.#entries.length) this.#grow()
