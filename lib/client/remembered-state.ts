@@ -95,6 +95,8 @@ export class RememberedState {
     const said = readNames(this.#texts)
     const accounted = (name: string): boolean => {
       const key = reportedKey(name)
+      // No configuration sets it, and pg_settings does not list it.
+      if (key === 'session_authorization') return true
       if (!said.names.includes(key)) return false
       // A RESET leads to the default, and to no other value.
       return !resets(said, key) || server.baseline.get(name) === server.parameters.get(name)
