@@ -179,7 +179,7 @@ export class RememberedState {
     // What PostgreSQL reports by itself need not be asked for.
     const named = names.names.filter((name) => !server.reports(name))
     const hidden = (effects & ANY) === ANY ? this.hiddenSettings : []
-    const asked = all ? [...new Set([...named, ...hidden, ...this.#customNames(server)])] : named
+    const asked = all ? [...new Set([...named, ...hidden, ...this.#unlisted(server)])] : named
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
     const limits = isLimited(server, texts) ? limitsOf(server) : NO_TEXTS
@@ -287,7 +287,7 @@ export class RememberedState {
       if (names.resets !== 'none') {
         this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.resetNames)
       }
-      this.#takeSettings(server, asked, all, names.resets !== 'none', state.settings)
+      this.#takeSettings(server, asked, all, names, state.settings)
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.
     if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.dirty = true
@@ -315,7 +315,7 @@ export class RememberedState {
     server: ServerConnection,
     asked: readonly string[],
     all: boolean,
-    resets: boolean,
+    names: SettingNames,
     settings: ReadonlyMap<string, string>,
   ): void {
     const gone = new Set(all ? [...this.#parameters.names(), ...server.applied.keys(), ...asked] : asked)
@@ -324,7 +324,7 @@ export class RememberedState {
       const none = name === 'role' ? 'none' : ''
       // A reset before has left its name behind.
       if (value === '' && this.hiddenSettings.includes(name) && !this.#parameters.has(name)) continue
-      if (server.reports(name) || (resets && value === none && (name === 'role' || name.includes('.')))) continue
+      if (server.reports(name) || (value === none && this.#isReset(name, names))) continue
       gone.delete(name)
       this.#set(server, name, value)
     }
@@ -333,6 +333,12 @@ export class RememberedState {
       this.#parameters.unset(name)
       server.applied.delete(name)
     }
+  }
+
+  /** A text resets `name`, which PostgreSQL does not list, and it is what that leaves. RESET ALL leaves the role alone. */
+  #isReset(name: string, names: SettingNames): boolean {
+    if (name === 'role' && names.resets === 'all') return this.#parameters.get(name) !== 'none'
+    return isUnlisted(name) && resets(names, name)
   }
 
   /** Limits that did not hold while PostgreSQL was asked are the client's where it set them, or where they differ. */
@@ -345,9 +351,9 @@ export class RememberedState {
     }
   }
 
-  /** Parameters of applications that are or were set: PostgreSQL does not list them. */
-  #customNames(server: ServerConnection): string[] {
-    return [...this.#parameters.names(), ...server.applied.keys()].filter((name) => name.includes('.'))
+  /** What is or was set of what PostgreSQL does not list: parameters of applications, and the role, which may be none. */
+  #unlisted(server: ServerConnection): string[] {
+    return [...this.#parameters.names(), ...server.applied.keys()].filter(isUnlisted)
   }
 }
 
@@ -382,6 +388,11 @@ function readNames(texts: readonly string[]): SettingNames {
     if (found.resets !== 'none' && resets !== 'all') resets = found.resets
   }
   return { names: [...names], complete, unreadable, resets, resetNames: [...resetNames] }
+}
+
+/** PostgreSQL does not list it in pg_settings. */
+function isUnlisted(name: string): boolean {
+  return name === 'role' || name.includes('.')
 }
 
 function resets(names: SettingNames, name: string): boolean {
