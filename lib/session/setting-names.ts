@@ -164,7 +164,13 @@ function search(sql: string, statements: readonly Token[][] | undefined): Settin
   }
   // With and without what looks like a comment: it may be one, or stand in a string.
   const texts = new Set([sql, withoutComments(sql)])
-  for (const tokens of statements ?? []) texts.add(tokens.map(written).join(' '))
+  for (const tokens of statements ?? []) {
+    texts.add(tokens.map(written).join(' '))
+    const found = ofStatement(tokens)
+    if (found === undefined) continue
+    names.push(...found.names)
+    unreadable ||= found.unreadable
+  }
   for (const text of texts) {
     for (const match of text.matchAll(CUSTOM_SET)) {
       const parts = match[1]!.split('.').map((part) => part.trim().replaceAll('"', ''))
