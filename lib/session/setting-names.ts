@@ -31,6 +31,8 @@ const EVERYTHING: SettingNames = { names: [], complete: false, unreadable: false
 /** Words without which a text takes nothing back to its default; among them SET NAMES without one. */
 export const RESETTING = /\b(?:(?:reset|discard|default|zone\s+local)\b|names\s*(?:[;\0]|$))/i
 
+/** Statements in which DEFAULT is that of a column. */
+const WRITING = new Set(['alter', 'copy', 'create', 'delete', 'insert', 'merge', 'update'])
 /** What a special form of SET ends with where it resets. */
 const DEFAULTS = new Set(['default', 'local'])
 /** Words of a name written with escapes, which may be any other name. */
@@ -71,7 +73,7 @@ function read(text: string): SettingNames {
   return escaped ? { ...found, complete: false, unreadable: true } : found
 }
 
-/** What a statement of SET, RESET or DISCARD ALL says; undefined for any other. */
+/** What a statement of SET, RESET or DISCARD says; undefined for any other. */
 function ofStatement(tokens: readonly Token[]): SettingNames | undefined {
   const [first] = tokens
   if (isWord(first, 'set')) {
@@ -79,7 +81,7 @@ function ofStatement(tokens: readonly Token[]): SettingNames | undefined {
     return setOf(tokens, at)
   }
   if (isWord(first, 'reset')) return resetOf(tokens)
-  if (isWord(first, 'discard') && isWord(tokens[1], 'all')) return { ...EVERYTHING, resets: 'all' }
+  if (isWord(first, 'discard')) return isWord(tokens[1], 'all') ? { ...EVERYTHING, resets: 'all' } : NOTHING
   return undefined
 }
 
@@ -200,6 +202,7 @@ function resetsOf(
   for (const tokens of statements ?? []) {
     const found = ofStatement(tokens)
     const readable = found !== undefined && !found.unreadable
+    if (!readable && WRITING.has(tokens[0]!.text)) continue
     if (readable ? found.resets === 'all' : RESETTING.test(tokens.map(written).join(' '))) return ALL
     if (readable) noteResets(names, found)
   }
