@@ -41,7 +41,10 @@ const ESCAPED_NAME = /u&"/i
 // Each of these patterns takes a time that grows with the length of the text, and no faster: texts are long.
 /** One part of a name, quoted or not; PostgreSQL takes letters outside of ASCII, and white space around the dot. */
 const PART = '(?:"[^"]+"|[a-z_\\x80-\\uffff][\\w$\\x80-\\uffff]*)'
-const CUSTOM_SET = new RegExp(`\\b(?:set|reset)\\s+(?:session\\s+)?(${PART}(?:\\s*\\.\\s*${PART})+)`, 'gi')
+const CUSTOM_SET = new RegExp(
+  `\\b(?:set|reset)\\s+(?:session\\s+)?(${PART}(?:\\s*\\.\\s*${PART})+|"[^".]+\\.[^"]+")`,
+  'gi',
+)
 const SET_CONFIG = /\bset_config\s*\(\s*(?:'([^']+)'\s*(?:::\s*text\s*)?,|)/gi
 const COMMENT_MARK = /--|\/\*|\*\//g
 const LINE_END = /[\n\r]|$/g

@@ -18,6 +18,7 @@ t.test('however its name is written, a parameter belongs to the client that set 
     ["SET /* a */ app /* b */ . /* c */ commented = 'mine'", 'app.commented'],
     ["SET SESSION -- a line\n app.line = 'mine'", 'app.line'],
     ["SELECT '--'; SET app.behind = 'mine'", 'app.behind'],
+    [`DO $$ BEGIN SET "app.in.code" = 'mine'; END $$`, 'app.in.code'],
     [`SET "app.of.several" = 'mine'; SET app.b TO DEFAULT`, 'app.of.several'],
   ]
   for (const [sql, name] of writings) {
