@@ -104,9 +104,8 @@ function setOf(tokens: readonly Token[], at: number): SettingNames | undefined {
   if (at === 1 && (is('local') || is('transaction') || is('constraints'))) return NOTHING
   const last = tokens.at(-1)!
   const byDefault = last.kind === 'word' && DEFAULTS.has(last.text)
-  // Reported by PostgreSQL itself when they change.
-  if (is('time', 'zone')) return byDefault ? reset('timezone') : NOTHING
-  if (is('names')) return byDefault || tokens.length === at + 1 ? reset('client_encoding') : NOTHING
+  if (is('time', 'zone')) return byDefault ? reset('timezone') : only('timezone')
+  if (is('names')) return byDefault || tokens.length === at + 1 ? reset('client_encoding') : only('client_encoding')
   if (is('role')) return only('role')
   if (is('session', 'authorization') || (at > 1 && is('authorization'))) return only('session_authorization', 'role')
   if (is('schema')) return only('search_path')
