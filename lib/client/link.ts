@@ -149,10 +149,22 @@ export function noteDefault(server: ServerConnection, name: string): void {
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
   for (const { name, value } of settings) {
-    const reported = server.reports(name)
-    if (value === undefined || reported) server.applied.delete(name)
-    else server.applied.set(name, value)
+    const spelling = spellingOf(server.parameters, name)
+    if (value === undefined) server.applied.delete(name)
+    else if (spelling === undefined) server.applied.set(name, value)
+    else noteReported(server, name, spelling)
     // The server's configuration may have changed since its session began.
-    if (value === undefined && reported) noteDefault(server, spellingOf(server.parameters, name)!)
+    if (value === undefined && spelling !== undefined) noteDefault(server, spelling)
   }
+}
+
+/**
+ * The reported parameter `name` was set on `server`. What was set to its default looks as if it were not, and would stay
+ * when there is another default.
+ */
+export function noteReported(server: ServerConnection, name: string, spelling: string): void {
+  const value = server.parameters.get(spelling)!
+  const hidden = server.baseline.get(spelling) === value && name !== 'session_authorization'
+  if (hidden) server.applied.set(name, value)
+  else server.applied.delete(name)
 }

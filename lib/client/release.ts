@@ -99,6 +99,9 @@ function resolved(session: ClientSession, lease: Lease, result: TaskResult): voi
   }
   session.setState('active')
   session.takeOver(result.answer)
+  for (const { name, value = '' } of session.remembered.corrections()) {
+    session.onServerBytes(parameterStatus(name, value))
+  }
   if (session.closing) session.endWith('admin_shutdown')
   else if (decide(session, lease)) session.release(lease)
   if (!refuseCanceled(session)) session.pump()

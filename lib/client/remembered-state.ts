@@ -15,15 +15,13 @@ import { Task, type TaskResult } from '../server/task.ts'
 import { type ClientParameters, isMemorable, isReadable, type Setting } from '../session/parameters.ts'
 import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
 import { reportedKey } from '../session/reported-names.ts'
-import { noteResets, RESETTING, type SettingNames, settingNames } from '../session/setting-names.ts'
+import { RESETTING, type SettingNames } from '../session/setting-names.ts'
+import { NO_NAMES, readNames, resets, TEXT_LIMIT } from '../session/setting-texts.ts'
 import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
 import { kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
-import { noteDefault } from './link.ts'
-
-/** More suspicious texts than this in one transaction are not read: everything is asked. */
-const TEXT_LIMIT = 16
+import { noteDefault, noteReported } from './link.ts'
 
 /** Why a client keeps its server: what a value is, depends on the encoding of the client, or is known to nobody. */
 export const ENCODED_VALUE = 'a setting in another encoding than UTF8'
@@ -48,6 +46,8 @@ export class RememberedState {
   #conditional = false
   /** Reported parameters, in the server's spelling, that changed although no text of the client's names them. */
   #unexplained: readonly string[] = NO_TEXTS
+  /** Parameters that the client was told of under a new default, although it wants a value of its own. */
+  #mistold: readonly string[] = NO_TEXTS
   /** Parameters that the client was told to be as in its startup packet although the server has its own default. */
   #toldStartup: Set<string> | undefined
 
@@ -185,6 +185,7 @@ export class RememberedState {
     const limits = isLimited(server, texts) ? limitsOf(server) : NO_TEXTS
     const sql = stateQuery(looked, [...asked, ...unexplained.map(reportedKey)], all, limits)
     if (sql === '') {
+      if (ran && names.complete && names.resets === 'none') this.#takeReported(server, names.names)
       if (names.resets !== 'none') {
         this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.resetNames)
       }
@@ -261,6 +262,13 @@ export class RememberedState {
     return settings
   }
 
+  /** What the client must be told now that PostgreSQL was asked: what it wants, and will have with its next transaction. */
+  corrections(): readonly Setting[] {
+    const names = this.#mistold
+    this.#mistold = NO_TEXTS
+    return names.map((name) => ({ name, value: this.#parameters.get(name) }))
+  }
+
   #set(server: ServerConnection, name: string, value: string): void {
     if (isReadable(server, value)) this.#parameters.set(name, value)
     else {
@@ -293,13 +301,28 @@ export class RememberedState {
     if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.dirty = true
   }
 
-  /** Parameters have changed: those that are set in the session are the client's, the others have another default now. */
+  /** These were set, perhaps to what they were by default: that is the client's wish when there is another default. */
+  #takeReported(server: ServerConnection, keys: readonly string[]): void {
+    for (const [name, value] of server.parameters) {
+      const key = reportedKey(name)
+      if (!keys.includes(key) || !isReadable(server, value)) continue
+      this.#parameters.set(key, value)
+      noteReported(server, key, name)
+    }
+  }
+
+  /**
+   * Parameters have changed: those that are set in the session are the client's, others were reset by code, or have
+   * another default now, which is for who has no wish.
+   */
   #takeUnexplained(server: ServerConnection, unexplained: readonly string[], { settings }: SessionState): void {
     const own = unexplained.filter((name) => settings.has(reportedKey(name)))
     if (!this.#parameters.absorb(server, true, own)) this.foundForGood('other', ENCODED_VALUE)
     for (const name of unexplained) {
       if (own.includes(name)) continue
-      this.#parameters.unset(reportedKey(name))
+      const key = reportedKey(name)
+      if (this.#parameters.isDefault(server, key)) this.#parameters.unset(key)
+      else if (this.#parameters.has(key)) this.#mistold = [...this.#mistold, name]
       noteDefault(server, name)
     }
   }
@@ -368,33 +391,7 @@ const DEPENDENT = /[^\s -~]|\\/
 
 const NONE: readonly Setting[] = []
 
-const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none', resetNames: [] }
-
-/** What several texts say about parameters, one after the other. */
-function readNames(texts: readonly string[]): SettingNames {
-  if (texts.length > TEXT_LIMIT) return { ...NO_NAMES, complete: false, resets: 'all' }
-  if (texts.length === 1) return settingNames(texts[0]!)
-  const names = new Set<string>()
-  const resetNames = new Set<string>()
-  let complete = true
-  let unreadable = false
-  let resets: SettingNames['resets'] = 'none'
-  for (const text of texts) {
-    const found = settingNames(text)
-    for (const name of found.names) names.add(name)
-    complete &&= found.complete
-    unreadable ||= found.unreadable
-    noteResets(resetNames, found)
-    if (found.resets !== 'none' && resets !== 'all') resets = found.resets
-  }
-  return { names: [...names], complete, unreadable, resets, resetNames: [...resetNames] }
-}
-
 /** PostgreSQL does not list it in pg_settings. */
 function isUnlisted(name: string): boolean {
   return name === 'role' || name.includes('.')
-}
-
-function resets(names: SettingNames, name: string): boolean {
-  return names.resets === 'all' || (names.resets === 'names' && names.resetNames.includes(name))
 }

@@ -81,7 +81,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly baseline: StampedMap<string, string>
   /** A reported parameter changed since this was last set to false. */
   parametersChanged = false
-  /** Parameters that are not reported and were set on a client's behalf, by name. */
+  /** Parameters set on a client's behalf of which that does not show, by name: they are not reported, or as by default. */
   readonly applied = new StampedMap<string, string>()
   matched: string | undefined
   matchedStamp = -1

@@ -53,7 +53,7 @@ export interface ServerParameters {
   parameters: ReadonlyMap<string, string>
   /** Reported parameters as a new session has them. */
   baseline: ReadonlyMap<string, string>
-  /** Unreported ones set by pgbun, by lower-case name. */
+  /** By lower-case name, what is set and does not show: of reported parameters only those set to their default. */
   applied: ReadonlyMap<string, string>
   /** True where each change of `name` (in lower case) is reported. */
   reports(name: string): boolean
