@@ -8,6 +8,7 @@
  */
 
 import { ProtocolError } from '../protocol/reader.ts'
+import { nameToday } from './old-names.ts'
 import { reportedKey, spellingOf } from './reported-names.ts'
 import { NO_WISHES, Wishes } from './wishes.ts'
 
@@ -288,7 +289,7 @@ const NO_NAMES: readonly string[] = []
 export function keyOf(name: string): string {
   const key = name.toLowerCase()
   if (!NAME.test(key)) throw new ProtocolError(`invalid parameter name in startup packet`)
-  return key
+  return nameToday(key)
 }
 
 /**

@@ -6,6 +6,7 @@
 
 import { BoundedMap } from '../util/bounded-map.ts'
 import { setConfigCalls } from './leaving-state.ts'
+import { nameToday } from './old-names.ts'
 import { splitStatements, type Token } from './sql-tokens.ts'
 
 /** What a text says about parameters. */
@@ -253,7 +254,7 @@ function withoutComments(sql: string): string {
  * others that are in no name.
  */
 function plain(name: string): string | undefined {
-  return /^[\w$.]+$/.test(name) ? name.toLowerCase() : undefined
+  return /^[\w$.]+$/.test(name) ? nameToday(name.toLowerCase()) : undefined
 }
 
 function only(...names: string[]): SettingNames {
