@@ -186,9 +186,7 @@ export class RememberedState {
     const sql = stateQuery(looked, [...asked, ...unexplained.map(reportedKey)], all, limits)
     if (sql === '') {
       if (ran && names.complete && names.resets === 'none') this.#takeReported(server, names.names)
-      if (names.resets !== 'none') {
-        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.resetNames)
-      }
+      if (names.resets !== 'none') this.#parameters.restoreStartup(server, (name) => resets(names, name))
       return true
     }
     Task.run(server, sql, (result) => {
@@ -292,9 +290,7 @@ export class RememberedState {
     }
     if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#found.has('prepare')
     if ((effects & SETTINGS) !== 0) {
-      if (names.resets !== 'none') {
-        this.#parameters.restoreStartup(server, names.resets === 'all' ? undefined : names.resetNames)
-      }
+      if (names.resets !== 'none') this.#parameters.restoreStartup(server, (name) => resets(names, name))
       this.#takeSettings(server, asked, all, names, state.settings)
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.

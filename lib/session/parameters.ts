@@ -174,14 +174,13 @@ export class ClientParameters {
   }
 
   /**
-   * After a reset of `names` (undefined: of all): what the server took back to its own default is, for this client, what
-   * it asked for at startup.
+   * After a reset of what `isReset` says: what the server took back to its own default is, for this client, what it asked
+   * for at startup.
    */
-  restoreStartup(server: ServerParameters, names: readonly string[] | undefined): void {
+  restoreStartup(server: ServerParameters, isReset: (name: string) => boolean): void {
     for (const [name, value] of server.parameters) {
       const key = reportedKey(name)
-      if (names !== undefined && !names.includes(key)) continue
-      if (server.baseline.get(name) !== value) continue
+      if (server.baseline.get(name) !== value || !isReset(key)) continue
       const startup = this.#startup.values.get(key)
       if (startup === undefined) this.#unwant(key)
       else this.#want(key, startup)

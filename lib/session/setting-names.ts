@@ -20,6 +20,8 @@ export interface SettingNames {
   /** It takes parameters back to what they were at login: those of `resetNames`, or all of them. */
   readonly resets: 'none' | 'names' | 'all'
   readonly resetNames: readonly string[]
+  /** Those it sets behind a reset of all. */
+  readonly keeps?: readonly string[]
 }
 
 /** Of what resets nothing, or everything. */
@@ -199,18 +201,23 @@ function search(sql: string, statements: readonly Token[][] | undefined): Settin
 function resetsOf(
   sql: string,
   statements: readonly Token[][] | undefined,
-): Pick<SettingNames, 'resets' | 'resetNames'> {
+): Pick<SettingNames, 'resets' | 'resetNames' | 'keeps'> {
   if (!RESETTING.test(sql)) return { resets: 'none', resetNames: NONE }
   const names = new Set<string>()
+  let kept: Set<string> | undefined
   for (const tokens of statements ?? []) {
     const found = ofStatement(tokens)
     const readable = found !== undefined && !found.unreadable
     if (!readable && WRITING.has(tokens[0]!.text)) continue
-    if (readable ? found.resets === 'all' : RESETTING.test(tokens.map(written).join(' '))) return ALL
-    if (readable) noteResets(names, found)
+    if (readable ? found.resets === 'all' : RESETTING.test(tokens.map(written).join(' '))) kept = new Set()
+    else if (readable) {
+      noteResets(names, found)
+      if (kept !== undefined) noteKept(kept, found)
+    }
   }
   // The words are there, in no statement that can be told.
-  if (statements === undefined) return ALL
+  if (statements === undefined || kept?.size === 0) return ALL
+  if (kept !== undefined) return { ...ALL, keeps: [...kept] }
   return { resets: names.size === 0 ? 'none' : 'names', resetNames: [...names] }
 }
 
@@ -218,6 +225,12 @@ function resetsOf(
 export function noteResets(names: Set<string>, { names: named, complete, resetNames }: SettingNames): void {
   if (complete) for (const name of named) names.delete(name)
   for (const name of resetNames) names.add(name)
+}
+
+/** Add to `kept` what is set for certain behind a reset of all, and take away what is reset again. */
+export function noteKept(kept: Set<string>, { names: named, complete, resetNames }: SettingNames): void {
+  if (complete) for (const name of named) kept.add(name)
+  for (const name of resetNames) kept.delete(name)
 }
 
 function written({ kind, text }: Token): string {

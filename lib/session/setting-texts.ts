@@ -1,6 +1,6 @@
 /** What the texts of one transaction say about parameters, together. Pure. */
 
-import { noteResets, type SettingNames, settingNames } from './setting-names.ts'
+import { noteKept, noteResets, type SettingNames, settingNames } from './setting-names.ts'
 
 /** More suspicious texts than this in one transaction are not read: everything is asked. */
 export const TEXT_LIMIT = 16
@@ -17,18 +17,22 @@ export function readNames(texts: readonly string[]): SettingNames {
   let complete = true
   let unreadable = false
   let resets: SettingNames['resets'] = 'none'
+  let kept = new Set<string>()
   for (const text of texts) {
     const found = settingNames(text)
     for (const name of found.names) names.add(name)
     complete &&= found.complete
     unreadable ||= found.unreadable
     noteResets(resetNames, found)
+    if (found.resets === 'all') kept = new Set(found.keeps)
+    else noteKept(kept, found)
     if (found.resets !== 'none' && resets !== 'all') resets = found.resets
   }
-  return { names: [...names], complete, unreadable, resets, resetNames: [...resetNames] }
+  return { names: [...names], complete, unreadable, resets, resetNames: [...resetNames], keeps: [...kept] }
 }
 
 /** True where the texts that say `names` take `name` back to its default. */
 export function resets(names: SettingNames, name: string): boolean {
-  return names.resets === 'all' || (names.resets === 'names' && names.resetNames.includes(name))
+  if (names.resets === 'all') return !names.keeps?.includes(name)
+  return names.resets === 'names' && names.resetNames.includes(name)
 }

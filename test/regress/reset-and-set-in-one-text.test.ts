@@ -28,6 +28,12 @@ t.test('what is set behind a RESET', async (t) => {
     ['BEGIN', 'SET standard_conforming_strings = on', 'RESET standard_conforming_strings', 'COMMIT'],
     ['SET standard_conforming_strings = on; RESET standard_conforming_strings'],
     ['SET work_mem = 64; RESET ALL'],
+    ['RESET ALL; SET standard_conforming_strings = on'],
+    ["RESET ALL; SET TimeZone = 'UTC'; SELECT 1; RESET work_mem"],
+    ["RESET ALL; SET TimeZone = 'UTC'; RESET TimeZone"],
+    ["SET TimeZone = 'UTC'; RESET ALL"],
+    ['BEGIN', 'RESET ALL', "SET TIME ZONE 'UTC'", 'COMMIT'],
+    ['BEGIN', "SET TIME ZONE 'UTC'", 'DO $$ BEGIN RESET ALL; END $$', 'COMMIT'],
   ]) {
     t.strictSame(await run(pgbun, texts), await run(target, texts), texts.join('; '))
   }
