@@ -54,15 +54,18 @@ export function applySettings(
 /**
  * Apply settings on `server` that become or are what `parameters` wants; otherwise as applySettings. Its limits of time
  * may be too short for that.
+ * @param asItIs who the session is, is the client's business alone: it keeps the server, and nobody asks any more
  */
 export function applySome(
   server: ServerConnection,
   parameters: ClientParameters,
   settings: readonly Setting[],
+  asItIs: boolean,
   done: (result: TaskResult) => void,
 ): boolean {
   if (settings.length === 0) return true
-  apply(server, parameters, settings, true, done)
+  if (asItIs) run(server, parameters, unlimitedSql(limitsOf(server)) + settingsSql(settings), settings, done)
+  else apply(server, parameters, settings, true, done)
   return false
 }
 

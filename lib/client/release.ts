@@ -30,7 +30,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
     session.pool!.functions.note(server)
   }
   if (session.mode === 'session' || remembered.pinnedForGood) {
-    if (remembered.suspected) keep(session, lease, remembered.resetSettings(server))
+    if (remembered.suspected) keep(session, lease, remembered.resetSettings(server), true)
     return false
   }
   if (session.parameters.usesTemporarySchema) remembered.suspectTemporary()
@@ -49,7 +49,7 @@ function decide(session: ClientSession, lease: Lease): boolean {
     case 'pin':
       session.pins.update(session)
       if (remembered.pinned === '') return true
-      keep(session, lease, session.parameters.difference(server))
+      keep(session, lease, session.parameters.difference(server), false)
       return false
     case 'error':
       if (remembered.found === '') return true
@@ -83,9 +83,9 @@ function discard(session: ClientSession, { server }: Lease): void {
   session.parameters.forgetUnreadable()
 }
 
-function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[]): void {
+function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[], asItIs: boolean): void {
   // Which limits such a client has set need not be known.
-  if (applySome(server, session.parameters, settings, (result) => linked(session, result))) return
+  if (applySome(server, session.parameters, settings, asItIs, (result) => linked(session, result))) return
   session.setState('linking')
 }
 

@@ -217,7 +217,8 @@ export class RememberedState {
     this.#conditional = false
     const settings: Setting[] = []
     for (const [name, value] of this.#parameters.startup) {
-      if (!resets(names, name)) continue
+      // RESET ALL leaves the role alone.
+      if (!resets(names, name) || (name === 'role' && names.resets === 'all')) continue
       if (server.reports(name) ? this.#parameters.isDefault(server, name) : !conditional) settings.push({ name, value })
     }
     return settings
