@@ -77,7 +77,19 @@ export function resetAfter(
   if (server.dirty && server.lastUser === 0) return (done) => resetServer(server, smallestReset(server), done)
   // Without a reset query the operator vouches for what a session leaves behind.
   if (mode === 'session') server.dirty = false
+  else if ((server.applied.get(IDLE_LIMIT) ?? '0') !== '0') return (done) => endIdleLimit(server, done)
   return undefined
+}
+
+/** PostgreSQL ends a session that idles for longer: its client's, and nobody else's who has just got the server. */
+const IDLE_LIMIT = 'idle_session_timeout'
+
+function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): void {
+  Task.run(server, `RESET ${IDLE_LIMIT}`, (result) => {
+    if (result.kind === 'done') server.applied.delete(IDLE_LIMIT)
+    else if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
+    done(result.kind === 'done')
+  })
 }
 
 /** What is done with `server`, which is idle; undefined for nothing. */
