@@ -16,7 +16,6 @@ import {
   unlimitedSql,
   withIdentity,
 } from '../session/settings-sql.ts'
-import type { RememberedState } from './remembered-state.ts'
 
 const NO_TEXTS: readonly string[] = []
 /** SQLSTATE where the role at hand may not set a parameter. */
@@ -126,22 +125,6 @@ function takeReported(server: ServerConnection, parameters: ClientParameters, se
   for (const name of others) noteDefault(server, name)
   parameters.absorb(server, false, others.length === 0 ? changes : changes.filter(isSet))
   return others.length > 0
-}
-
-/**
- * A transaction of the client ended: what its statements set is what it wants from now on. Returns false where that
- * includes what no other server can be given.
- * @param remembered keeps what may not be of the client's doing, to ask; undefined where nothing can be asked
- */
-export function adoptSettings(
-  server: ServerConnection,
-  parameters: ClientParameters,
-  remembered: RememberedState | undefined,
-): boolean {
-  if (!server.parametersChanged) return true
-  server.parametersChanged = false
-  const changes = parameters.changes(server)
-  return parameters.absorb(server, true, remembered === undefined ? changes : remembered.attribute(server, changes))
 }
 
 /** What `server` reports of `name` (in its spelling) is what a new session has: where RESET goes to. */

@@ -20,18 +20,18 @@ import type { Answer } from '../server/answer.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
 import { now } from '../util/clock.ts'
+import { adoptSettings } from './adopt-settings.ts'
 import { ClientRecord } from './client-record.ts'
 import { type EndReason, endingOf, type NamedError } from './ending.ts'
 import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
-import { adoptSettings, applySettings } from './link.ts'
+import { applySettings } from './link.ts'
 import { firstLinked } from './linked.ts'
 import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { mayRelease } from './release.ts'
-import { ENCODED_VALUE } from './remembered-state.ts'
 import { tellDefaults } from './tell-defaults.ts'
 import { Upstream } from './upstream.ts'
 import { takeWithoutServer } from './without-server.ts'
@@ -288,9 +288,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (status === TX_IDLE) {
       if (shown) pool!.counters.transactions++
       this.transactionSince = 0
-      const shares = this.mode !== 'session'
-      const asked = shares && !this.remembered.pinnedForGood ? this.remembered : undefined
-      if (!adoptSettings(server, this.parameters, asked) && shares) this.pin('other', ENCODED_VALUE)
+      adoptSettings(this, server)
     } else {
       this.remembered.inBlock()
       if (this.mode === 'statement') {

@@ -276,9 +276,7 @@ export class Pool implements ServerOwner {
   #finish(server: ServerConnection, mode: PoolMode): void {
     if (server.state === 'closed') return
     this.functions.note(server)
-    const reason =
-      reasonToClose(server, this.#closing, this.functions) ??
-      reasonToRetire(server, now(), this.settings, this.connected)
+    const reason = reasonToRetire(server, now(), this, this.#closing)
     if (reason !== undefined) {
       server.close(reason)
       return
@@ -390,9 +388,7 @@ export class Pool implements ServerOwner {
 
   #sweepIdle(at: number): void {
     for (const server of this.#lists.idle) {
-      const reason =
-        reasonToClose(server, this.#closing, this.functions) ??
-        reasonToRetire(server, at, this.settings, this.connected)
+      const reason = reasonToRetire(server, at, this, this.#closing)
       const needed = reason === undefined ? idlePreparation(server, at, this.functions, this.#ports.log) : undefined
       if (reason !== undefined) server.close(reason)
       else if (needed !== undefined) this.#prepare(server, needed)

@@ -133,13 +133,20 @@ export function reasonToClose(
   return closing ? 'shutting down' : server.loaded ? 'its client has run LOAD' : undefined
 }
 
+/** What decides whether a server is kept; `connected` is how many there are. */
+interface RetirementNeeds extends PreparationNeeds {
+  readonly connected: number
+}
+
 /** Why `server`, one of so many, is closed at `at`, idle or come back a moment ago; undefined where it is not. */
 export function reasonToRetire(
   server: ServerConnection,
   at: number,
-  settings: PoolSettings,
-  connected: number,
+  { settings, functions, connected }: RetirementNeeds,
+  closing: boolean,
 ): string | undefined {
+  const reason = reasonToClose(server, closing, functions)
+  if (reason !== undefined) return reason
   const { lifetimeMs, idleTimeoutMs } = settings
   if (lifetimeMs > 0 && at - server.openedAt > lifetimeMs * server.lifetimeShare) return 'server_lifetime'
   if (connected > settings.size + settings.reserveSize) return 'pool_size was made smaller'
