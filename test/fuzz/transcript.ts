@@ -17,7 +17,7 @@ export interface Difference {
 /** What a comparison came to. */
 export interface Comparison {
   difference?: Difference
-  /** From some turn on, the two cannot be compared, for a reason that is known: see `isRefusal`. */
+  /** From some turn on, the two cannot be compared, for a reason that is known: see `isRefusal` and `isTooLate`. */
   parted: boolean
 }
 
@@ -34,8 +34,8 @@ export function compare(client: number, direct: Played, pooled: Played, temporar
     for (let at = 0; at < Math.max(expected.length, found.length); at++) {
       const line = expected[at]
       if (line !== found[at]) {
-        if (status !== 'E' || !isRefusal(found[at]))
-          return { difference: { client, turn, expected, found }, parted: false }
+        const known = (status === 'E' && isRefusal(found[at])) || isTooLate(found[at])
+        if (!known) return { difference: { client, turn, expected, found }, parted: false }
         // Both skip to the next Sync; otherwise what the one skips, the other does.
         if (!line?.startsWith('E ')) return { parted: true }
       }
@@ -52,6 +52,14 @@ export function compare(client: number, direct: Played, pooled: Played, temporar
  */
 function isRefusal(line: string | undefined): boolean {
   return line?.startsWith('E ') === true && / C=(25P02|26000) /.test(line)
+}
+
+/**
+ * A statement that is prepared for a Describe takes a snapshot in its transaction, which on a direct connection a Describe
+ * does not: BEGIN ISOLATION LEVEL behind it, without a Sync in between, is too late (TRANSACTION-MODE.md).
+ */
+function isTooLate(line: string | undefined): boolean {
+  return line?.startsWith('E ') === true && / C=25001 M=SET TRANSACTION .* must be called before any query /.test(line)
 }
 
 function linesOf(answers: Answers | undefined, temporary: number): string[] {
