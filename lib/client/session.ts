@@ -325,7 +325,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   release(lease: Lease): void {
     this.lease = undefined
     // What changed while it had the server, the server has told it.
-    this.told = lease.server.defaults
+    if (this.state === 'active') this.told = lease.server.defaults
     this.setState('idle')
     lease.server.wire.resume()
     lease.release('done')

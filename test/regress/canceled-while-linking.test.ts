@@ -44,6 +44,35 @@ for (const [name, request, types] of [
   })
 }
 
+t.test('what it was not told because of that, it is told with its next request', async (t) => {
+  const applying = gate()
+  let held = false
+  const lab = await startLab(t, {
+    poolSize: 1,
+    script: {
+      async onMessage(connection, message) {
+        if (held && message.type === 'Q' && sqlOf(message).includes('app.x')) await applying.opened
+        answerQueries(connection, message)
+      },
+    },
+  })
+  const address = { host: '127.0.0.1', port: (lab.pooler.address as { port: number }).port }
+  const client = await lab.client({ parameters: { options: '-c app.x=1' } })
+  await (await lab.client()).query('select 1')
+  lab.server.connections[0]!.send(backend.parameterStatus('TimeZone', 'Asia/Tokyo'))
+  await waitFor(async () => (await lab.client()).session.parameters.TimeZone === 'Asia/Tokyo', {
+    what: 'the new default',
+  })
+  held = true
+  client.send(frontend.query('select 2'))
+  await waitFor(() => lab.servers().busy === 1, { what: 'its settings to be applied' })
+  await cancel(t, address, client.session.pid, client.session.secret)
+  applying.open()
+  const messages = [...(await client.readUntil('Z')), ...(await client.query('select 3'))]
+  const told = messages.filter(({ type }) => type === 'S').map(({ body }) => parse.strings(body))
+  t.strictSame(told, [['TimeZone', 'Asia/Tokyo']])
+})
+
 for (const [name, answer, types] of [
   ['the server is asked, and the client keeps it', "SELECT 'pin'", 'EZ'],
   ['the server is asked, and goes back', '', 'EZ'],
