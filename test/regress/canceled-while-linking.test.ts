@@ -2,12 +2,34 @@
  * A cancel request that came while the client's server was being given the client's settings, or was asked what the
  * transaction before had left, went unheard: the request it was meant for ran, and nobody canceled it any more.
  */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { backend, frontend, parse } from '../fixtures/messages.ts'
 import { cancel, typesOf } from '../fixtures/raw-client.ts'
 import { answerQueries } from '../fixtures/scripted-postgres.ts'
 import { gate, waitFor } from '../fixtures/wait.ts'
 import { queriesOf, sqlOf, startLab } from '../wire/lab.ts'
+
+/** A client whose only server has another's settings, and holds back the answer to its own behind `hold`. */
+async function startHolding(t: Test) {
+  const applying = gate()
+  let held = false
+  const lab = await startLab(t, {
+    poolSize: 1,
+    script: {
+      async onMessage(connection, message) {
+        if (held && message.type === 'Q' && sqlOf(message).includes('app.x')) await applying.opened
+        answerQueries(connection, message)
+      },
+    },
+  })
+  const address = { host: '127.0.0.1', port: (lab.pooler.address as { port: number }).port }
+  const client = await lab.client({ parameters: { options: '-c app.x=1' } })
+  await (await lab.client()).query('select 1')
+  const hold = (): void => {
+    held = true
+  }
+  return { lab, address, client, applying, hold }
+}
 
 for (const [name, request, types] of [
   ['a simple query', [frontend.query('select 2')], 'EZ'],
@@ -15,21 +37,8 @@ for (const [name, request, types] of [
   ['the first of a pipeline', [frontend.query('select 2'), frontend.query('select 3')], 'EZTDCZ'],
 ] as const) {
   t.test(name, async (t) => {
-    const applying = gate()
-    let held = false
-    const lab = await startLab(t, {
-      poolSize: 1,
-      script: {
-        async onMessage(connection, message) {
-          if (held && message.type === 'Q' && sqlOf(message).includes('app.x')) await applying.opened
-          answerQueries(connection, message)
-        },
-      },
-    })
-    const address = { host: '127.0.0.1', port: (lab.pooler.address as { port: number }).port }
-    const client = await lab.client({ parameters: { options: '-c app.x=1' } })
-    await (await lab.client()).query('select 1')
-    held = true
+    const { lab, address, client, applying, hold } = await startHolding(t)
+    hold()
     client.send(...request)
     await waitFor(() => lab.servers().busy === 1, { what: 'its settings to be applied' })
     await cancel(t, address, client.session.pid, client.session.secret)
@@ -45,25 +54,12 @@ for (const [name, request, types] of [
 }
 
 t.test('what it was not told because of that, it is told with its next request', async (t) => {
-  const applying = gate()
-  let held = false
-  const lab = await startLab(t, {
-    poolSize: 1,
-    script: {
-      async onMessage(connection, message) {
-        if (held && message.type === 'Q' && sqlOf(message).includes('app.x')) await applying.opened
-        answerQueries(connection, message)
-      },
-    },
-  })
-  const address = { host: '127.0.0.1', port: (lab.pooler.address as { port: number }).port }
-  const client = await lab.client({ parameters: { options: '-c app.x=1' } })
-  await (await lab.client()).query('select 1')
+  const { lab, address, client, applying, hold } = await startHolding(t)
   lab.server.connections[0]!.send(backend.parameterStatus('TimeZone', 'Asia/Tokyo'))
   await waitFor(async () => (await lab.client()).session.parameters.TimeZone === 'Asia/Tokyo', {
     what: 'the new default',
   })
-  held = true
+  hold()
   client.send(frontend.query('select 2'))
   await waitFor(() => lab.servers().busy === 1, { what: 'its settings to be applied' })
   await cancel(t, address, client.session.pid, client.session.secret)
