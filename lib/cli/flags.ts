@@ -13,6 +13,29 @@ export const COMMANDS = {
 
 export type Command = keyof typeof COMMANDS
 
+/** Words that are commands of other programs, and what to do here instead. */
+export const OTHER_COMMANDS: Readonly<Record<string, string>> = {
+  stop: 'To end a running pgbun, send SIGTERM to its process: kill PID',
+  shutdown: 'To end a running pgbun, send SIGTERM to its process: kill PID',
+  quit: 'To end a running pgbun, send SIGTERM to its process: kill PID',
+  restart: 'To restart pgbun, end it with SIGTERM (kill PID) and start it again',
+  reload: 'To have a running pgbun read its configuration again, send SIGHUP to its process: kill -HUP PID',
+  status: 'A running pgbun tells its state in its log, once in stats_period',
+  stats: 'A running pgbun tells its state in its log, once in stats_period',
+  top: 'A running pgbun tells its state in its log, once in stats_period',
+  log: 'The log goes to standard error',
+  logs: 'The log goes to standard error',
+  check: 'To check the configuration: pgbun --dry-run',
+  test: 'To check the configuration: pgbun --dry-run',
+  validate: 'To check the configuration: pgbun --dry-run',
+  run: 'To run the pooler: pgbun start',
+  serve: 'To run the pooler: pgbun start',
+  daemon: 'To run the pooler in the background: pgbun --daemon',
+  show: 'To show the configuration: pgbun config',
+  env: 'To show the environment variables: pgbun --env',
+  embedded: 'To serve an embedded PostgreSQL: pgbun --embedded',
+}
+
 export interface Flag {
   doc: string
   short?: string

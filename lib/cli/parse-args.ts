@@ -1,20 +1,23 @@
 /**
  * The arguments of the command line -> what is asked for. Every mistake is a UsageError (exit code 2).
  *
- * yargs splits the arguments and prints the help; names and values are checked here, because it lets unknown names
- * and a switch with a wrong value (`--log-connections=maybe`) pass. Pure.
+ * Of an option that is given twice the last one counts; every value is checked all the same. A word is a command, or a
+ * server that shows by its form that it is one: anything else would make a mistyped command the name of a host. Pure;
+ * yargs prints the help.
  */
 import yargs from 'yargs'
 import { convertValue } from '../config/convert.ts'
-import { nearestName } from '../config/nearest-name.ts'
+import { nearestNames } from '../config/nearest-name.ts'
 import { OPTION_NAMES, type OptionName, optionRow } from '../config/options.ts'
 import { ConfigError, formatProblem, type RawValue } from '../config/raw-value.ts'
 import { parseServerArgument } from '../config/server-url.ts'
-import { suggestOption } from '../config/suggest-option.ts'
 import type { OptionRow } from '../config/types.ts'
 import { SECTIONS } from '../config/types.ts'
 import { formatDuration } from '../config/units.ts'
-import { COMMANDS, type Command, FLAGS, type Flag, type FlagName, flagName } from './flags.ts'
+import { COMMANDS, type Command, FLAGS, type Flag, type FlagName, flagName, OTHER_COMMANDS } from './flags.ts'
+import { printable, splitArgs, UsageError } from './split-args.ts'
+
+export { UsageError } from './split-args.ts'
 
 /** What the command line asks for. */
 export interface CliRequest {
@@ -29,188 +32,144 @@ export interface CliRequest {
   json: boolean
 }
 
-/** A mistake on the command line. The message may have several lines. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
-
-interface Known {
-  /** The option of the table, or the flag. */
-  option?: OptionName
-  flag?: FlagName
-  takesValue: boolean
-}
-
-/** Every long name and every letter. */
-const KNOWN = knownNames()
+type Word = { text: string; behind: string | undefined }
 
 /** Parse the arguments after the program's name. Throws UsageError. */
 export function parseArgs(argv: readonly string[]): CliRequest {
-  const parsed = createParser([...checkNames(argv)]).parseSync() as Record<string, unknown>
-  const positionals = (parsed._ as (string | number)[]).map(String)
-  const flags = (name: FlagName) => parsed[name] === true
-
-  const command = flags('help') ? 'help' : flags('version') ? 'version' : takeCommand(positionals)
-  const values: RawValue[] = []
-  for (const [name, value] of Object.entries(parsed)) {
-    const option = name === '_' ? undefined : KNOWN.get(name)?.option
-    if (option) addValue(values, option, value, `--${name}`)
+  const words: Word[] = []
+  const flags = new Map<FlagName, string | boolean>()
+  const values = new Map<OptionName, RawValue>()
+  const set = (name: OptionName, value: string | boolean, where: string): void => {
+    const converted = convertValue(name, value, 'command line')
+    if ('message' in converted) throw new UsageError(`${where}: ${converted.message}`)
+    values.set(name, { name, value, source: { kind: 'command line', where } })
   }
-  if (flags('verbose')) addValue(values, 'log_level', 'debug', '--verbose')
-  if (flags('quiet')) addValue(values, 'log_level', 'error', '--quiet')
-  addServer(values, command, positionals)
-
-  for (const { name, value, source } of values) {
-    const converted = convertValue(name, value, source.kind)
-    if ('message' in converted) throw new UsageError(`${source.where}: ${converted.message}`)
+  for (const argument of splitArgs(argv)) {
+    if (argument.kind === 'word') {
+      words.push(argument)
+      continue
+    }
+    const { value, where } = argument
+    if (argument.kind === 'option') set(argument.option, value, where)
+    else if (argument.flag === 'verbose' || argument.flag === 'quiet') {
+      if (value) set('log_level', argument.flag === 'verbose' ? 'debug' : 'error', where)
+      else if (values.get('log_level')?.source.where === where) values.delete('log_level')
+    } else flags.set(argument.flag, value)
   }
-  if (flags('json') && command !== 'config') throw new UsageError('--json belongs to the command "pgbun config"')
-  if (flags('embedded')) {
-    const server = values.find(({ name }) => name === 'server_host' || name === 'server_port')
-    if (server)
-      throw new UsageError(`--embedded brings its own server, so ${server.source.where} cannot be used with it`)
+  const on = (name: FlagName) => flags.get(name) === true
+  const command = on('help') ? 'help' : on('version') ? 'version' : takeCommand(words)
+  if (command !== 'help' && words.length > 0) {
+    for (const { name, value, source } of readServer(command, words)) {
+      const other = values.get(name)
+      if (other) throw new UsageError(`${other.source.where} and ${source.where} both set ${name}. Give one of them`)
+      set(name, value as string, source.where)
+    }
   }
-  if (Array.isArray(parsed.config)) throw new UsageError('--config is given more than once')
+  if (flags.get('config') === '') throw new UsageError('--config needs the name of a file')
+  if (on('json') && command !== 'config' && command !== 'help')
+    throw new UsageError('--json belongs to the command "pgbun config"')
+  const server = values.get('server_host') ?? values.get('server_port')
+  if (on('embedded') && server) {
+    throw new UsageError(`--embedded brings its own server, so ${server.source.where} cannot be used with it`)
+  }
   return {
     command,
-    values,
-    configFile: parsed.config as string | undefined,
-    env: flags('env'),
-    dryRun: flags('dry-run'),
-    daemon: flags('daemon'),
-    embedded: flags('embedded'),
-    json: flags('json'),
+    values: [...values.values()],
+    configFile: flags.get('config') as string | undefined,
+    env: on('env'),
+    dryRun: on('dry-run'),
+    daemon: on('daemon'),
+    embedded: on('embedded'),
+    json: on('json'),
   }
 }
 
 /** The text of `pgbun --help`, `width` columns wide. */
 export async function helpText(width = 100): Promise<string> {
-  let parser = createParser([]).wrap(Math.max(60, width))
+  let parser = createParser().wrap(Math.max(60, width))
   for (const [name, doc] of Object.entries(COMMANDS)) parser = parser.command(name, doc)
   return `${await parser.getHelp()}\n`
 }
 
-/**
- * Throws at the first argument that looks like an option and is none, and yields the arguments with switches that
- * carry a value (`--log-connections=off`) in the two forms yargs reads rightly.
- */
-function* checkNames(argv: readonly string[]): Generator<string> {
-  for (const [index, argument] of argv.entries()) {
-    if (argument === '--') return yield* argv.slice(index)
-    if (!/^-./.test(argument) || /^-\d/.test(argument)) {
-      yield argument
-      continue
-    }
-    if (!argument.startsWith('--')) {
-      checkLetters(argument)
-      yield argument
-      continue
-    }
-    const [name, value] = splitOnce(argument.slice(2))
-    const known = KNOWN.get(name)
-    const negated = name.startsWith('no-') ? KNOWN.get(name.slice(3)) : undefined
-    if (known?.takesValue || (known && value === undefined)) yield argument
-    else if (known) yield switchOf(name, value!)
-    else if (negated?.option && !negated.takesValue && value === undefined) yield argument
-    else throw new UsageError(unknownOption(name, negated !== undefined))
-  }
+/** The command, which is the first word; taken out of `words`. A server alone means start. */
+function takeCommand(words: Word[]): Command {
+  const first = words[0]?.text
+  if (first === undefined || !Object.hasOwn(COMMANDS, first)) return 'start'
+  words.shift()
+  return first as Command
 }
 
-function checkLetters(argument: string): void {
-  for (const letter of argument.slice(1)) {
-    const known = KNOWN.get(letter)
-    if (!known) throw new UsageError(`Unknown option -${letter}. "pgbun --help" lists all options`)
-    // The rest of the argument is its value: -p6433.
-    if (known.takesValue) return
-  }
-}
-
-function switchOf(name: string, value: string): string {
-  const { option } = KNOWN.get(name)!
-  const converted = convertValue(option ?? 'log_connections', value, 'command line')
-  if (!('value' in converted)) throw new UsageError(`--${name}: Invalid value '${value}'. Must be true or false`)
-  return converted.value ? `--${name}` : `--no-${name}`
-}
-
-function unknownOption(name: string, isNegation: boolean): string {
-  if (isNegation) return `--${name}: only switches can be turned off with --no-`
-  const base = name.replace(/^no-/, '')
-  const prefix = base === name ? '--' : '--no-'
-  const flag = nearestName(base, Object.keys(FLAGS))
-  const option = suggestOption(base.replaceAll('-', '_'), (near) => `${prefix}${flagName(near)}`)
-  const remedy = option.startsWith('"')
-    ? flag
-      ? `Did you mean --${flag}?`
-      : '"pgbun --help" lists all options'
-    : option
-  return `Unknown option --${name.slice(0, 60)}. ${remedy}`
-}
-
-function takeCommand(positionals: string[]): Command {
-  const first = positionals[0]
-  if (first === undefined) return 'start'
-  if (Object.hasOwn(COMMANDS, first)) return positionals.shift() as Command
-  // A lone word may be a host, but is more likely a mistyped command.
-  const near = /^[a-z]+$/.test(first) ? nearestName(first, Object.keys(COMMANDS)) : undefined
-  if (near) {
-    throw new UsageError(
-      `Unknown command '${first}'. Did you mean ${near}? A server of that name: --server-host ${first}`,
-    )
-  }
-  return 'start'
-}
-
-function addServer(values: RawValue[], command: Command, positionals: string[]): void {
-  const [server, extra] = positionals
-  if (server === undefined || command === 'help') return
+function readServer(command: Command, [first, extra]: Word[]): RawValue[] {
+  const { text, behind } = first!
+  if (command !== 'version' && !looksLikeServer(text)) throw new UsageError(notAServer(text, behind).join('\n'))
   if (extra !== undefined || command === 'version') {
     // Not repeated: what is unexpected may be a password.
     throw new UsageError(`Unexpected argument after ${command}. Usage: pgbun [command] [server] [options]`)
   }
   try {
-    for (const { name, value, source } of parseServerArgument(server)) addValue(values, name, value, source.where)
+    return parseServerArgument(text)
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(error.problems.map(formatProblem).join('\n'))
     throw error
   }
 }
 
-function addValue(values: RawValue[], name: OptionName, value: unknown, where: string): void {
-  const single = Array.isArray(value) && optionRow(name).kind === 'bool' ? value.at(-1) : value
-  if (Array.isArray(single) && optionRow(name).kind !== 'list') throw new UsageError(`${where} is given more than once`)
-  const other = values.find((earlier) => earlier.name === name)
-  if (other) throw new UsageError(`${other.source.where} and ${where} both set ${name}. Give one of them`)
-  values.push({ name, value: single, source: { kind: 'command line', where } })
+/** Whether a word can only be meant as a server: a host of one word without anything else is not taken for one. */
+function looksLikeServer(word: string): boolean {
+  if (isFileName(word)) return false
+  return word === '' || /[./:@]/.test(word) || word.toLowerCase() === 'localhost'
 }
 
-function createParser(argv: string[]) {
-  let parser = yargs(argv)
+/** Whether a word is the name of a configuration file rather than that of a host. */
+function isFileName(word: string): boolean {
+  return /\.(toml|ini|conf|cfg|json|ya?ml)$/i.test(word) && !/^\w+:\/\//.test(word)
+}
+
+/** What is wrong with a word that is neither a command nor a server, in lines. */
+function notAServer(word: string, behind: string | undefined): string[] {
+  const shown = printable(word)
+  if (isFileName(word))
+    return [`'${shown}' is no server. A configuration file is named with --config: --config ${shown}`]
+  const remedy = `Commands: ${Object.keys(COMMANDS).join(', ')}`
+  // A name that cannot be a host is not worth a line on how to name a host.
+  const host = /^\w[\w-]*$/.test(word) ? `. A server of that name: --server-host ${word} or postgres://${word}` : ''
+  return [`${wordFault(word, shown, behind)}`, `${remedy}${host}`]
+}
+
+function wordFault(word: string, shown: string, behind: string | undefined): string {
+  if (behind?.startsWith('--no-')) return `${behind} takes no value, and '${shown}' is no command`
+  if (behind !== undefined && OPTION_NAMES.some((name) => behind === `--${flagName(name)}`)) {
+    return `${behind}: Invalid value '${shown}'. Must be true or false`
+  }
+  const unknown = `Unknown command '${shown}'`
+  const lower = word.toLowerCase()
+  if (Object.hasOwn(OTHER_COMMANDS, lower)) return `${unknown}. ${OTHER_COMMANDS[lower]}`
+  if (/^[\u2010-\u2015\u2212]/.test(word))
+    return `${unknown}. It begins with a long dash; options begin with two hyphens: --`
+  if (/^\d+$/.test(word))
+    return `${unknown}. A port of localhost is written :${shown}; the port to listen on, -p ${shown}`
+  const setting = /^(\w+)=/.exec(word)?.[1]
+  if (setting !== undefined) return `${unknown}. Options begin with two hyphens: --${flagName(setting)}=VALUE`
+  const near = nearestNames(word, Object.keys(COMMANDS))
+  return near.length > 0 ? `${unknown}. Did you mean ${near.join(' or ')}?` : unknown
+}
+
+function createParser() {
+  let parser = yargs([])
     .scriptName('pgbun')
     .locale('en')
     .usage(
       [
         'Usage: pgbun [command] [server] [options]',
         '',
-        'Pools connections to PostgreSQL. The server is a host, host:port, postgres://host:port',
-        'or the directory of a unix socket; without one it is localhost:5432.',
+        'Pools connections to PostgreSQL. The server is host:port, postgres://host:port, a host name',
+        'with a dot or the directory of a unix socket; without one it is localhost:5432.',
       ].join('\n'),
     )
     .epilogue('Every option can also be set in the TOML file and as an environment variable; see --env and CONFIG.md.')
-    .parserConfiguration({
-      'boolean-negation': true,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'duplicate-arguments-array': true,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'strip-aliased': true,
-    })
     .help(false)
     .version(false)
     .exitProcess(false)
-    .fail((message: string | null, error: Error | undefined) => {
-      throw new UsageError(missingValue(message) ?? error?.message ?? 'Invalid command line')
-    })
   for (const [name, { doc, short, value }] of Object.entries<Flag>(FLAGS)) {
     parser = parser.option(name, { describe: doc, alias: short, ...valueShape(value), group: 'General:' })
   }
@@ -220,14 +179,13 @@ function createParser(argv: string[]) {
       const shape = valueShape(row.kind === 'bool' ? undefined : row.kind)
       const describe = `${row.doc} ${defaultText(row)}`
       parser = parser.option(flagName(name), { describe, alias: row.short, ...shape, group: `[${section}]:` })
-      for (const alias of row.aliases ?? []) parser = parser.option(flagName(alias), { ...shape, hidden: true })
     }
   }
   return parser
 }
 
 function valueShape(value: string | undefined) {
-  return value === undefined ? ({ type: 'boolean' } as const) : ({ type: 'string', requiresArg: true } as const)
+  return { type: value === undefined ? 'boolean' : 'string' } as const
 }
 
 function defaultText(row: OptionRow): string {
@@ -236,32 +194,4 @@ function defaultText(row: OptionRow): string {
   if (row.kind === 'duration') return `${choices}[${formatDuration(row.default)}]`
   const text = String(row.default)
   return text === '' ? choices.trim() : `${choices}[${text}]`
-}
-
-/** yargs: "Not enough arguments following: listen-port" */
-function missingValue(message: string | null): string | undefined {
-  const name = /^Not enough arguments following: (.+)$/.exec(message ?? '')?.[1]
-  if (name === undefined) return message ?? undefined
-  const flag = name.length === 1 ? `-${name}` : `--${name}`
-  return `${flag} needs a value. Where the value begins with a dash, write ${name.length === 1 ? flag : `${flag}=`}VALUE`
-}
-
-function knownNames(): Map<string, Known> {
-  const known = new Map<string, Known>()
-  for (const [name, { short, value }] of Object.entries<Flag>(FLAGS)) {
-    const entry = { flag: name as FlagName, takesValue: value !== undefined }
-    for (const key of [name, short]) if (key !== undefined) known.set(key, entry)
-  }
-  for (const option of OPTION_NAMES) {
-    const { aliases = [], short, kind } = optionRow(option)
-    const entry = { option, takesValue: kind !== 'bool' }
-    for (const key of [option, ...aliases].map(flagName)) known.set(key, entry)
-    if (short !== undefined) known.set(short, entry)
-  }
-  return known
-}
-
-function splitOnce(text: string): [string, string | undefined] {
-  const at = text.indexOf('=')
-  return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
 }

@@ -16,7 +16,7 @@ export type Converted = { value: OptionValue } | { message: string }
 export function convertValue(name: OptionName, value: unknown, kind: Source['kind']): Converted {
   const row = optionRow(name)
   const wrong = (must: string): Converted => ({
-    message: `Invalid ${label(name, kind)}: ${shown(value, row)}. ${must}`,
+    message: `Invalid ${label(name, kind)}: ${shown(value, row) || '(empty)'}. ${must}`,
   })
   switch (row.kind) {
     case 'bool': {
@@ -81,7 +81,7 @@ function rangeOf(row: Pick<IntRow, 'kind' | 'min' | 'max'>): string {
   return `Must be between ${row.min} and ${row.max}`
 }
 
-function parseBoolean(value: unknown): boolean | undefined {
+export function parseBoolean(value: unknown): boolean | undefined {
   if (typeof value === 'boolean') return value
   if (typeof value !== 'string' && typeof value !== 'number') return undefined
   const word = String(value).trim().toLowerCase()

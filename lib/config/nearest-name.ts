@@ -1,22 +1,72 @@
-/** The suggestion in "unknown option" messages: the known name that takes the fewest edits. */
+/** The suggestion in "unknown option" messages: the known names that were most likely meant, or none. */
 
 /**
- * The candidate nearest to `name` by edits (a swap of neighbours is one), if it is near enough to be what was meant:
- * at most a third of the letters differ. Case and the difference of - and _ do not count.
+ * The candidates that `name` was probably meant to be, at most three, best first. Case and the difference of - and _ do
+ * not count. A typing mistake is a fifth of the letters at most (a swap of neighbours is one); where there is no such
+ * candidate, those count that have the same words and others beside them: `connect_timeout`, `max_connections`. A name
+ * with a word of its own gets no suggestion: a wrong one sends people astray.
  */
-export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
+export function nearestNames(name: string, candidates: Iterable<string>): string[] {
   const wanted = normalize(name)
-  if (wanted.length > 64) return undefined
-  let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1
-  for (const candidate of candidates) {
-    const distance = editDistance(wanted, normalize(candidate))
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
+  if (wanted.length > 64) return []
+  const all = [...candidates]
+  let fewest = Math.min(MAX_EDITS, Math.max(1, Math.floor(wanted.length / 5)))
+  let found: string[] = []
+  for (const candidate of all) {
+    const other = normalize(candidate)
+    const edits = editDistance(wanted, other)
+    if (edits > fewest || hasAnotherWord(wanted, other)) continue
+    if (edits < fewest) found = []
+    fewest = edits
+    found.push(candidate)
   }
-  return best
+  return found.length > 0 ? found.slice(0, 3) : sameWords(wanted, all)
+}
+
+/** More wrong letters than these are another name, however long. */
+const MAX_EDITS = 3
+
+/** Whether one word stands for another one, as in `max_connections` and `log_connections`. */
+function hasAnotherWord(a: string, b: string): boolean {
+  const [ours, theirs] = [words(a), words(b)]
+  if (ours.length !== theirs.length) return false
+  return ours.some((word, i) => editDistance(word, theirs[i]!) > Math.max(1, Math.floor(word.length / 3)))
+}
+
+/** Candidates that have all words of `wanted`, those with the fewest others beside them; none where these are many. */
+function sameWords(wanted: string, candidates: string[]): string[] {
+  let fewest = Number.POSITIVE_INFINITY
+  let found: string[] = []
+  for (const candidate of candidates) {
+    const others = othersBeside(words(wanted), words(normalize(candidate)))
+    if (others === undefined || others > fewest) continue
+    if (others < fewest) found = []
+    fewest = others
+    found.push(candidate)
+  }
+  return found.length <= 3 ? found : []
+}
+
+/** How many words of `candidate` have no partner among `wanted`; undefined where one of `wanted` has none. */
+function othersBeside(wanted: string[], candidate: string[]): number | undefined {
+  const left = [...candidate]
+  for (const word of wanted) {
+    const at = left.findIndex((other) => isSameWord(word, other))
+    if (at === -1) return undefined
+    left.splice(at, 1)
+  }
+  return left.length
+}
+
+/** Abbreviations (`conn`, `connections`), plurals and one wrong letter in a long word do not make another word. */
+function isSameWord(a: string, b: string): boolean {
+  if (a === b) return true
+  const [short, long] = a.length < b.length ? [a, b] : [b, a]
+  return short.length >= 3 && (long.startsWith(short) || (short.length >= 5 && editDistance(a, b) === 1))
+}
+
+function words(name: string): string[] {
+  return name.split('_').filter((word) => word !== '')
 }
 
 function normalize(name: string): string {

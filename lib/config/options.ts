@@ -62,8 +62,8 @@ const server = section('server', {
     pgbouncer: '=',
   }),
   server_host: text('localhost', 'Host of PostgreSQL; a value that begins with / or @ is a unix socket directory.', {
-    pattern: /^([/@].*|[^\s,]+)$/,
-    expects: 'one host name, address or socket directory',
+    pattern: /^([/@].*|[\p{L}\p{N}_][\p{L}\p{N}._-]*|[0-9a-f]*:[0-9a-f.:]*:[0-9a-f.]*(%[\w.-]+)?)$/iu,
+    expects: 'one host name, address or socket directory; the port goes into server_port',
     scope: 'server',
     reload: false,
     pgbouncer: 'host=',

@@ -56,8 +56,16 @@ function readAddress(text: string, found: Map<OptionName, string>, decodeHost: (
   const bare = /^[0-9a-f:.]+(%\w+)?$/i.test(hostPort) && /::|(:.*){7}/.test(hostPort)
   if (!match && !bare) fail('Is not host, host:port, [IPv6 address]:port or a postgres:// URL')
   const host = match ? (match[1] ?? match[2] ?? '') : hostPort
-  if (host !== '') found.set('server_host', decodeHost(host))
+  if (host !== '') found.set('server_host', checkHost(decodeHost(host), bare || match?.[1] !== undefined))
   if (match?.[3]) found.set('server_port', match[3])
+}
+
+/** A host as it is, where it may be one. A socket directory is written in percent code in a URL. */
+function checkHost(host: string, isAddress: boolean): string {
+  if (!isAddress && !/^[\p{L}\p{N}_][\p{L}\p{N}._-]*$/u.test(host) && !/^[/@]/.test(host)) {
+    fail('Is not host, host:port, [IPv6 address]:port or a postgres:// URL')
+  }
+  return host
 }
 
 function readQuery(query: string, found: Map<OptionName, string>): void {

@@ -5,7 +5,7 @@
  * meant. Values are not converted here. Pure: load.ts reads the file.
  */
 import TOML from '@iarna/toml'
-import { nearestName } from './nearest-name.ts'
+import { nearestNames } from './nearest-name.ts'
 import {
   findOption,
   type OptionName,
@@ -108,7 +108,7 @@ function strayKey(key: string): string {
 }
 
 function unknownSection(section: string): string {
-  const near = nearestName(section, [...SECTIONS, ...SCOPED_GROUPS])
+  const [near] = nearestNames(section, [...SECTIONS, ...SCOPED_GROUPS])
   const scoped = SCOPED_GROUPS.map((name) => `${name}.NAME`)
   const known = [...SECTIONS, ...scoped].map((name) => `[${name}]`).join(', ')
   return `Unknown section [${printable(section)}]. ${near ? `Did you mean [${near}]?` : `Must be one of: ${known}`}`

@@ -54,7 +54,8 @@ t.test('values of options', async (t) => {
   t.equal(config('-p7001').listenPort, 7001)
   t.equal(config('-p', '0').listenPort, 0)
   t.equal(config('--default-pool-size', '3').poolSize, 3)
-  t.strictSame(config('--listen-host', '127.0.0.1', '--listen-host', '::1').listenHost, ['127.0.0.1', '::1'])
+  t.strictSame(config('--listen-host', '127.0.0.1,::1').listenHost, ['127.0.0.1', '::1'])
+  t.equal(config('-p=7002').listenPort, 7002)
   t.equal(config('--server-reset-query', '').serverResetQuery, '')
   t.equal(config('--server-check-query=--x').serverCheckQuery, '--x')
 })
@@ -72,21 +73,96 @@ t.test('switches', async (t) => {
     t.equal(config(on).serverRoundRobin, true, on)
   }
   t.equal(config('--log-connections', '--no-log-connections').logConnections, false, 'the last one counts')
+  for (const [argv, on] of [
+    [['--tcp-keepalive', 'off'], false],
+    [['--tcp-keepalive', 'NO'], false],
+    [['--tcp-keepalive', '0'], false],
+    [['--tcp-keepalive', 'false'], false],
+    [['--no-tcp-keepalive', '--tcp-keepalive', 'on'], true],
+  ] as [string[], boolean][]) {
+    t.equal(config(...argv).tcpKeepalive, on, argv.join(' '))
+  }
+  t.match(parseArgs(['--daemon=no', '--json', 'off', '-d=off', '--no-embedded']), {
+    daemon: false,
+    json: false,
+    embedded: false,
+  })
   t.match(config('--server-round-robin', 'db.example.com'), { serverRoundRobin: true, serverHost: 'db.example.com' })
 })
 
 t.test('verbose and quiet are log levels', async (t) => {
   t.equal(config('-v').logLevel, 'debug')
   t.equal(config('--quiet').logLevel, 'error')
-  t.equal(mistake('-vq'), '--verbose and --quiet both set log_level. Give one of them')
-  t.equal(mistake('-v', '--log-level', 'info'), '--log-level and --verbose both set log_level. Give one of them')
+  t.equal(config('-v', '--no-verbose').logLevel, 'info')
+})
+
+t.test('the last one of several counts', async (t) => {
+  t.equal(config('-p', '1', '--listen-port', '2').listenPort, 2)
+  t.equal(config('--listen-port=2', '-p1').listenPort, 1)
+  t.equal(config('--pool-size', '1', '--default-pool-size', '2').poolSize, 2)
+  t.equal(config('--default-pool-size', '2', '--pool-size', '1').poolSize, 1)
+  t.strictSame(config('--listen-host', '127.0.0.1', '--listen-host', '::1').listenHost, ['::1'])
+  t.equal(config('--auth-file', '', '--auth-file=').authFile, '')
+  t.equal(config('-vq').logLevel, 'error')
+  t.equal(config('-v', '--log-level', 'info').logLevel, 'info')
+  t.equal(config('--log-level', 'info', '-v').logLevel, 'debug')
+  t.equal(config('--no-log-connections', '--log-connections').logConnections, true)
+  t.equal(parseArgs(['-c', 'a', '--config=b']).configFile, 'b')
+  t.equal(parseArgs(['-d', '--no-daemon']).daemon, false)
+  t.equal(mistake('-p', 'x', '-p', '1'), '--listen-port: Invalid port value: x. Must be between 1 and 65535')
 })
 
 t.test('the server argument', async (t) => {
   t.match(config('db.example.com:5433'), { serverHost: 'db.example.com', serverPort: 5433 })
+  t.match(config('localhost', '--dry-run'), { serverHost: 'localhost' })
+  t.match(config('db:5433'), { serverHost: 'db', serverPort: 5433 })
+  t.match(config(':5433'), { serverHost: 'localhost', serverPort: 5433 })
+  t.match(config('@abstract'), { serverHost: '@abstract' })
+  t.match(config('postgres://db', '--pool-size', '3'), { serverHost: 'db', poolSize: 3 })
+  t.match(config('--server-host', 'reload'), { serverHost: 'reload' })
   t.match(config('start', 'postgres://db?sslmode=require'), { serverHost: 'db', serverTlsMode: 'require' })
   t.match(config('-v', '/run/pg'), { serverHost: '/run/pg', logLevel: 'debug' })
   t.match(config('--', '::1'), { serverHost: '::1' })
+})
+
+t.test('a stray word is not the name of a server', async (t) => {
+  const commands = /^Commands: start, config, version, help/m
+  for (const word of ['stop', 'status', 'reload', 'check', 'top', 'logs', 'db', 'START', 'a-b', '5433', '-', 'naïve']) {
+    for (const argv of [
+      [word],
+      ['start', word],
+      ['config', word],
+      ['--', word],
+      ['-v', word],
+      [word, 'x.example.com'],
+    ]) {
+      if (word === '5433' && argv[0] === '-v') continue
+      t.match(mistake(...argv), new RegExp(`'${word}'`), argv.join(' '))
+      t.match(mistake(...argv), commands, argv.join(' '))
+    }
+  }
+  t.match(mistake('db'), 'A server of that name: --server-host db or postgres://db')
+  const hints: [string[], string | RegExp][] = [
+    [['stop'], /SIGTERM/],
+    [['reload'], /SIGHUP/],
+    [['check'], 'pgbun --dry-run'],
+    [['confg'], "Unknown command 'confg'. Did you mean config?"],
+    [['--tcp-keepalive', 'maybe'], "--tcp-keepalive: Invalid value 'maybe'. Must be true or false"],
+    [['--tcp-keepalive', 'maybe'], commands],
+    [['--no-tcp-keepalive', 'off'], /^--no-tcp-keepalive takes no value/],
+    [['pool_mode=transaction'], '--pool-mode=VALUE'],
+    [['\u2014daemon'], /long dash/],
+    [['a\x1b[2Jb'], "'a?[2Jb'"],
+    [['pgbouncer.ini'], '--config pgbouncer.ini'],
+    [['/etc/pgbun.toml'], '--config /etc/pgbun.toml'],
+    [['./pgbun.toml'], '--config ./pgbun.toml'],
+    [['start', 'pgbun.toml'], '--config pgbun.toml'],
+    [['host=db.example.com'], /^the server argument: Is not host/],
+    [['.'], /^the server argument: Is not host/],
+    [[''], /^the server argument: Names no server/],
+  ]
+  for (const [argv, message] of hints) t.match(mistake(...argv), message, argv.join(' '))
+  t.equal(parseArgs(['stop', '--help']).command, 'help')
 })
 
 t.test('mistakes', async (t) => {
@@ -115,16 +191,28 @@ t.test('mistakes', async (t) => {
     [['-x'], 'Unknown option -x. "pgbun --help" lists all options'],
     [['-vx'], 'Unknown option -x. "pgbun --help" lists all options'],
     [['--no-pool-mode'], '--no-pool-mode: only switches can be turned off with --no-'],
-    [['--no-verbose'], /^--no-verbose: only switches/],
+    [['--no-tcp-keepalive=on'], '--no-tcp-keepalive takes no value. Write --tcp-keepalive=VALUE'],
+    [['--no-config'], '--no-config: only switches can be turned off with --no-'],
+    [['--verbose=maybe'], "--verbose: Invalid value 'maybe'. Must be true or false"],
+    [['-d=maybe'], "--daemon: Invalid value 'maybe'. Must be true or false"],
+    [['--log-connections='], "--log-connections: Invalid value ''. Must be true or false"],
+    [['--listen-port='], '--listen-port: Invalid port value: (empty). Must be between 1 and 65535'],
+    [['--listen-port=0x10'], '--listen-port: Invalid port value: 0x10. Must be between 1 and 65535'],
+    [['--pool-size', '1e3'], '--pool-size: Invalid pool_size: 1e3. Must be between 1 and 1000000'],
+    [['--pool-size', '2.5'], '--pool-size: Invalid pool_size: 2.5. Must be between 1 and 1000000'],
+    [['--query-timeout='], /^--query-timeout: Invalid query_timeout: \(empty\)\. Must be milliseconds/],
+    [['--config='], '--config needs the name of a file'],
+    [['--server-host', 'db:5433'], /^--server-host: .*the port goes into server_port$/],
+    [['--server-host', 'postgres://db'], /^--server-host: /],
+    [['-1'], 'Unknown option -1. "pgbun --help" lists all options'],
+    [['-V'], 'Unknown option -V. Did you mean --version?'],
+    [['--p', '1'], /^Unknown option --p\./],
+    [['--=1'], /^Unknown option --\./],
     [['-p'], '-p needs a value. Where the value begins with a dash, write -pVALUE'],
     [['--pool-mode'], '--pool-mode needs a value. Where the value begins with a dash, write --pool-mode=VALUE'],
     [['--pool-mode', '-v'], /^--pool-mode needs a value/],
-    [['-p', '1', '--listen-port', '2'], '--listen-port is given more than once'],
-    [['-c', 'a', '-c', 'b'], '--config is given more than once'],
-    [['--pool-size', '1', '--default-pool-size', '2'], /both set pool_size\. Give one of them$/],
-    [['db', '--server-host', 'other'], /both set server_host\. Give one of them$/],
-    [['confg'], "Unknown command 'confg'. Did you mean config? A server of that name: --server-host confg"],
-    [['db1', 'hunter2'], /^Unexpected argument after start\. Usage: /],
+    [['db:5432', '--server-host', 'other'], /both set server_host\. Give one of them$/],
+    [['db1:5432', 'hunter2'], /^Unexpected argument after start\. Usage: /],
     [['version', 'hunter2'], /^Unexpected argument after version\./],
     [['postgres://app:hunter2@db'], /^the server argument: Contains a user name or password/],
     [['postgres://db?sslmode=on'], /^the server argument: Invalid server TLS mode 'on'/],

@@ -122,7 +122,12 @@ t.test('texts', async (t) => {
   // 0o777 is the number 511, whose digits would make another, wrong mode.
   refuses(t, 'unix_socket_mode', 0o777, 'Invalid unix_socket_mode: 511. Must be a text in quotes')
   refuses(t, 'unix_socket_mode', '0999', 'Invalid unix_socket_mode: 0999. Must be three octal digits such as "0777"')
-  refuses(t, 'server_host', '', 'Invalid server_host: . Must be one host name, address or socket directory')
+  refuses(
+    t,
+    'server_host',
+    '',
+    'Invalid server_host: (empty). Must be one host name, address or socket directory; the port goes into server_port',
+  )
   refuses(t, 'auth_file', 'a\0b', 'Invalid auth_file: a?b. Must not contain a null character')
   accepts(t, 'server_tls_protocols', 'tlsv1.2,tlsv1.3', 'tlsv1.2,tlsv1.3')
   t.match(convertValue('server_tls_protocols', 'sslv3', 'file'), { message: /Must be secure, all, or a list/ })
