@@ -1,46 +1,104 @@
 /**
  * The pid file: says which process serves, and keeps a second pgbun with the same file from starting.
  * Called by start.ts; removed when the process ends.
+ *
+ * What must hold: nothing is lost that is not a pid file. A symbolic link is not followed, and a file is replaced or
+ * removed only where it is empty or holds nothing but the id of a process that is gone, or of this one. What is checked
+ * is what is written: both happen on one descriptor.
  */
-import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+
+/** Longest content that can be a process id. */
+const LONGEST = 16
+/** Opening a FIFO must not wait for its other end. */
+const CAREFULLY = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 /**
  * Create the file with this process's id. A file left behind by a process that is gone is replaced.
- * Throws an Error naming the file where another pgbun is alive or the file cannot be written.
+ * Throws an Error naming the file where another pgbun is alive, it is no pid file, or it cannot be written.
  * @returns a function that removes the file, if it is still ours
  */
 export function writePidFile(path: string): () => void {
-  const text = `${process.pid}\n`
+  const fd = create(path) ?? takeOver(path)
+  let written: { dev: number; ino: number }
   try {
-    writeFileSync(path, text, { flag: 'wx', mode: 0o644 })
+    written = fstatSync(fd)
+    ftruncateSync(fd)
+    writeSync(fd, `${process.pid}\n`, 0)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(path, error)
-    const owner = readOwner(path)
-    if (owner !== undefined && isAlive(owner)) {
-      throw new Error(`pid_file ${path} belongs to process ${owner}, which is running. Stop it or use another pid_file`)
-    }
-    try {
-      writeFileSync(path, text)
-    } catch (cause) {
-      throw cannotWrite(path, cause)
-    }
+    throw cannotWrite(path, error)
+  } finally {
+    closeSync(fd)
   }
   return () => {
     try {
-      if (readOwner(path) === process.pid) unlinkSync(path)
+      const { dev, ino } = lstatSync(path)
+      if (dev === written.dev && ino === written.ino && ownerOf(path) === process.pid) unlinkSync(path)
     } catch {
       // It is gone already, or its directory became read-only; the next start replaces it.
     }
   }
 }
 
-function readOwner(path: string): number | undefined {
+/** A descriptor of a new file; undefined where there is something of that name, if only a link that leads nowhere. */
+function create(path: string): number | undefined {
   try {
-    const text = readFileSync(path, 'utf8').trim()
-    return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined
-  } catch {
-    return undefined
+    return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | CAREFULLY, 0o644)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+    throw cannotWrite(path, error)
   }
+}
+
+/** A descriptor of the file that is there, which is one that a process left behind. */
+function takeOver(path: string): number {
+  let fd: number
+  try {
+    if (lstatSync(path).isSymbolicLink()) throw notOurs(path, 'is a symbolic link')
+    fd = openSync(path, constants.O_RDWR | CAREFULLY)
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === undefined ? error : cannotWrite(path, error)
+  }
+  try {
+    const owner = readOwner(fd)
+    if (owner === 'no pid file') throw notOurs(path, 'holds something else than a process id')
+    if (owner !== 'empty' && isAlive(owner)) {
+      throw new Error(`pid_file ${path} belongs to process ${owner}, which is running. Stop it or use another pid_file`)
+    }
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+function ownerOf(path: string): number | string {
+  const fd = openSync(path, constants.O_RDONLY | CAREFULLY)
+  try {
+    return readOwner(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The process id that an open file holds and nothing else. A file of two names may be somebody's under the other. */
+function readOwner(fd: number): number | 'empty' | 'no pid file' {
+  const stat = fstatSync(fd)
+  if (!stat.isFile() || stat.nlink > 1 || stat.size > LONGEST) return 'no pid file'
+  const content = Buffer.alloc(LONGEST)
+  const text = content.toString('latin1', 0, readSync(fd, content, 0, LONGEST, 0))
+  if (text === '') return 'empty'
+  return /^[1-9]\d{0,9}\s*$/.test(text) ? Number.parseInt(text, 10) : 'no pid file'
 }
 
 /** Signal 0 only asks; EPERM means that the process exists and belongs to another user. */
@@ -52,6 +110,10 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
+}
+
+function notOurs(path: string, what: string): Error {
+  return new Error(`pid_file ${path} ${what}, and is left as it is. Name a file that is pgbun's own, or remove it`)
 }
 
 function cannotWrite(path: string, error: unknown): Error {
