@@ -4,7 +4,6 @@
  * Unknown sections and keys, keys in the wrong section and keys without one are problems that say what was probably
  * meant. Values are not converted here. Pure: load.ts reads the file.
  */
-import TOML from '@iarna/toml'
 import { nearestNames } from './nearest-name.ts'
 import {
   findOption,
@@ -15,6 +14,7 @@ import {
   type ScopedGroup,
   type ScopedName,
 } from './options.ts'
+import { parseToml } from './parse-toml.ts'
 import type { RawValues } from './raw-value.ts'
 import { suggestOption } from './suggest-option.ts'
 import { SECTIONS } from './types.ts'
@@ -24,7 +24,7 @@ export function readToml(text: string, path: string): RawValues {
   const found: RawValues = { values: [], problems: [], warnings: [] }
   let tables: Record<string, unknown>
   try {
-    tables = TOML.parse(text.replace(/^\uFEFF/, ''))
+    tables = parseToml(text.replace(/^\uFEFF/, ''))
   } catch (error) {
     found.problems.push(syntaxProblem(error, path))
     return found

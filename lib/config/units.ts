@@ -34,7 +34,10 @@ export function parseDuration(value: unknown): number | undefined {
 
 /** Bytes, or undefined where `value` is not a size. */
 export function parseBytes(value: unknown): number | undefined {
-  return parseQuantity(value, (unit) => BYTE_UNITS[unit.toLowerCase()])
+  return parseQuantity(value, (unit) => {
+    const name = unit.toLowerCase()
+    return Object.hasOwn(BYTE_UNITS, name) ? BYTE_UNITS[name] : undefined
+  })
 }
 
 /** The shortest exact form: 15000 -> '15s', 0 -> '0', 1500 -> '1500ms'. */

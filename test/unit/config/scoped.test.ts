@@ -33,6 +33,46 @@ t.test("the user's value, the database's, the general one", async (t) => {
   }
 })
 
+t.test('names that every object of the runtime has', async (t) => {
+  const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__', 'prototype']
+  const spellings: Record<string, (name: string) => string> = {
+    header: (name) => `[users.${name}]\nsession_state = "error"\n[databases."${name}"]\nsession_state = "reset"\n`,
+    'dotted keys': (name) => `users.${name}.session_state = "error"\ndatabases.${name}.session_state = "reset"\n`,
+    'inline table': (name) =>
+      `[users]\n${name} = { session_state = "error" }\n[databases]\n${name} = { session_state = "reset" }\n`,
+  }
+  for (const [how, text] of Object.entries(spellings)) {
+    for (const name of names) {
+      const file = join(t.testdir({ 'd.toml': text(name) }), 'd.toml')
+      const { config } = resolveConfig({ file })
+      t.strictSame([...config.users.entries()], [[name, { sessionState: 'error' }]], `${how}: ${name}`)
+      t.equal(scopedValue(config, 'sessionState', 'shop', name), 'error')
+      t.equal(scopedValue(config, 'sessionState', name, 'app'), 'reset')
+      const others = names.filter((other) => other !== name)
+      for (const other of others) t.equal(scopedValue(config, 'sessionState', other, other), 'pin')
+      t.notOk('session_state' in Object || 'session_state' in {}, 'and nothing of the runtime has it')
+    }
+  }
+  const all = names.map((name) => `[users.${name}]\nsession_state = "error"\n`).join('')
+  const file = join(t.testdir({ 'd.toml': all }), 'd.toml')
+  const resolved = resolveConfig({ file })
+  t.strictSame([...resolved.config.users.keys()], names)
+  writeFileSync(file, configToml(resolved))
+  t.strictSame([...resolveConfig({ file }).config.users.keys()], names, 'shown, and read back')
+  t.strictSame(Object.keys(JSON.parse(configJson(resolved, '1')).users), names)
+  for (const text of [
+    '[constructor]\nx = 1\n',
+    'constructor = 1\n',
+    '[pool]\nconstructor = 1\n',
+    '[[__proto__]]\nx = 1\n',
+  ]) {
+    writeFileSync(file, text)
+    t.throws(() => resolveConfig({ file }), /Unknown (section|key)/, text)
+  }
+  writeFileSync(file, '[users.constructor]\nsession_state = "pin"\n[users.constructor]\nsession_state = "pin"\n')
+  t.throws(() => resolveConfig({ file }), /d\.toml:3: Not valid TOML: .*redefine/)
+})
+
 t.test('what cannot be', async (t) => {
   const problems = (text: string): string[] => {
     const file = join(t.testdir({}), 'b.toml')
