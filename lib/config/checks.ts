@@ -2,11 +2,12 @@
  * What is wrong with values that are fine one by one: combinations that cannot work, and files that are not there.
  * Called by load.ts with a configuration whose values are converted. Looks at the file system, changes nothing.
  */
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Config, OPTION_NAMES, type OptionName, optionRow } from './options.ts'
 import type { Problem, Source } from './raw-value.ts'
 import { camelCase } from './types.ts'
+import { parseUserlist } from './userlist.ts'
 
 /** What was found: problems stop the start, warnings are logged. */
 export interface CheckResult {
@@ -25,7 +26,9 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
     if (optionRow(name).kind !== 'file') continue
     const path = config[camelCase(name) as 'authFile']
     const fault = path === '' ? undefined : fileFault(path)
+    const exposure = path === '' || fault ? undefined : exposureOf(path, SECRET_FILES.has(name))
     if (fault) problem(name, `${name} ${fault}`)
+    else if (exposure) warning(name, `${name} ${exposure}`)
   }
 
   const clientTls = config.clientTlsMode !== 'disable'
@@ -67,6 +70,14 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
     warning('auth_file', 'auth_file is not used with auth_type passthrough')
   }
 
+  if (config.authType === 'trust' && holdsSecrets(config.authFile)) {
+    warning(
+      'auth_type',
+      'auth_type trust asks nobody for a password, although auth_file has some: whoever reaches pgbun is let in as any user of it. ' +
+        'Remove auth_type to have them checked, or write "" instead of the passwords',
+    )
+  }
+
   if (config.listenHost.length === 0 && config.unixSocketDir === '') {
     problem('listen_host', 'Nothing to listen on: listen_host and unix_socket_dir are both empty. Set one of them')
   }
@@ -91,6 +102,37 @@ function forwardsToItself(config: Config): boolean {
   return (
     listenHost.includes(serverHost) || (LOCAL.includes(serverHost) && listenHost.some((host) => LOCAL.includes(host)))
   )
+}
+
+/** Files that only the account pgbun runs as should be able to read. */
+const SECRET_FILES: ReadonlySet<OptionName> = new Set(['auth_file', 'client_tls_key_file', 'server_tls_key_file'])
+const OTHERS_READ = 0o004
+const OTHERS_WRITE = 0o002
+const GROUP_WRITE = 0o020
+
+/** Who else may do what with a file, as the end of a sentence. Its group may read it: that is how accounts share a key. */
+function exposureOf(path: string, secret: boolean): string | undefined {
+  // There are no such permissions on Windows.
+  if (process.platform === 'win32') return undefined
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
+  const write = (mode & (secret ? OTHERS_WRITE | GROUP_WRITE : OTHERS_WRITE)) !== 0
+  const read = secret && (mode & OTHERS_READ) !== 0
+  if (!write && !read) return undefined
+  const who = (mode & (OTHERS_READ | OTHERS_WRITE)) === 0 ? 'its group' : 'every account of this machine'
+  const shown = (mode & 0o777).toString(8).padStart(4, '0')
+  const what = write ? (read ? 'read and changed' : 'changed') : 'read'
+  return `can be ${what} by ${who} (mode ${shown}): ${path}. Take that away with chmod ${secret ? '600' : 'o-w'}`
+}
+
+/** Whether an auth_file has passwords or verifiers; one that cannot be used is reported where it is loaded. */
+function holdsSecrets(path: string): boolean {
+  if (path === '') return false
+  try {
+    for (const secret of parseUserlist(readFileSync(path, 'utf8'), path).values()) {
+      if (secret.kind !== 'plain' || secret.password !== '') return true
+    }
+  } catch {}
+  return false
 }
 
 /** What keeps a file from being read, as the end of a sentence that begins with the option's name. */

@@ -1,5 +1,5 @@
 /** Where values come from, which one wins, and that every mistake is reported with its place and remedy. */
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type ConfigInput, resolveConfig } from '../../../lib/config/load.ts'
@@ -207,16 +207,56 @@ t.test('TLS needs its files', async (t) => {
     '--server-tls-key-file: server_tls_key_file is set, but server_tls_cert_file is not. A client certificate needs both',
   ])
   t.match(problemsOf({ cli: [flag('server_tls_negotiation', 'direct')] }), [/cannot fall back to plain connections/])
+  chmodSync(key, 0o600)
   t.match(resolveConfig({ options: { clientTlsKeyFile: key } }).warnings, [/client_tls_key_file is not used/])
 })
 
 t.test('authentication follows from the auth_file', async (t) => {
   const authFile = join(t.testdir({ users: '"a" "b"\n' }), 'users')
+  chmodSync(authFile, 0o600)
   t.equal(resolveConfig({ options: { authFile } }).config.authType, 'scram-sha-256')
   t.equal(resolveConfig({ options: { authFile, authType: 'md5' } }).config.authType, 'md5')
   t.match(resolveConfig({ options: { authFile, authType: 'passthrough' } }).warnings, [/auth_file is not used/])
   t.match(problemsOf({ options: { authType: 'md5' } }), [/auth_type md5 needs auth_file/])
   t.match(problemsOf({ options: { authFile: `${authFile}.none` } }), [/auth_file names a file that does not exist/])
+})
+
+t.test('files that others may read or change are warned of', async (t) => {
+  const dir = t.testdir({ users: '"a" "b"\n', key: 'k', cert: 'c' })
+  const [authFile, key, cert] = ['users', 'key', 'cert'].map((name) => join(dir, name)) as [string, string, string]
+  const warnings = (mode: number): string[] => {
+    for (const path of [authFile, key, cert]) chmodSync(path, mode)
+    const options = { authFile, clientTlsMode: 'require', clientTlsKeyFile: key, clientTlsCertFile: cert } as const
+    return resolveConfig({ options }).warnings.map((text) => text.replaceAll(dir, ''))
+  }
+  t.strictSame(warnings(0o600), [])
+  t.strictSame(warnings(0o640), [], 'a group may share them')
+  t.strictSame(warnings(0o644), [
+    'authFile: auth_file can be read by every account of this machine (mode 0644): /users. Take that away with chmod 600',
+    'clientTlsKeyFile: client_tls_key_file can be read by every account of this machine (mode 0644): /key. Take that away with chmod 600',
+  ])
+  t.strictSame(warnings(0o660), [
+    'authFile: auth_file can be changed by its group (mode 0660): /users. Take that away with chmod 600',
+    'clientTlsKeyFile: client_tls_key_file can be changed by its group (mode 0660): /key. Take that away with chmod 600',
+  ])
+  t.match(warnings(0o606), [
+    /auth_file can be read and changed/,
+    /key_file can be read and/,
+    /cert_file can be changed by every/,
+  ])
+})
+
+t.test('trust beside a list with passwords is warned of', async (t) => {
+  const dir = t.testdir({ users: '"a" ""\n"b" "secret"\n', names: '"a" ""\n', broken: 'nonsense' })
+  const warnings = (name: string, authType: 'trust' | 'md5'): string[] => {
+    const authFile = join(dir, name)
+    chmodSync(authFile, 0o600)
+    return resolveConfig({ options: { authFile, authType } }).warnings
+  }
+  t.match(warnings('users', 'trust'), [/auth_type trust asks nobody for a password, although auth_file has some/])
+  t.strictSame(warnings('names', 'trust'), [], 'a list of names is what trust needs')
+  t.strictSame(warnings('users', 'md5'), [])
+  t.strictSame(warnings('broken', 'trust'), [], 'which is reported where it is loaded')
 })
 
 t.test('combinations that cannot work', async (t) => {
