@@ -8,6 +8,8 @@ import type { ClientSession } from './session.ts'
 export function adoptSettings(session: ClientSession, server: ServerConnection): void {
   if (!server.parametersChanged) return
   server.parametersChanged = false
+  // What PostgreSQL says of them is waited for (release.ts); what is sent before that was not told.
+  session.unsettled = true
   const { parameters, remembered } = session
   const changes = parameters.changes(server)
   const shares = session.mode !== 'session'

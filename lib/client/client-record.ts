@@ -50,6 +50,8 @@ export class ClientRecord {
   since = this.connectedAt
   /** When its transaction began; 0 outside of one. */
   transactionSince = 0
+  /** What it runs in the transaction under way may have changed settings, or what names stand for. */
+  unsettled = false
   /**
    * When it was first seen idle with its batch open (all it sent is answered, its Sync has not come), and how many bytes
    * it had sent by then; 0 where it is not.

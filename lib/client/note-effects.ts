@@ -8,7 +8,18 @@ import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { DEFINES, settingsInStrings } from '../session/hidden-functions.ts'
 import { RESETTING } from '../session/setting-names.ts'
-import { ANY, DISCARD, EXECUTES, NEXTVAL, PREPARED, SEQUENCE, SETTINGS, SLOT } from '../session/state-effects.ts'
+import {
+  ANY,
+  DISCARD,
+  EXECUTES,
+  MEANING,
+  NEXTVAL,
+  PREPARED,
+  RESHAPES,
+  SEQUENCE,
+  SETTINGS,
+  SLOT,
+} from '../session/state-effects.ts'
 import { type StatementEntry, textOf } from '../session/statements.ts'
 import type { ClientSession } from './session.ts'
 import type { Unnamed } from './unnamed-statement.ts'
@@ -26,7 +37,8 @@ export function noteEffects(session: ClientSession, server: ServerConnection, ef
   // Whether it is a temporary one, or made at all, is of no account: no other client gets this server.
   if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
   if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(session, server, effects)
-  const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES)
+  if ((effects & MEANING) !== 0) session.unsettled = true
+  const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES)
   if (rest !== 0) session.remembered.note(rest, text)
 }
 
@@ -54,6 +66,7 @@ function noteHidden(session: ClientSession, server: ServerConnection, effects: n
   // What EXECUTE runs was prepared by another text.
   if (!server.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
   server.suspected = true
+  session.unsettled = true
   session.remembered.note(ANY, '')
   noteCode(session, server, '')
   lookFor(session, settingsInStrings(text))
@@ -67,6 +80,7 @@ function noteSpoken(session: ClientSession, server: ServerConnection, effects: n
   if ((effects & PREPARED) !== 0) notePrepared(session, effects)
   if ((effects & EXECUTES) === 0) return
   if ((session.preparedEffects & SEQUENCE) !== 0) noteSequence(session, server, SEQUENCE)
+  if ((session.preparedEffects & MEANING) !== 0) session.unsettled = true
   if ((session.preparedEffects & (ANY | SLOT)) === 0) return
   session.remembered.note(ANY, '')
   noteCode(session, server, '')

@@ -17,7 +17,9 @@ import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../session/reply-ki
 import { type Slot, STATEMENT_PREFIX } from '../session/server-statements.ts'
 import type { StatementEntry, StatementStore } from '../session/statements.ts'
 import { textOf } from '../session/statements.ts'
+import type { ParseSettings } from '../session/wishes.ts'
 import { STATEMENT } from './message-kinds.ts'
+import { parseUnder, wayOf } from './parse-under.ts'
 import { FAILING_NAMED_PARSE, RefusedState } from './refused-state.ts'
 import { SPEAKS, type SpokenStatements } from './spoken-statements.ts'
 import { ChangedName, PreparedSlot, RetiredName, StandIn } from './statement-refs.ts'
@@ -54,8 +56,17 @@ export class PreparedStatements {
   /** Names the client gave to texts too long to be kept: they are what the server it keeps has under them. */
   #there: Set<string> | undefined
   readonly #spoken: SpokenStatements
+  readonly #settings: (server: ServerConnection) => ParseSettings
 
-  constructor(names: ClientStatements, store: StatementStore, limits: () => StatementLimits, spoken: SpokenStatements) {
+  /** @param settings what holds for the client on its server now */
+  constructor(
+    names: ClientStatements,
+    store: StatementStore,
+    limits: () => StatementLimits,
+    spoken: SpokenStatements,
+    settings: (server: ServerConnection) => ParseSettings,
+  ) {
+    this.#settings = settings
     this.#spoken = spoken
     this.#names = names
     this.#store = store
@@ -66,15 +77,20 @@ export class PreparedStatements {
    * True where what the statement name in a message stands for, or whether the server has it, depends on a batch sent
    * before and not answered yet: if that fails, its Parse and Close messages have not happened. Only for messages of
    * named statements; `name` is at `start`.
+   * @param needs the message needs the statement itself
    */
-  uncertain(server: ServerConnection, bytes: Buffer, start: number): boolean {
+  uncertain(server: ServerConnection, bytes: Buffer, start: number, needs = false): boolean {
     const end = bytes.indexOf(0, start)
     if (end <= start) return false
     const name = statementName(bytes, start, end)
     if (!this.#names.certain(name, this.batch)) return true
     const entry = this.#names.get(name)
     if (entry && (entry.effects & SPEAKS) !== 0 && this.speaksUncertain(server, textOf(entry.body))) return true
-    return !(entry ? server.statements.certain(entry, this.batch) : server.statements.closed(this.batch))
+    if (entry === undefined) return !server.statements.closed(this.batch)
+    const settings = this.#settings(server)
+    const executed = needs ? this.#names.known(entry, settings) : entry
+    if (!server.statements.certain(executed, this.batch)) return true
+    return needs && !server.statements.has(executed) && wayOf(server, executed.settings, settings) === 'wait'
   }
 
   /**
@@ -91,11 +107,8 @@ export class PreparedStatements {
     return sql !== '' && !this.#spoken.certain(server, sql, this.batch)
   }
 
-  /**
-   * A Parse with a name; `bytes` is the whole message. Returns the error it is refused with, if it is.
-   * @param settings the fingerprint it is parsed under
-   */
-  onParse(server: ServerConnection, bytes: Buffer, settings: string): ErrorFields | undefined {
+  /** A Parse with a name; `bytes` is the whole message. Returns the error it is refused with, if it is. */
+  onParse(server: ServerConnection, bytes: Buffer): ErrorFields | undefined {
     const nameEnd = bytes.indexOf(0, 5)
     const name = statementName(bytes, 5, nameEnd)
     const body = bytes.subarray(nameEnd + 1)
@@ -111,6 +124,7 @@ export class PreparedStatements {
       this.#provokeDuplicate(server, bytes, nameEnd)
       return undefined
     }
+    const settings = this.#settings(server)
     const refusal = this.#refusal(settings, body)
     if (refusal !== undefined) {
       // PostgreSQL makes the batch fail, or the transaction; the words are ours.
@@ -135,7 +149,7 @@ export class PreparedStatements {
   }
 
   /** Why a new name for `body` is refused; undefined where it is not. */
-  #refusal(settings: string, body: Buffer): ErrorFields | undefined {
+  #refusal(settings: ParseSettings, body: Buffer): ErrorFields | undefined {
     const { maxClientPreparedStatements: names, maxPreparedStatementMemory: memory } = this.#limits()
     if (names > 0 && this.#names.bound >= names) {
       return errorFields('too_many_prepared_statements', { args: { limit: String(names) } })
@@ -251,8 +265,10 @@ export class PreparedStatements {
     this.rewrite.skip = skip
   }
 
-  /** The slot of `entry` on `server`; what must be sent to have it there is `#injected`. */
-  #ensure(server: ServerConnection, entry: StatementEntry): Slot {
+  /** The slot of what `named` is now on `server`; what must be sent to have it there is `#injected`. */
+  #ensure(server: ServerConnection, named: StatementEntry): Slot {
+    const settings = this.#settings(server)
+    const entry = this.#names.executed(named, settings)
     const present = server.statements.use(entry)
     this.#injected = undefined
     if (present !== undefined) {
@@ -262,8 +278,13 @@ export class PreparedStatements {
     }
     const closes = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.batch)
-    server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
-    closes.push(parseMessage(slot))
+    const parse = (): Buffer => {
+      server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
+      return parseMessage(slot)
+    }
+    const way = wayOf(server, entry.settings, settings)
+    if (way === 'as it is') closes.push(parse())
+    else closes.push(...parseUnder(server, way, entry.settings, settings, parse))
     this.#injected = joined(closes)
     return slot
   }
@@ -294,8 +315,9 @@ export class PreparedStatements {
   inOwnWords(body: Buffer, slot: Slot): Buffer | undefined {
     if (!body.includes(STATEMENT_PREFIX)) return undefined
     const { entry, name } = slot
-    const last = entry === this.#lastEntry ? this.#lastName : undefined
-    const own = slot instanceof StandIn ? slot.own : (last ?? this.#names.nameOf(entry))
+    const named = entry.twinOf ?? entry
+    const last = named === this.#lastEntry ? this.#lastName : undefined
+    const own = slot instanceof StandIn ? slot.own : (last ?? this.#names.nameOf(named))
     const text = body.toString('latin1').replaceAll(name.toString('latin1', 0, name.length - 1), () => own)
     return message(BACKEND.ErrorResponse, Buffer.from(text, 'latin1'))
   }

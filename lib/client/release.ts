@@ -34,7 +34,10 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
     return false
   }
   if (session.parameters.usesTemporarySchema) remembered.suspectTemporary()
-  if (!remembered.suspected && !server.touched) return remembered.pinned === ''
+  if (!remembered.suspected && !server.touched) {
+    session.unsettled = false
+    return remembered.pinned === ''
+  }
   if (!remembered.resolve(server, (result) => resolved(session, lease, result))) {
     session.setState('asking')
     return false
@@ -44,6 +47,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
 
 function decide(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
+  session.unsettled = false
   const { server } = lease
   switch (remembered.policy) {
     case 'pin':

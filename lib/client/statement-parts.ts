@@ -6,8 +6,9 @@
 
 import { ClientStatements } from '../session/client-statements.ts'
 import { LastBatch } from './last-batch.ts'
-import type { ClientPorts } from './ports.ts'
+import { parseSettings } from './parse-settings.ts'
 import { PreparedStatements } from './prepared.ts'
+import type { ClientSession } from './session.ts'
 import { SpokenStatements } from './spoken-statements.ts'
 
 /** The parts, of upstream.ts alone. */
@@ -18,10 +19,19 @@ export class StatementParts {
   readonly last = new LastBatch()
 
   /** @param batch number of the client's batch under way */
-  constructor(ports: ClientPorts, batch: number) {
+  constructor(session: ClientSession, batch: number) {
+    const { ports } = session
     this.names = new ClientStatements(ports.statements)
     this.spoken = new SpokenStatements(this.names)
-    this.prepared = new PreparedStatements(this.names, ports.statements, () => ports.config, this.spoken)
+    this.prepared = new PreparedStatements(
+      this.names,
+      ports.statements,
+      () => ports.config,
+      this.spoken,
+      (server) => {
+        return parseSettings(session, server)
+      },
+    )
     this.prepared.batch = batch
   }
 }

@@ -5,6 +5,7 @@ import type { PlanRef } from '../server/ports.ts'
 import type { ClientStatements } from '../session/client-statements.ts'
 import { Slot } from '../session/server-statements.ts'
 import type { StatementEntry } from '../session/statements.ts'
+import { UNKNOWN_SETTINGS } from '../session/wishes.ts'
 
 /** A name the client gave or closed: nothing came of it if the server discarded that. */
 export class ChangedName implements PlanRef {
@@ -88,6 +89,10 @@ export class StandIn extends Slot {
 
 const NOTHING_PREPARED: StatementEntry = {
   key: '',
+  settings: UNKNOWN_SETTINGS,
+  own: true,
+  twins: undefined,
+  twinOf: undefined,
   body: Buffer.alloc(0),
   effects: 0,
   refs: 0,

@@ -24,7 +24,6 @@ import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { bindsPlain, bindsUnnamed, isUnnamed, kindOf, passesBarrier, queryText, STATEMENT } from './message-kinds.ts'
 import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnmovable, noteUnnamed } from './note-effects.ts'
-import { parseSettings } from './parse-settings.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, SPEAKS } from './spoken-statements.ts'
@@ -346,7 +345,7 @@ export class Upstream {
     if (named && effects !== 0) notePrepared(session, effects)
     if (whole && named && this.#shares) {
       const before = this.#made().spoken.beforeParse(server, batch.bytesOf(i), this.#batch)
-      const refused = this.#made().prepared.onParse(server, batch.bytesOf(i), parseSettings(session, server))
+      const refused = this.#made().prepared.onParse(server, batch.bytesOf(i))
       if (refused !== undefined) session.logRefused(refused)
       this.#adopt()
       this.#putInFront(before)
@@ -381,9 +380,8 @@ export class Upstream {
   /** What the prepared statements need, from now on. */
   #made(): StatementParts {
     if (this.#parts === undefined) {
-      const { ports, lease } = this.#session
-      this.#parts = new StatementParts(ports, this.#batch)
-      this.#beginBatch(lease!.server)
+      this.#parts = new StatementParts(this.#session, this.#batch)
+      this.#beginBatch(this.#session.lease!.server)
     }
     return this.#parts
   }

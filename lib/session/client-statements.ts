@@ -1,6 +1,7 @@
 /** The names one client has given to prepared statements, and what each stands for. Pure. */
 
-import type { StatementEntry, StatementStore } from './statements.ts'
+import { type StatementEntry, type StatementStore, twinOf } from './statements.ts'
+import type { ParseSettings } from './wishes.ts'
 
 /** PostgreSQL compares so many bytes of a name (NAMEDATALEN, the key of its hash table), and no more. */
 const NAME_BYTES = 63
@@ -20,6 +21,8 @@ export class ClientStatements {
   readonly #named = new Map<string, StatementEntry>()
   /** Names with unanswered changes, oldest first, all of one batch. */
   readonly #changes = new Map<string, { entries: (StatementEntry | undefined)[]; batch: number }>()
+  /** What it executes in the place of shared statements under settings that are not known. */
+  #twins: Map<StatementEntry, StatementEntry> | undefined
 
   constructor(store: StatementStore) {
     this.#store = store
@@ -41,12 +44,41 @@ export class ClientStatements {
     return ''
   }
 
+  /** What is executed where `entry` is named under `settings`: that of a shared statement which is for these. */
+  executed(entry: StatementEntry, { fingerprint }: ParseSettings): StatementEntry {
+    if (entry.own || entry.settings.fingerprint === fingerprint) return entry
+    if (fingerprint !== undefined) return twinOf(entry, fingerprint)
+    let twin = this.#twins?.get(entry)
+    if (twin === undefined) {
+      twin = twinOf(entry, undefined)
+      this.#twins ??= new Map()
+      this.#twins.set(entry, twin)
+    }
+    return twin
+  }
+
+  /** The same, where it need not be there yet. */
+  known(entry: StatementEntry, { fingerprint }: ParseSettings): StatementEntry {
+    const twin = fingerprint === undefined ? this.#twins?.get(entry) : entry.twins?.get(fingerprint)
+    return twin ?? entry
+  }
+
+  /** The client's name for `entry` is gone. */
+  #release(entry: StatementEntry): void {
+    const twin = this.#twins?.get(entry)
+    if (twin !== undefined) {
+      this.#twins!.delete(entry)
+      this.#store.release(twin)
+    }
+    this.#store.releaseName(entry)
+  }
+
   /** The server deallocated `name` alone. */
   remove(name: string): void {
     const entry = this.#named.get(name)
     if (entry === undefined) return
     this.#named.delete(name)
-    this.#store.releaseName(entry)
+    this.#release(entry)
   }
 
   /** What `name` stands for if nothing fails that is under way. */
@@ -75,18 +107,18 @@ export class ClientStatements {
     const entry = changes.entries.shift()
     if (changes.entries.length === 0) this.#changes.delete(name)
     if (!done) {
-      if (entry !== undefined) this.#store.releaseName(entry)
+      if (entry !== undefined) this.#release(entry)
       return
     }
     const before = this.#named.get(name)
-    if (before !== undefined) this.#store.releaseName(before)
+    if (before !== undefined) this.#release(before)
     if (entry === undefined) this.#named.delete(name)
     else this.#named.set(name, entry)
   }
 
   /** The server deallocated everything (DEALLOCATE ALL, DISCARD ALL): what is under way comes after that. */
   clear(): void {
-    for (const entry of this.#named.values()) this.#store.releaseName(entry)
+    for (const entry of this.#named.values()) this.#release(entry)
     this.#named.clear()
   }
 
@@ -94,7 +126,7 @@ export class ClientStatements {
   destroy(): void {
     this.clear()
     for (const { entries } of this.#changes.values()) {
-      for (const entry of entries) if (entry !== undefined) this.#store.releaseName(entry)
+      for (const entry of entries) if (entry !== undefined) this.#release(entry)
     }
     this.#changes.clear()
   }

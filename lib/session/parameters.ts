@@ -92,11 +92,6 @@ export class ClientParameters {
     return this.#ownWishes
   }
 
-  /** What tells apart settings under which the same statement may mean different things; '' for none. */
-  get fingerprint(): string {
-    return this.wishes.fingerprint
-  }
-
   /** The value wanted, or undefined for the server's default. */
   get(name: string): string | undefined {
     return this.#wanted.get(name.toLowerCase())

@@ -55,7 +55,7 @@ export class ReplyPlan {
   /** The server discards messages until the next Sync, which has not been sent yet. */
   #skipping = false
   /** An Execute was sent since the last Sync. */
-  #executed = false
+  executed = false
   /** A Query or FunctionCall was sent inside of such a batch (`open`), then its Sync, and nothing behind that. */
   #mixed: 'no' | 'open' | 'synced' = 'no'
   /** The server reads CopyData; Sync and Flush sent now are ignored by it. */
@@ -150,7 +150,7 @@ export class ReplyPlan {
     this.#readies = 0
     this.#batchOpen = false
     this.#skipping = false
-    this.#executed = false
+    this.executed = false
     this.#mixed = 'no'
     this.#copyIn = false
     this.#stream = NO_STREAM
@@ -171,7 +171,7 @@ export class ReplyPlan {
           return
         }
         this.#batchOpen = false
-        this.#executed = false
+        this.executed = false
         this.#skipping = false
         this.#readies++
         break
@@ -181,8 +181,8 @@ export class ReplyPlan {
           this.#observer?.onDropped(kind, action, ref, false)
           return
         }
-        if (this.#executed) this.#mixed = 'open'
-        this.#executed = false
+        if (this.executed) this.#mixed = 'open'
+        this.executed = false
         this.#batchOpen = false
         this.#readies++
         break
@@ -202,7 +202,7 @@ export class ReplyPlan {
           return
         }
         if (action !== FAKE) this.#batchOpen = true
-        if (kind === EXECUTE) this.#executed = true
+        if (kind === EXECUTE) this.executed = true
     }
     if (action === FAKE && this.#ring.size === 0) {
       this.#observer?.onAnswered(kind, action, ref)

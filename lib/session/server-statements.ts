@@ -66,6 +66,11 @@ export class ServerStatements {
     return slot
   }
 
+  /** True where `entry` is prepared or being prepared here. */
+  has(entry: StatementEntry): boolean {
+    return this.#slots.has(entry)
+  }
+
   /** False while the server has been sent `entry` in another batch than `batch` and has not confirmed it. */
   certain(entry: StatementEntry, batch: number): boolean {
     const slot = this.#slots.get(entry)

@@ -28,6 +28,10 @@ export const DISCARD = 256
 export const EXECUTES = 1024
 /** It may make a temporary replication slot, which no reset takes away. */
 export const SLOT = 2048
+/** It may create or change what names stand for, seen by its own transaction alone until that is over. */
+export const RESHAPES = 4096
+/** Effects by which a statement parsed behind it, in the same transaction, may mean something else. */
+export const MEANING = SETTINGS | TEMPORARY | LOAD | RESHAPES
 /** Everything: code whose effects its text does not show. */
 export const ANY = SETTINGS | TEMPORARY | CURSOR | ADVISORY | LISTEN | PREPARED | LOAD
 
@@ -74,10 +78,18 @@ const WORDS: Record<string, number> = {
   currval: SEQUENCE,
   lastval: SEQUENCE,
   nextval: NEXTVAL,
+  create: RESHAPES,
+  alter: RESHAPES,
+  import: RESHAPES,
+  into: RESHAPES,
 }
 
+/** SELECT … INTO creates a table, and is told from INSERT INTO, which nearly every transaction has. */
+const INTO = '(?<!\\b(?:insert|merge)\\s)into'
+const PATTERNS = Object.keys(WORDS).map((word) => (word === 'into' ? INTO : word))
+
 /** The words, the temporary schema by its number, and names in an escaped spelling: `U&"set\\005fconfig"`. */
-const SUSPECT = new RegExp(`\\b(?:${Object.keys(WORDS).join('|')}|pg_temp_\\d+|crosstab\\d+)\\b|\\bu&"`, 'gi')
+const SUSPECT = new RegExp(`\\b(?:${PATTERNS.join('|')}|pg_temp_\\d+|crosstab\\d+)\\b|\\bu&"`, 'gi')
 
 /** UPDATE … SET and the like: `set` that is no statement of its own. */
 const INNER_SET = /^\s*(?:update|insert|merge|with|alter|create)\b/i

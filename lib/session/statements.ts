@@ -5,17 +5,31 @@
  * one client; server-statements.ts, what one server has prepared.
  *
  * An entry's key also holds the client's settings: PostgreSQL evaluates literals while it parses (`'01/02/2026'::date`),
- * so the same text means different things under another DateStyle, TimeZone or client_encoding.
+ * so the same text means different things under another DateStyle, TimeZone or client_encoding. What is parsed under
+ * settings that are not known for sure, because a transaction may have changed them, is its client's alone.
+ *
+ * A plan holds what it was made under (`'\x01'::bytea::text` is a constant to the planner), and PostgreSQL parses anew,
+ * under the settings of that moment, what has become invalid. So a shared statement is executed under the settings it
+ * was parsed under, and under no others: who executes it under others has a twin of it prepared.
  *
  * A text means what it meant when it was parsed. After a change of tables, functions or types (`alter`) it is another
  * entry to whoever prepares it from then on, while names given before keep the old one, as on a direct connection.
  */
 
 import { effectsOf } from './state-effects.ts'
+import type { ParseSettings } from './wishes.ts'
 
 /** One query text with its parameter types, under the same settings. */
 export interface StatementEntry {
   readonly key: string
+  /** What it was parsed under. */
+  readonly settings: ParseSettings
+  /** One client's alone: whatever it is executed under, that is its client's business. */
+  readonly own: boolean
+  /** The same statement for those who execute it under other settings, by their fingerprints. */
+  twins: Map<string, StatementEntry> | undefined
+  /** Of which statement it is a twin, and holds it: their text is one, and is counted there. */
+  readonly twinOf: StatementEntry | undefined
   /** The Parse message behind the statement's name, byte for byte. */
   readonly body: Buffer
   /** What running it may leave behind in a session (state-effects). */
@@ -42,6 +56,8 @@ export class StatementStore {
   /** Of every server. */
   readonly caches = new Set<StatementCache>()
   readonly #entries = new Map<string, StatementEntry>()
+  /** Those that are one client's alone. */
+  #own = 0
   #bytes = 0
   #schema = 0
 
@@ -52,7 +68,7 @@ export class StatementStore {
 
   /** Number of entries. */
   get size(): number {
-    return this.#entries.size
+    return this.#entries.size + this.#own
   }
 
   /** Bytes of all bodies together. */
@@ -60,9 +76,9 @@ export class StatementStore {
     return this.#bytes
   }
 
-  /** The entry of a Parse message's `body` behind the name, if there is one. */
-  find(settings: string, body: Buffer): StatementEntry | undefined {
-    return this.#current(keyOf(settings, body))
+  /** The entry of a Parse message's `body` behind the name, if there is one that is shared. */
+  find({ fingerprint }: ParseSettings, body: Buffer): StatementEntry | undefined {
+    return fingerprint === undefined ? undefined : this.#current(keyOf(fingerprint, body))
   }
 
   #current(key: string): StatementEntry | undefined {
@@ -72,14 +88,18 @@ export class StatementStore {
 
   /**
    * The entry of a Parse message's `body` behind the name, for a name of a client's. It is held until `releaseName`.
-   * @param settings fingerprint of the settings it is parsed under
+   * @param settings what it is parsed under; where that is not known, nobody else finds it
    */
-  hold(settings: string, body: Buffer): StatementEntry {
-    const key = keyOf(settings, body)
-    let entry = this.#current(key)
+  hold(settings: ParseSettings, body: Buffer): StatementEntry {
+    let entry = this.find(settings, body)
     if (entry === undefined) {
+      const own = settings.fingerprint === undefined
       entry = {
-        key,
+        key: own ? '' : keyOf(settings.fingerprint!, body),
+        settings,
+        own,
+        twins: undefined,
+        twinOf: undefined,
         // Copied: the message is a view of a chunk (R7).
         body: Buffer.from(body),
         effects: effectsOf(textOf(body)),
@@ -89,7 +109,8 @@ export class StatementStore {
         schema: this.#schema,
         doubtedAt: Number.NEGATIVE_INFINITY,
       }
-      this.#entries.set(key, entry)
+      if (own) this.#own++
+      else this.#entries.set(entry.key, entry)
       this.#bytes += body.length
     }
     entry.refs++
@@ -104,7 +125,7 @@ export class StatementStore {
   }
 
   /** True where `body` has room within `limit` bytes of all bodies; makes room of what only servers keep. */
-  fits(settings: string, body: Buffer, limit: number): boolean {
+  fits(settings: ParseSettings, body: Buffer, limit: number): boolean {
     if (this.#bytes + body.length <= limit || this.find(settings, body) !== undefined) return true
     for (const cache of this.caches) cache.dropUnnamed()
     return this.#bytes + body.length <= limit
@@ -113,13 +134,46 @@ export class StatementStore {
   /** One holder less; the last one takes the entry with it. */
   release(entry: StatementEntry): void {
     if (--entry.refs > 0) return
-    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
+    if (entry.twinOf !== undefined) {
+      const { twinOf: original, own, key } = entry
+      if (!own && original.twins?.get(key) === entry) original.twins.delete(key)
+      this.release(original)
+      return
+    }
+    if (entry.own) this.#own--
+    else if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
     this.#bytes -= entry.body.length
   }
 }
 
-function keyOf(settings: string, body: Buffer): string {
-  return `${settings}\0${body.toString('latin1')}`
+/**
+ * The same statement as `entry`, parsed under the same settings, to be executed under others.
+ * @param fingerprint of those; undefined where they are not known: it is nobody else's then, and held by who asked
+ */
+export function twinOf(entry: StatementEntry, fingerprint: string | undefined): StatementEntry {
+  const known = fingerprint === undefined ? undefined : entry.twins?.get(fingerprint)
+  if (known !== undefined) return known
+  const twin: StatementEntry = {
+    ...entry,
+    key: fingerprint ?? '',
+    own: fingerprint === undefined,
+    twins: undefined,
+    twinOf: entry,
+    refs: 0,
+    names: 0,
+    doubtedAt: Number.NEGATIVE_INFINITY,
+  }
+  entry.refs++
+  if (fingerprint === undefined) twin.refs++
+  else {
+    entry.twins ??= new Map()
+    entry.twins.set(fingerprint, twin)
+  }
+  return twin
+}
+
+function keyOf(fingerprint: string, body: Buffer): string {
+  return `${fingerprint}\0${body.toString('latin1')}`
 }
 
 /** The query text of a Parse body. */

@@ -33,8 +33,19 @@ const HARMLESS = new Set([
 const HARMLESS_NAMES =
   /^(?:commit|enable|geqo|jit|log|max_parallel|min_parallel|parallel|tcp|track|vacuum)(?:_\w+)?$|_(?:cost|timeout|collapse_limit)$/
 
+/** Settings a statement is parsed under, as far as they decide what it means. */
+export interface ParseSettings {
+  /** What tells them from others; undefined where they are not known for sure. */
+  readonly fingerprint: string | undefined
+  /** What the client wanted, by the lower-case names of parameters. */
+  readonly values: ReadonlyMap<string, string>
+}
+
+/** A transaction may have changed them, or what names stand for, in a way that is not known. */
+export const UNKNOWN_SETTINGS: ParseSettings = { fingerprint: undefined, values: new Map() }
+
 /** Values by the lower-case names of their parameters. Nobody changes one: clients that want the same share it. */
-export class Wishes {
+export class Wishes implements ParseSettings {
   readonly values: ReadonlyMap<string, string>
   #fingerprint: string | undefined
   #signature: string | undefined

@@ -14,6 +14,7 @@ import { DESYNC, FAKE } from '../../../lib/session/reply-kinds.ts'
 import { ReplyPlan } from '../../../lib/session/reply-plan.ts'
 import { ServerStatements } from '../../../lib/session/server-statements.ts'
 import { StatementStore } from '../../../lib/session/statements.ts'
+import { NO_WISHES } from '../../../lib/session/wishes.ts'
 import { backend } from '../../fixtures/messages.ts'
 import type { MicroCase, MicroGroup } from './micro-case.ts'
 import { replies, requests } from './replies.ts'
@@ -55,7 +56,8 @@ class Lab {
       since: 0,
       transactionSince: 0,
       lease: { server },
-      parameters: { fingerprint: '', startup: new Map() },
+      unsettled: false,
+      parameters: { wishes: NO_WISHES, startup: new Map() },
       remembered: { suspected: false, kinds: new Map(), note() {} },
       pool: { counters: { received: 0 }, functions: { quiet: true, readsSequences: false } },
       ports: {

@@ -3,15 +3,16 @@ import t from 'tap'
 import { ClientStatements } from '../../../lib/session/client-statements.ts'
 import { ServerStatements } from '../../../lib/session/server-statements.ts'
 import { StatementStore } from '../../../lib/session/statements.ts'
+import { NO_WISHES, Wishes } from '../../../lib/session/wishes.ts'
 
 const body = (sql: string): Buffer => Buffer.from(`${sql}\0\0\0`)
 
 t.test('one entry per text and settings, for as long as somebody holds it', async (t) => {
   const store = new StatementStore()
-  const one = store.hold('', body('select 1'))
-  t.equal(store.hold('', body('select 1')), one)
-  t.not(store.hold('datestyle=German', body('select 1')), one)
-  t.not(store.hold('', body('select 2')), one)
+  const one = store.hold(NO_WISHES, body('select 1'))
+  t.equal(store.hold(NO_WISHES, body('select 1')), one)
+  t.not(store.hold(new Wishes(new Map([['datestyle', 'German']])), body('select 1')), one)
+  t.not(store.hold(NO_WISHES, body('select 2')), one)
   t.equal(store.size, 3)
   store.release(one)
   t.equal(store.size, 3, 'it is held once more')
@@ -23,7 +24,7 @@ t.test('one entry per text and settings, for as long as somebody holds it', asyn
 t.test('an entry does not look into the chunk it came in', async (t) => {
   const store = new StatementStore()
   const chunk = body('select 1')
-  const entry = store.hold('', chunk)
+  const entry = store.hold(NO_WISHES, chunk)
   chunk.fill(0xff)
   t.strictSame(entry.body, body('select 1'))
 })
@@ -32,7 +33,7 @@ t.test("a client's names let go of what they stood for", async (t) => {
   const store = new StatementStore()
   const names = new ClientStatements(store)
   const change = (name: string, sql: string | undefined): void => {
-    names.change(name, sql === undefined ? undefined : store.hold('', body(sql)), 1)
+    names.change(name, sql === undefined ? undefined : store.hold(NO_WISHES, body(sql)), 1)
     names.settle(name, true)
   }
   change('a', 'select 1')
@@ -50,7 +51,7 @@ t.test("a client's names let go of what they stood for", async (t) => {
 t.test('a name is what the server made of it, and what is under way counts for its own batch alone', async (t) => {
   const store = new StatementStore()
   const names = new ClientStatements(store)
-  const [old, fresh] = ['select 1', 'select 2'].map((sql) => store.hold('', body(sql)))
+  const [old, fresh] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql)))
   names.change('a', old, 1)
   t.equal(names.get('a'), old)
   t.ok(names.certain('a', 1))
@@ -67,13 +68,13 @@ t.test('a name is what the server made of it, and what is under way counts for i
   t.equal(names.get('a'), old, 'a Close and a Parse behind an error have not happened')
   t.equal(store.size, 1)
 
-  names.change('c', store.hold('', body('select 3')), 3)
+  names.change('c', store.hold(NO_WISHES, body('select 3')), 3)
   names.change('c', undefined, 3)
   names.settle('c', false)
   names.settle('c', false)
   t.equal(names.get('c'), undefined, 'nor have a Parse and a Close')
 
-  names.change('d', store.hold('', body('select 4')), 4)
+  names.change('d', store.hold(NO_WISHES, body('select 4')), 4)
   names.destroy()
   names.settle('d', true)
   t.strictSame([names.size, store.size], [0, 0], 'nothing is left behind by a session that ends meanwhile')
@@ -82,7 +83,7 @@ t.test('a name is what the server made of it, and what is under way counts for i
 t.test('a server keeps the statements used last', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entries = [1, 2, 3].map((i) => store.hold('', body(`select ${i}`)))
+  const entries = [1, 2, 3].map((i) => store.hold(NO_WISHES, body(`select ${i}`)))
   const slots = entries.map((entry) => server.add(entry))
   t.equal(new Set(slots.map((slot) => slot.name.toString())).size, 3, 'each under a name of its own')
   t.equal(server.overflow(1), undefined, 'what is not confirmed cannot be closed')
@@ -102,7 +103,7 @@ t.test('a server keeps the statements used last', async (t) => {
 t.test('a statement prepared anew leaves its old name to be closed', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entry = store.hold('', body('select 1'))
+  const entry = store.hold(NO_WISHES, body('select 1'))
   const old = server.add(entry)
   const fresh = server.add(entry)
   t.equal(server.use(entry), fresh)
@@ -115,7 +116,7 @@ t.test('a statement prepared anew leaves its old name to be closed', async (t) =
 t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const [done, under] = ['select 1', 'select 2'].map((sql) => store.hold('', body(sql)))
+  const [done, under] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql)))
   server.add(done!).ready = true
   server.add(under!)
   server.clear()
@@ -126,7 +127,7 @@ t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
 t.test('a statement that was sent and not confirmed counts for its own batch alone', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entry = store.hold('', body('select 1'))
+  const entry = store.hold(NO_WISHES, body('select 1'))
   t.ok(server.certain(entry, 7), 'it is not there for sure')
   const slot = server.add(entry, 7)
   t.ok(server.certain(entry, 7))
@@ -138,21 +139,21 @@ t.test('a statement that was sent and not confirmed counts for its own batch alo
 t.test('after a change of what texts mean, names given from then on stand for new entries', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const old = store.hold('', body('select 1'))
+  const old = store.hold(NO_WISHES, body('select 1'))
   server.add(old).ready = true
   server.alter()
-  const inside = store.hold('', body('select 1'))
+  const inside = store.hold(NO_WISHES, body('select 1'))
   t.not(inside, old)
   t.equal(server.use(inside), undefined)
   t.ok(server.use(old), 'a name given before is what it was')
   t.ok(server.altering, 'until the transaction is over')
   server.altered()
-  const fresh = store.hold('', body('select 1'))
+  const fresh = store.hold(NO_WISHES, body('select 1'))
   t.not(fresh, inside)
-  t.equal(store.hold('', body('select 1')), fresh)
+  t.equal(store.hold(NO_WISHES, body('select 1')), fresh)
   store.release(inside)
   store.release(old)
-  t.equal(store.find('', body('select 1')), fresh, 'old entries go by themselves')
+  t.equal(store.find(NO_WISHES, body('select 1')), fresh, 'old entries go by themselves')
   server.destroy()
   t.equal(store.bytes, body('select 1').length)
 })
@@ -161,7 +162,7 @@ t.test('a change under way when its server is lost may have been made', async (t
   const store = new StatementStore()
   const server = new ServerStatements(store)
   server.alter()
-  const entry = store.hold('', body('select 1'))
+  const entry = store.hold(NO_WISHES, body('select 1'))
   server.destroy()
-  t.not(store.hold('', body('select 1')), entry)
+  t.not(store.hold(NO_WISHES, body('select 1')), entry)
 })
