@@ -17,15 +17,19 @@ function stop(message) {
   process.exitCode = 1
 }
 
-function load(program) {
-  import(program.href).catch((error) => {
+/** Load the program. Its signal handlers come first: the rest takes a while, and SIGHUP must not end it meanwhile. */
+async function load(program) {
+  try {
+    await import(program.href.replace(/main(?=\.[jt]s$)/, 'signals'))
+    await import(program.href)
+  } catch (error) {
     const { code, message, stack } = error
     if (code === 'ERR_MODULE_NOT_FOUND' && /'(yargs|@iarna\/toml)'/.test(message)) {
       stop('its dependencies are not installed. Run "npm ci" first.')
     } else {
       stop(stack)
     }
-  })
+  }
 }
 
 if (!isBun && (major < 20 || (major === 20 && minor < 19))) {

@@ -5,6 +5,7 @@
  * Exit codes: 0, 1 for a configuration that cannot be used and for failures at run time, 2 for a mistake on the
  * command line. What is asked for goes to standard output, everything else to standard error.
  */
+import './signals.ts'
 import { type ConfigInput, resolveConfig } from '../config/load.ts'
 import { ConfigError, formatProblem } from '../config/raw-value.ts'
 import { VERSION } from '../config/version.ts'

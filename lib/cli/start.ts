@@ -2,9 +2,9 @@
  * `pgbun start`: configuration -> a running daemon, and the life of the process around it: pid file, embedded
  * PostgreSQL, signals, reload, the end.
  *
- * What must hold: SIGTERM and SIGINT end gracefully within shutdown_timeout, a second one at once; SIGHUP reads the
- * configuration file again and keeps the old configuration where the new one is wrong; whatever was started is
- * stopped, and the pid file is removed, on every way out.
+ * What must hold: SIGTERM and SIGINT end gracefully within shutdown_timeout, a second one and SIGQUIT at once; SIGHUP
+ * reads the configuration file again and keeps the old configuration where the new one is wrong; whatever was started
+ * is stopped, and the pid file is removed, on every way out.
  */
 import { type ConfigInput, resolveConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
@@ -18,12 +18,12 @@ import type { DaemonReport } from './daemonize.ts'
 import type { CliRequest } from './parse-args.ts'
 import { writePidFile } from './pid-file.ts'
 import { readyLine } from './ready-line.ts'
+import { onHangUp, onMeaninglessSignal } from './signals.ts'
 
 type Report = (report: DaemonReport) => void
 
 /** Run until a signal ends it. Resolves once it is ready or has begun to end; the process ends by process.exit. */
 export async function runStart(request: CliRequest, input: ConfigInput, report: Report | undefined): Promise<void> {
-  const hangUp = new HangUp()
   const resolved = resolveConfig(input)
   const log = createLogger({
     level: resolved.config.logLevel,
@@ -31,11 +31,12 @@ export async function runStart(request: CliRequest, input: ConfigInput, report: 
     color: process.stderr.isTTY && process.env.NO_COLOR === undefined,
   })
   for (const warning of resolved.warnings) log.warn(warning)
-  if (resolved.config.pidFile !== '') process.on('exit', writePidFile(resolved.config.pidFile))
-  exitOnCrash(log, report)
+  onMeaninglessSignal((signal) => log.warn(`${signal} received and ignored: it has no meaning for pgbun`))
   const ending = new Ending(log)
+  exitOnCrash(log, report)
+  if (resolved.config.pidFile !== '') process.on('exit', writePidFile(resolved.config.pidFile))
   try {
-    const serve = { request, input, config: resolved.config, log, ending, hangUp }
+    const serve = { request, input, config: resolved.config, log, ending }
     const text = request.embedded ? await startEmbedded(serve, report !== undefined) : await startServing(serve)
     report?.({ ok: true, text })
   } catch (error) {
@@ -52,7 +53,6 @@ interface Serve {
   config: Config
   log: LogControl
   ending: Ending
-  hangUp: HangUp
 }
 
 /** Start an embedded PostgreSQL and serve it. Returns the ready line and how to connect; prints it unless it is reported. */
@@ -76,7 +76,7 @@ async function startServing(serve: Serve): Promise<string> {
   return (await listenAndReload(serve)).line
 }
 
-async function listenAndReload({ input, config, log, ending, hangUp }: Serve) {
+async function listenAndReload({ input, config, log, ending }: Serve) {
   const { startDaemon } = await import('../daemon/daemon.ts')
   const daemon = await startDaemon(config, { logger: log, version: VERSION, onCrowdLeft: returnMemory })
   let inForce = config
@@ -92,7 +92,7 @@ async function listenAndReload({ input, config, log, ending, hangUp }: Serve) {
     log.info('configuration reloaded', { changed: changed.join(',') || 'nothing' })
   }
   let reloads = Promise.resolve()
-  hangUp.answer(() => {
+  onHangUp(() => {
     // One after the other: two reloads at once could leave the older one in force.
     reloads = reloads.then(reload).catch((error: unknown) => {
       log.error('configuration not reloaded, the old one stays in force', { reason: messageOf(error) })
@@ -106,24 +106,6 @@ async function listenAndReload({ input, config, log, ending, hangUp }: Serve) {
   return { addresses: daemon.addresses, line }
 }
 
-/** SIGHUP would end a process that does not listen for it, also one that is only starting: it is answered when it can be. */
-class HangUp {
-  #pending = false
-  #answer: () => void = () => {
-    this.#pending = true
-  }
-
-  constructor() {
-    process.on('SIGHUP', () => this.#answer())
-  }
-
-  /** Call `answer` at each from now on, and now if one has come. */
-  answer(answer: () => void): void {
-    this.#answer = answer
-    if (this.#pending) answer()
-  }
-}
-
 /** What is to be stopped, newest first, by a signal or a failed start. A second signal ends at once. */
 class Ending {
   begun = false
@@ -133,6 +115,10 @@ class Ending {
   constructor(log: LogControl) {
     this.#log = log
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#onSignal(signal))
+    process.on('SIGQUIT', () => {
+      log.warn('SIGQUIT received, ending at once')
+      this.#exit(1)
+    })
   }
 
   /** Run `step` at the end, before those that were added earlier. */

@@ -112,6 +112,40 @@ t.test('SIGINT ends it too', async (t) => {
   t.strictSame(await pgbun.stop('SIGINT'), { code: 0, signal: null })
 })
 
+t.test('signals without a meaning do no harm', async (t) => {
+  const pgbun = await startPgbun(t)
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGIO'] as const) {
+    pgbun.signal(signal)
+    await pgbun.waitForLog(new RegExp(`WARN {2}${signal === 'SIGIO' ? 'SIG(IO|POLL)' : signal} received and ignored`))
+  }
+  pgbun.signal('SIGPIPE')
+  t.notMatch(pgbun.logs(), /Debugger listening/)
+  t.strictSame(await pgbun.stop('SIGTERM'), { code: 0, signal: null })
+})
+
+t.test('SIGQUIT ends it at once and leaves no pid file', async (t) => {
+  const pidFile = join(t.testdir({}), 'pgbun.pid')
+  const pgbun = await startPgbun(t, { args: ['--pid-file', pidFile] })
+  t.ok(existsSync(pidFile))
+  t.strictSame(await pgbun.stop('SIGQUIT'), { code: 1, signal: null })
+  t.notOk(existsSync(pidFile))
+})
+
+t.test('the signals are listened for before the program is loaded', async (t) => {
+  const script = `
+    const { onHangUp } = await import('./lib/cli/signals.ts')
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.kill(process.pid, signal)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    onHangUp(() => console.log('answered'))`
+  const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '--eval', script], { cwd: rootDir })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
+  t.strictSame(await once(child, 'close'), [0, null])
+  t.equal(output, 'answered\n')
+  const launcher = readFileSync(join(rootDir, 'bin', 'pgbun.js'), 'utf8')
+  t.ok(launcher.indexOf("'signals'") < launcher.indexOf('import(program.href)'), 'the launcher loads them first')
+})
+
 t.test('the log in JSON is JSON on every line', async (t) => {
   const pgbun = await startPgbun(t, { args: ['--log-format', 'json'], env: { PGBUN_POOL_SICE: '1' } })
   await pgbun.stop()
