@@ -20,7 +20,7 @@ export interface Deallocations {
  */
 export class DeallocatingQuery implements SharedRef {
   other: PlanRef | undefined
-  readonly #names: string[]
+  readonly #names: Iterator<string>
   readonly #last: LastDeallocation | undefined
   readonly #deallocations: Deallocations
   /** Statements that have been completed. */
@@ -28,7 +28,7 @@ export class DeallocatingQuery implements SharedRef {
 
   /** @param names whose DEALLOCATE is in it, in the order of their command tags */
   constructor(names: string[], last: LastDeallocation | undefined, deallocations: Deallocations) {
-    this.#names = names
+    this.#names = names.values()
     this.#last = last
     this.#deallocations = deallocations
   }
@@ -39,7 +39,7 @@ export class DeallocatingQuery implements SharedRef {
 
   /** The name its next DEALLOCATE was of; undefined where that is not known. */
   next(): string | undefined {
-    return this.#names.shift()
+    return this.#names.next().value
   }
 
   /** It failed. */

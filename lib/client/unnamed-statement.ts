@@ -16,6 +16,7 @@ import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
 import { CLOSE, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
+import { Queue } from '../util/queue.ts'
 
 /** Close of the unnamed statement, sent where a client binds one it does not have. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
@@ -56,7 +57,7 @@ export class UnnamedStatement implements PlanRef {
   /** As far as the server has answered. */
   #known: Unnamed | undefined
   /** What it is after each message that is under way, oldest first. */
-  readonly #changes: (Unnamed | undefined)[] = []
+  readonly #changes = new Queue<Unnamed | undefined>()
   /** One too long to be kept (`message`) is on the server whenever it is bound, because its client stays there. */
   stays = true
   /** The batch of the last change. */
@@ -66,7 +67,7 @@ export class UnnamedStatement implements PlanRef {
 
   /** False while what it is depends on the answer to another batch than `batch`. */
   certain(batch: number): boolean {
-    return this.#changes.length === 0 || this.#batch === batch
+    return this.#changes.size === 0 || this.#batch === batch
   }
 
   /**
@@ -75,7 +76,7 @@ export class UnnamedStatement implements PlanRef {
    */
   onQuery(server: ServerConnection, batch: number, shared?: SharedRef): void {
     server.unnamedOwner = undefined
-    if (this.#known === undefined && this.#changes.length === 0) {
+    if (this.#known === undefined && this.#changes.size === 0) {
       server.plan.expect(QUERY, 0, shared)
       return
     }
@@ -152,7 +153,7 @@ export class UnnamedStatement implements PlanRef {
 
   /** What it is for the next message. */
   get current(): Unnamed | undefined {
-    return this.#changes.length === 0 ? this.#known : this.#changes.at(-1)
+    return this.#changes.size === 0 ? this.#known : this.#changes.last
   }
 
   #told(shared: SharedRef | undefined): PlanRef {

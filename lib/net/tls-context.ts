@@ -239,7 +239,7 @@ function ownCertificate(
 
 /** The certificates of a bundle, one by one: Node takes junk in a bundle for an empty one without a word. */
 function authorities(option: string, path: string, text: string): string[] {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g)
   if (!blocks) throw new TlsConfigError(option, `${option} '${path}' holds no certificate in PEM format`)
   for (const [index, block] of blocks.entries()) {
     try {

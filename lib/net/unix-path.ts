@@ -24,7 +24,9 @@ export function isUnixDirectory(host: string): boolean {
  * @throws Error where such a socket cannot be, or cannot be reached from this runtime
  */
 export function unixSocketPath(directory: string, port: number, option: string): UnixPath {
-  const label = `${directory.replace(/(?<=.)\/+$/, '')}/.s.PGSQL.${port}`.replace(/^\/\//, '/')
+  let end = directory.length
+  while (end > 1 && directory[end - 1] === '/') end--
+  const label = `${directory.slice(0, end)}/.s.PGSQL.${port}`.replace(/^\/\//, '/')
   const abstract = directory.startsWith('@')
   if (Buffer.byteLength(label) > PATH_LIMIT) {
     throw new Error(

@@ -1,5 +1,6 @@
 /** The names one client has given to prepared statements, and what each stands for. Pure. */
 
+import { Queue } from '../util/queue.ts'
 import { type StatementEntry, type StatementStore, twinOf } from './statements.ts'
 import type { ParseSettings } from './wishes.ts'
 
@@ -20,7 +21,7 @@ export class ClientStatements {
   readonly #store: StatementStore
   readonly #named = new Map<string, StatementEntry>()
   /** Names with unanswered changes, oldest first, all of one batch. */
-  readonly #changes = new Map<string, { entries: (StatementEntry | undefined)[]; batch: number }>()
+  readonly #changes = new Map<string, { entries: Queue<StatementEntry | undefined>; batch: number }>()
   /** What it executes in the place of shared statements under settings that are not known. */
   #twins: Map<StatementEntry, StatementEntry> | undefined
 
@@ -84,7 +85,7 @@ export class ClientStatements {
   /** What `name` stands for if nothing fails that is under way. */
   get(name: string): StatementEntry | undefined {
     const changes = this.#changes.get(name)
-    return changes === undefined ? this.#named.get(name) : changes.entries.at(-1)
+    return changes === undefined ? this.#named.get(name) : changes.entries.last
   }
 
   /** False while what `name` stands for depends on the answer to another batch than `batch`. */
@@ -96,8 +97,9 @@ export class ClientStatements {
   /** A message is sent in `batch` by which `name` stands for `entry` (held for it), or, closed, for nothing. */
   change(name: string, entry: StatementEntry | undefined, batch: number): void {
     const changes = this.#changes.get(name)
-    if (changes === undefined) this.#changes.set(name, { entries: [entry], batch })
-    else changes.entries.push(entry)
+    const { entries } = changes ?? { entries: new Queue<StatementEntry | undefined>() }
+    entries.push(entry)
+    if (changes === undefined) this.#changes.set(name, { entries, batch })
   }
 
   /** The oldest change of `name` was answered, or, where not `done`, has not happened. */
@@ -105,7 +107,7 @@ export class ClientStatements {
     const changes = this.#changes.get(name)
     if (changes === undefined) return
     const entry = changes.entries.shift()
-    if (changes.entries.length === 0) this.#changes.delete(name)
+    if (changes.entries.size === 0) this.#changes.delete(name)
     if (!done) {
       if (entry !== undefined) this.#release(entry)
       return

@@ -4,13 +4,30 @@ import { noteKept, noteResets, type SettingNames, settingNames } from './setting
 
 /** More suspicious texts than this in one transaction are not read: everything is asked. */
 export const TEXT_LIMIT = 16
+/** Nor are longer ones, in UTF-16 units of all together: reading a long text takes its time, in which nobody is served. */
+const LENGTH_LIMIT = 1 << 18
+/** It may set a parameter of an application's, which PostgreSQL does not list. */
+const SETS = /\bset(?:_config)?\b/i
 
 /** Of no text. */
 export const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none', resetNames: [] }
 
-/** What several texts say about parameters, one after the other. */
+/** What was read: the answer to each of a transaction's statements asks again. */
+const known = new WeakMap<readonly string[], SettingNames>()
+
+/** What several texts say about parameters, one after the other. The list is never changed. */
 export function readNames(texts: readonly string[]): SettingNames {
-  if (texts.length > TEXT_LIMIT) return { ...NO_NAMES, complete: false, resets: 'all' }
+  let found = known.get(texts)
+  if (found === undefined) known.set(texts, (found = read(texts)))
+  return found
+}
+
+function read(texts: readonly string[]): SettingNames {
+  const length = texts.reduce((sum, text) => sum + text.length, 0)
+  if (texts.length > TEXT_LIMIT || length > LENGTH_LIMIT) {
+    const unreadable = length > LENGTH_LIMIT && texts.some((text) => SETS.test(text) && text.includes('.'))
+    return { ...NO_NAMES, complete: false, unreadable, resets: 'all' }
+  }
   if (texts.length === 1) return settingNames(texts[0]!)
   const names = new Set<string>()
   const resetNames = new Set<string>()

@@ -13,8 +13,9 @@ const USER = 'session_authorization'
 const LIMITS = ['statement_timeout', 'lock_timeout', 'transaction_timeout']
 /** A limit of a second or more, or none. */
 const GENEROUS = /^(?:0|\d{4,}(?:ms)?|\d+(?:s|min|h|d))$/
-/** A text that may set one to less. */
-const SHORT = /(?:statement|lock|transaction)_timeout[\s\S]*\b(?!0\b)\d{1,3}(?:ms|us)?\b/i
+/** A text that may set one to less names it, and has such a number somewhere behind the first of its names. */
+const LIMIT_NAME = /(?:statement|lock|transaction)_timeout/i
+const SHORT = /\b(?!0\b)\d{1,3}(?:ms|us)?\b/i
 
 /**
  * `settings`, and the user and role of the session with them where what is to be set depends on them: the server may be
@@ -106,7 +107,12 @@ export function isLimited(server: ServerParameters, texts: readonly string[]): b
     const value = server.applied.get(name)
     if (value !== undefined && !GENEROUS.test(value)) return true
   }
-  return texts.some((text) => SHORT.test(text))
+  return texts.some(maySetShort)
+}
+
+function maySetShort(text: string): boolean {
+  const at = text.search(LIMIT_NAME)
+  return at >= 0 && SHORT.test(text.slice(at))
 }
 
 /** Limits of `server`'s session, by name. */
