@@ -1,17 +1,21 @@
-/** The names in front of a Bind, which decide whose statement it runs. Called by upstream.ts. */
+/** The names in front of a Parse or a Bind, which decide whose statement it is. Called by upstream.ts. */
 
-import type { Batch } from '../protocol/batch.ts'
-import { BIND_NAMES } from '../protocol/types.ts'
+import { type Batch, LAST } from '../protocol/batch.ts'
+import { FRONTEND } from '../protocol/types.ts'
 
-/** A Bind of which the names do not show: there is no telling whose statement it would run. */
+/** A Parse or Bind of which the names do not show, because they are too long: there is no telling whose statement it is. */
 export function hidesNames(batch: Batch, i: number): boolean {
-  return batch.end(i) - batch.start(i) > BIND_NAMES && !showsNames(batch.bodyOf(i))
+  // What is wrong with a whole one, PostgreSQL says.
+  if ((batch.flags(i) & LAST) !== 0) return false
+  return !showsNames(batch.bodyOf(i), batch.type(i) === FRONTEND.Bind ? 2 : 1)
 }
 
-/** False where the two names in the `body` of a Bind, of which the beginning is there, are longer than is looked at. */
-export function showsNames(body: Buffer): boolean {
-  if (body.length <= BIND_NAMES) return true
-  const portalEnd = body.indexOf(0)
-  const end = portalEnd < 0 ? -1 : body.indexOf(0, portalEnd + 1)
-  return end >= 0 && end < BIND_NAMES
+/** True where the `count` names at the beginning of `body` are there. */
+export function showsNames(body: Buffer, count: number): boolean {
+  let at = -1
+  for (let found = 0; found < count; found++) {
+    at = body.indexOf(0, at + 1)
+    if (at < 0) return false
+  }
+  return true
 }

@@ -14,7 +14,7 @@ import { commandComplete, message, readyForQuery, SYNC as SYNC_MESSAGE } from '.
 import { FRONTEND, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
-import type { ClientStatements } from '../session/client-statements.ts'
+import { type ClientStatements, statementName } from '../session/client-statements.ts'
 import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { EXECUTES, PREPARED } from '../session/state-effects.ts'
 import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../session/statement-names.ts'
@@ -156,9 +156,10 @@ export class SpokenStatements {
   beforeParse(server: ServerConnection, bytes: Buffer, batch: number): Buffer | undefined {
     if (!server.sqlPrepared) return undefined
     const end = bytes.indexOf(0, 5)
-    const name = bytes.toString('latin1', 5, end)
+    // As much of it as counts: a Close must not be as long as a Parse may be.
+    const name = statementName(bytes, 5, end)
     if (this.#names.get(name) !== undefined) return undefined
-    const terminated = Buffer.from(bytes.subarray(5, end + 1))
+    const terminated = Buffer.from(`${name}\0`, 'latin1')
     const left = server.namesLeft.has(name)
     const before = left ? close(server, new ClosedName(server, name, this.#sent(batch)), terminated) : EMPTY
     let there = false
@@ -253,9 +254,9 @@ export class SpokenStatements {
 /** More portals than this that deallocate and were not run in one transaction are not known. */
 const PORTAL_LIMIT = 1000
 
-/** The portal's name in the body of a Bind or Execute. */
+/** The portal's name in the body of a Bind or Execute, as far as it tells portals apart. */
 function portalOf(body: Buffer): string {
-  return body.toString('latin1', 0, body.indexOf(0))
+  return statementName(body, 0, body.indexOf(0))
 }
 
 const EMPTY = Buffer.alloc(0)

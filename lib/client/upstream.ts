@@ -88,7 +88,7 @@ export class Upstream {
         if (
           type === FRONTEND.Terminate ||
           type === FRONTEND.Password ||
-          (type === FRONTEND.Bind && this.#pooled() && hidesNames(batch, i))
+          ((type === FRONTEND.Bind || type === FRONTEND.Parse) && this.#pooled() && hidesNames(batch, i))
         ) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count

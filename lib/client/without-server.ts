@@ -36,7 +36,8 @@ export function takeWithoutServer(session: ClientSession, batch: Batch): boolean
 
 /** A message of `type` ends the session. */
 export function leave(session: ClientSession, type: number): void {
-  const what = type === FRONTEND.Bind ? 'too long a name in Bind' : `unexpected ${frontendName(type)}`
+  const names = type === FRONTEND.Bind || type === FRONTEND.Parse
+  const what = names ? `too long a name in ${frontendName(type)}` : `unexpected ${frontendName(type)}`
   if (type === FRONTEND.Terminate) session.end({ kind: 'terminated' })
   else session.endWith('protocol_violation', { args: { what } })
 }

@@ -30,6 +30,9 @@ export class Scanner {
   /** The beginning of a message that cannot be shown yet. */
   #carry: Buffer = EMPTY
   #carried = 0
+  /** How far the kept beginning was searched for the ends of strings, and how many were found. */
+  #searched = 0
+  #ends = 0
   #failed = false
 
   /**
@@ -86,7 +89,7 @@ export class Scanner {
         const behind = rule.pass ? this.#endOfRun(chunk, pos + total, type, rule.cap) : pos + total
         this.#show(batch, type, rule.pass, pos, behind, FIRST | LAST)
         pos = behind
-      } else if (available - HEADER >= rule.need) {
+      } else if (available - HEADER >= rule.need || this.#hasStrings(rule, chunk, pos + HEADER, end)) {
         this.#type = type
         this.#pass = rule.pass
         this.#remaining = total - available
@@ -110,6 +113,22 @@ export class Scanner {
       pos += body + HEADER
     }
     return pos
+  }
+
+  /** True where the strings that `rule` wants to see are there, in `bytes` from `from` to `to`. */
+  #hasStrings(rule: MessageRule | undefined, bytes: Buffer, from: number, to: number): boolean {
+    if (rule?.strings === undefined) return false
+    // What was looked at before is not looked at again: a name may come byte by byte.
+    let at = Math.max(from, this.#searched)
+    for (; at < to && this.#ends < rule.strings; at++) {
+      at = bytes.indexOf(0, at)
+      if (at < 0 || at >= to) break
+      this.#ends++
+    }
+    this.#searched = to
+    if (this.#ends < rule.strings) return false
+    this.#searched = this.#ends = 0
+    return true
   }
 
   #show(batch: Batch, type: number, pass: boolean, start: number, end: number, flags: number): void {
@@ -170,6 +189,7 @@ export class Scanner {
     this.#carry = Buffer.allocUnsafeSlow(Math.max(length, Math.min(expected, 1024)))
     chunk.copy(this.#carry, 0, pos)
     this.#carried = length
+    this.#searched = Math.max(0, this.#searched - pos)
   }
 
   /** Go on with the message whose beginning is kept; returns the position in `chunk` behind what it took, or -1. */
@@ -192,7 +212,7 @@ export class Scanner {
           total = body + HEADER
           want = HEADER + Math.min(body, rule.need)
         }
-        if (this.#carried >= want) {
+        if (this.#carried >= want || this.#hasStrings(rule, this.#carry, HEADER, this.#carried)) {
           this.#showCarried(batch, total, rule)
           return pos
         }
@@ -218,6 +238,7 @@ export class Scanner {
     }
     this.#carry = EMPTY
     this.#carried = 0
+    this.#searched = this.#ends = 0
   }
 
   #append(chunk: Buffer, pos: number, length: number): void {

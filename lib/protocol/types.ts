@@ -63,6 +63,8 @@ export interface MessageRule {
   need: number
   /** Largest body in bytes. */
   cap: number
+  /** Of a body that begins with strings, so many of these are enough, however short they are. */
+  strings?: number
 }
 
 /** Rules by type byte; undefined for a type that does not exist in that direction. */
@@ -70,14 +72,14 @@ export type MessageTable = readonly (MessageRule | undefined)[]
 
 /** Largest body PostgreSQL itself accepts (PQ_LARGE_MESSAGE_LIMIT). */
 export const LARGE = 0x3fffffff - 4
-/** Body limit of messages that are always small (PQ_SMALL_MESSAGE_LIMIT). */
-export const SMALL = 10_000
+/** Body limit of messages that are always small (PQ_SMALL_MESSAGE_LIMIT, which counts the length word). */
+export const SMALL = 10_000 - 4
 /** Longest password or SASL message taken from a peer that is not authenticated yet: cloud tokens have a few kB. */
 export const AUTH = 65_536
 /** Statement texts up to this size are looked at as a whole; longer ones stream by. */
 export const TEXT = 262_144
-/** The names of a portal and a statement in a Bind are looked at up to this size of both together. */
-export const BIND_NAMES = 16_384
+/** The names in a Parse or a Bind are looked at up to this size of all together. */
+export const NAMES = TEXT
 
 function table(rules: Record<number, MessageRule>): MessageTable {
   return Array.from({ length: 256 }, (_, type) => rules[type])
@@ -85,8 +87,8 @@ function table(rules: Record<number, MessageRule>): MessageTable {
 
 /** The client's messages, after startup. */
 export const FRONTEND_TABLE: MessageTable = table({
-  // Names: what is looked at or rewritten. One byte more tells that they are too long.
-  [FRONTEND.Bind]: { pass: false, need: BIND_NAMES + 1, cap: LARGE },
+  // The names of a portal and a statement: what is looked at or rewritten.
+  [FRONTEND.Bind]: { pass: false, need: NAMES, cap: LARGE, strings: 2 },
   [FRONTEND.Close]: { pass: false, need: SMALL, cap: SMALL },
   [FRONTEND.CopyData]: { pass: true, need: 0, cap: LARGE },
   [FRONTEND.CopyDone]: { pass: false, need: 0, cap: SMALL },
