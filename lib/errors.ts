@@ -20,6 +20,8 @@ export interface ErrorFields {
   hint?: string
   /** Source routine: some drivers decide on it whether to prepare a statement anew. */
   routine?: string
+  /** The row it was made of, for the log; no part of the message. */
+  name?: ErrorName
 }
 
 interface ErrorRow {
@@ -27,21 +29,36 @@ interface ErrorRow {
   sqlstate: string
   message: string
   level: 'debug' | 'info' | 'warn' | 'error'
+  /** What the log says happened, where the message alone says too little. */
+  happened?: string
+  /** What an operator can do about it, for the log. */
+  remedy?: string
 }
 
 /** All errors by name. */
 export const ERRORS = {
-  admin_shutdown: row('FATAL', '57P01', 'terminating connection due to administrator command', 'info'),
+  admin_shutdown: row('FATAL', '57P01', 'terminating connection due to administrator command', 'info', {
+    happened: 'pgbun is shutting down',
+  }),
   auth_failed: row('FATAL', '28P01', 'password authentication failed for user "{user}"', 'warn'),
   auth_required: row('FATAL', '28000', 'no authentication method is available for user "{user}"', 'warn'),
   auth_unverified: row('FATAL', '28000', 'connection rejected: user "{user}" cannot be authenticated', 'warn'),
   canceled: row('ERROR', '57014', 'canceling statement due to user request', 'debug'),
   client_certificate_required: row('FATAL', '28000', 'connection requires a valid client certificate', 'info'),
-  client_idle_timeout: row('FATAL', '57P05', 'client_idle_timeout', 'info'),
-  client_login_timeout: row('FATAL', '57014', 'client_login_timeout', 'info'),
-  client_stalled: row('FATAL', '57014', 'client_stall_timeout: the client stopped reading its results', 'warn'),
+  client_idle_timeout: row('FATAL', '57P05', 'client_idle_timeout', 'info', {
+    happened: 'the client sent nothing for longer than client_idle_timeout',
+  }),
+  client_login_timeout: row('FATAL', '57014', 'client_login_timeout', 'info', {
+    happened: 'the client did not log in within client_login_timeout',
+  }),
+  client_stalled: row('FATAL', '57014', 'client_stall_timeout: the client stopped reading its results', 'warn', {
+    remedy: 'read results to their end, or raise client_stall_timeout',
+  }),
   cleartext_refused: row('FATAL', '28000', 'a cleartext password is only accepted over TLS', 'warn'),
-  idle_transaction_timeout: row('FATAL', '25P03', 'idle transaction timeout', 'warn'),
+  idle_transaction_timeout: row('FATAL', '25P03', 'idle transaction timeout', 'warn', {
+    happened: 'the client left a transaction open and idle for longer than idle_transaction_timeout',
+    remedy: 'end transactions as soon as their work is done, or raise idle_transaction_timeout',
+  }),
   internal_error: row('FATAL', 'XX000', 'internal error of the connection pooler', 'error'),
   no_user: row('FATAL', '28000', 'no PostgreSQL user name specified in startup packet', 'warn'),
   pin_idle_timeout: row(
@@ -58,8 +75,14 @@ export const ERRORS = {
     'warn',
   ),
   protocol_violation: row('FATAL', '08P01', '{what}', 'warn'),
-  query_timeout: row('FATAL', '57014', 'query_timeout', 'warn'),
-  query_wait_timeout: row('FATAL', '53300', 'query_wait_timeout', 'warn'),
+  query_timeout: row('FATAL', '57014', 'query_timeout', 'warn', {
+    happened: 'its query ran for longer than query_timeout',
+    remedy: 'make the query faster, or raise query_timeout',
+  }),
+  query_wait_timeout: row('FATAL', '53300', 'query_wait_timeout', 'warn', {
+    happened: 'no server connection became free within query_wait_timeout',
+    remedy: 'raise pool_size, or look for what keeps its server connections: long transactions, pins',
+  }),
   replication_invalid: row('FATAL', '22023', 'invalid value for parameter "replication": "{value}"', 'warn'),
   server_connect_failed: row('FATAL', '57P03', '{what}', 'warn'),
   server_lost: row('FATAL', '08006', 'server closed the connection unexpectedly', 'warn'),
@@ -72,15 +95,23 @@ export const ERRORS = {
   ),
   session_state_refused: row('ERROR', '0A000', '{what} is not allowed (session_state = error)', 'warn'),
   statement_mode_transaction: row('FATAL', '0A000', 'transaction blocks not allowed in statement pooling mode', 'warn'),
-  tls_required: row('FATAL', '28000', 'SSL required', 'warn'),
+  tls_required: row('FATAL', '28000', 'SSL required', 'warn', {
+    happened: 'client_tls_mode demands TLS, and the client connected without',
+    remedy: 'connect with sslmode=require or stronger',
+  }),
   too_many_prepared_statements: row(
     'ERROR',
     '53400',
     'a client may keep {limit} prepared statements (max_client_prepared_statements)',
     'warn',
   ),
-  too_many_clients: row('FATAL', '53300', 'no more connections allowed (max_client_conn)', 'warn'),
-  transaction_timeout: row('FATAL', '25P04', 'transaction timeout', 'warn'),
+  too_many_clients: row('FATAL', '53300', 'no more connections allowed (max_client_conn)', 'warn', {
+    remedy: 'raise max_client_conn, or have the applications keep fewer connections',
+  }),
+  transaction_timeout: row('FATAL', '25P04', 'transaction timeout', 'warn', {
+    happened: 'its transaction took longer than transaction_timeout',
+    remedy: 'make transactions shorter, or raise transaction_timeout',
+  }),
   unsupported_protocol: row(
     'FATAL',
     '0A000',
@@ -92,8 +123,14 @@ export const ERRORS = {
 /** Name of a row of the catalogue. */
 export type ErrorName = keyof typeof ERRORS
 
-function row(severity: Severity, sqlstate: string, message: string, level: ErrorRow['level']): ErrorRow {
-  return { severity, sqlstate, message, level }
+function row(
+  severity: Severity,
+  sqlstate: string,
+  message: string,
+  level: ErrorRow['level'],
+  log: Pick<ErrorRow, 'happened' | 'remedy'> = {},
+): ErrorRow {
+  return { severity, sqlstate, message, level, ...log }
 }
 
 /** Arguments of a row's message, and what may be said beyond it. */
@@ -112,10 +149,13 @@ export function errorFields(name: ErrorName, { args = {}, detail, hint }: ErrorA
     message: message.replace(/\{(\w+)\}/g, (_, key: string) => args[key] ?? ''),
     detail,
     hint,
+    name,
   }
 }
 
-/** The level an error of the catalogue is logged with. */
-export function errorLevel(name: ErrorName): ErrorRow['level'] {
-  return ERRORS[name].level
+/** What the log says of an error that a client is sent: what happened, how grave it is, what can be done. */
+export function errorInLog({ name, message }: ErrorFields): Pick<ErrorRow, 'level' | 'remedy'> & { happened: string } {
+  if (name === undefined) return { level: 'warn', happened: message }
+  const { level, happened = message, remedy }: ErrorRow = ERRORS[name]
+  return { level, happened, remedy }
 }

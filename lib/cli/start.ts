@@ -12,7 +12,7 @@ import { ConfigError, formatProblem } from '../config/raw-value.ts'
 import { applyReload, diffConfig } from '../config/reload.ts'
 import { VERSION } from '../config/version.ts'
 import type { ListenAddress } from '../net/listener.ts'
-import { createLogger, type LogControl } from '../util/logger.ts'
+import { asError, createLogger, type LogControl } from '../util/logger.ts'
 import { returnMemory } from '../util/return-memory.ts'
 import type { DaemonReport } from './daemonize.ts'
 import type { CliRequest } from './parse-args.ts'
@@ -95,7 +95,7 @@ async function listenAndReload({ input, config, log, ending }: Serve) {
   onHangUp(() => {
     // One after the other: two reloads at once could leave the older one in force.
     reloads = reloads.then(reload).catch((error: unknown) => {
-      log.error('configuration not reloaded, the old one stays in force', { reason: messageOf(error) })
+      log.error(`configuration not reloaded, the old one stays in force: ${messageOf(error)}`)
     })
   })
 
@@ -131,7 +131,7 @@ class Ending {
     this.begun = true
     for (const step of this.#steps) {
       await step().catch((error: unknown) => {
-        this.#log.error('shutdown failed', { reason: messageOf(error) })
+        this.#log.error(`shutdown failed: ${messageOf(error)}`, { err: asError(error) })
         code = 1
       })
     }
@@ -181,7 +181,7 @@ function clientAddress(addresses: readonly ListenAddress[]): string {
 /** An exception nobody caught leaves the state in doubt: say so in the log and end, rather than serve on. */
 function exitOnCrash(log: LogControl, report: Report | undefined): void {
   const crash = (error: unknown): void => {
-    log.error('internal error, ending', { reason: messageOf(error), stack: (error as Error | undefined)?.stack })
+    log.error('internal error of pgbun, ending', { err: asError(error) })
     report?.({ ok: false, text: `internal error: ${messageOf(error)}` })
     log.flush()
     process.exit(1)

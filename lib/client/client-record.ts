@@ -1,6 +1,6 @@
 /** What is known of one client: who it is, what it holds, since when. Its behaviour is session.ts. */
 
-import type { ErrorFields } from '../errors.ts'
+import { type ErrorFields, errorInLog } from '../errors.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { PoolMode } from '../pool/settings.ts'
@@ -62,6 +62,8 @@ export class ClientRecord {
   running = false
   /** When it stopped reading its results; 0 while it reads. */
   stalledSince = 0
+  /** It is to say who it is, or to prove it, and has not answered. */
+  silent = true
   /** Shut down: end at the next moment no transaction is open. */
   closing = false
   /** The request that waits was canceled while its server answered to pgbun itself. */
@@ -111,11 +113,19 @@ export class ClientRecord {
   logRefused(fields: ErrorFields): void {
     const { config, log } = this.ports
     if (!config.logPoolerErrors) return
-    log.warn('request refused', { ...this.about(), reason: fields.message, sqlstate: fields.sqlstate })
+    const { level, happened, remedy } = errorInLog(fields)
+    log[level](`request refused: ${happened}`, {
+      ...this.about(),
+      detail: fields.detail?.trim() || undefined,
+      hint: fields.hint,
+      sqlstate: fields.sqlstate,
+      remedy,
+    })
   }
 
   /** What a log line says of it. */
   about(): LogFields {
-    return { client: this.id, user: this.user, database: this.database, address: this.origin.address }
+    const { id, user, database, origin } = this
+    return { client: id, user: user || undefined, database: database || undefined, address: origin.address }
   }
 }

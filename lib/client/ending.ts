@@ -3,7 +3,7 @@
  * logged, and what becomes of the server it held.
  */
 
-import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorLevel } from '../errors.ts'
+import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorInLog } from '../errors.ts'
 import type { ServerEnd } from '../server/ports.ts'
 
 /** pgbun ends it with an error of its catalogue. `reason` and `remedy` are for the log alone. */
@@ -36,59 +36,63 @@ export interface Ending {
   /** Sent to the client before its connection is closed. */
   fields: ErrorFields | undefined
   level: 'debug' | 'info' | 'warn' | 'error'
-  /** For the log. */
+  /** What happened, for the log; '' where there is nothing to add to the end itself. */
   text: string
   /** pgbun raised it (`log_pooler_errors`), rather than the client or the server. */
   poolerError: boolean
-  /** What to do about it; for the log. */
+  /** PostgreSQL's own words, passed on. */
+  fromServer?: boolean
+  /** What the client must not be told, and what to do about it; for the log. */
+  reason?: string
   remedy?: string
+  /** The defect, with its stack. */
+  fault?: Error
 }
 
 /** What follows from `reason`. */
 export function endingOf(reason: EndReason): Ending {
   switch (reason.kind) {
     case 'terminated':
-      return { fields: undefined, level: 'info', text: 'client terminated the session', poolerError: false }
+      return { fields: undefined, level: 'info', text: '', poolerError: false }
     case 'disconnected':
       return {
         fields: undefined,
         level: 'info',
-        text: reason.error ? `connection lost: ${reason.error.message}` : 'client closed the connection',
+        text: reason.error ? `connection lost: ${reason.error.message}` : '',
         poolerError: false,
       }
     case 'cancel-request':
       return { fields: undefined, level: 'debug', text: 'cancel request', poolerError: false }
     case 'error': {
       const fields = errorFields(reason.name, reason.args)
-      return {
-        fields,
-        level: errorLevel(reason.name),
-        text: reason.reason ? `${fields.message}: ${reason.reason}` : fields.message,
-        poolerError: true,
-        remedy: reason.remedy,
-      }
+      const { happened: text, level, remedy } = errorInLog(fields)
+      return { fields, level, text, poolerError: true, reason: reason.reason, remedy: reason.remedy ?? remedy }
     }
-    case 'refused':
+    case 'refused': {
+      const { happened: text, remedy } = errorInLog(reason.fields)
       return {
         fields: { ...reason.fields, severity: 'FATAL' },
         level: 'warn',
-        text: reason.fields.message,
+        text,
         poolerError: true,
-        remedy: reason.remedy,
+        fromServer: reason.fields.name === undefined,
+        remedy: reason.remedy ?? remedy,
       }
+    }
     case 'server-lost':
       return {
         fields: reason.end.relayed || reason.end.midMessage ? undefined : reason.end.fields,
         level: 'warn',
-        text: reason.end.relayed ? 'the server ended the session' : reason.end.fields.message,
+        text: reason.end.relayed ? `PostgreSQL ended its session: ${reason.end.reason}` : reason.end.fields.message,
         poolerError: !reason.end.relayed,
       }
     case 'fault':
       return {
         fields: errorFields('internal_error'),
         level: 'error',
-        text: reason.error instanceof Error ? (reason.error.stack ?? reason.error.message) : String(reason.error),
+        text: 'internal error of pgbun',
         poolerError: true,
+        fault: reason.error instanceof Error ? reason.error : new Error(String(reason.error)),
       }
     default:
       return unreachable(reason)

@@ -1,4 +1,4 @@
-/** The log line of a session's end: every end has one, at the level its reason deserves. */
+/** The log line of a session's end: every end has one, at the level its reason deserves. Its message says what happened. */
 
 import { now } from '../util/clock.ts'
 import type { Ending, EndReason } from './ending.ts'
@@ -8,16 +8,47 @@ import type { ClientState } from './state.ts'
 /** Log that `session` ended in `phase`. */
 export function logEnd(session: ClientSession, reason: EndReason, ending: Ending, phase: ClientState): void {
   const { config, log } = session.ports
-  // A connection that never said anything is a health probe, not news.
-  const probe = phase === 'startup' && (reason.kind === 'disconnected' || reason.kind === 'terminated')
+  const left = reason.kind === 'disconnected' || reason.kind === 'terminated'
   const wanted = ending.poolerError ? config.logPoolerErrors : config.logDisconnections
   if (!wanted && ending.level !== 'error') return
-  const level = probe ? 'debug' : ending.level
-  log[level](ending.poolerError ? 'client connection ended by an error' : 'client disconnected', {
+  // Whoever leaves before it was to say anything is a health probe, or asks its user for the password: no news.
+  const level = left && session.silent ? 'debug' : ending.level
+  const { fields } = ending
+  log[level](headline(session, reason, ending, phase), {
     ...session.about(),
-    reason: ending.text,
-    sqlstate: ending.fields?.sqlstate,
+    by: ending.fromServer ? 'PostgreSQL' : undefined,
+    reason: ending.reason,
+    detail: fields?.detail?.trim() || undefined,
+    hint: fields?.hint === ending.remedy ? undefined : fields?.hint,
+    sqlstate: fields?.sqlstate,
     remedy: ending.remedy,
-    age: `${((now() - session.connectedAt) / 1000).toFixed(1)}s`,
+    age_ms: Math.round(now() - session.connectedAt),
+    err: ending.fault,
   })
+}
+
+function headline(
+  session: ClientSession,
+  reason: EndReason,
+  { text, poolerError }: Ending,
+  phase: ClientState,
+): string {
+  if (reason.kind === 'cancel-request') return 'cancel request'
+  const loggingIn = phase === 'startup' || phase === 'login'
+  if (poolerError && loggingIn) return `client refused: ${text}`
+  const told = text === '' ? '' : `: ${text}`
+  return loggingIn
+    ? `client left before it was logged in${told}`
+    : `client disconnected${during(session, reason, phase)}${told}`
+}
+
+/** What the client leaves unfinished. */
+function during(session: ClientSession, { kind }: EndReason, phase: ClientState): string {
+  if (kind === 'disconnected' && phase === 'waiting') return ' while waiting for a server connection'
+  // What was sent whole before a Terminate comes to its end.
+  if (kind === 'disconnected' && session.running) return ' while its request ran, which is canceled'
+  if ((kind === 'disconnected' || kind === 'terminated') && session.transactionSince > 0 && !session.running) {
+    return ' in a transaction, which is rolled back'
+  }
+  return ''
 }

@@ -43,7 +43,8 @@ export class Login {
   /** The pool has no server yet. */
   #welcome: Promise<Defaults> | undefined
   #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
-
+  /** The client was not asked for anything yet. */
+  #first = true
   constructor(session: ClientSession) {
     this.#session = session
   }
@@ -64,6 +65,7 @@ export class Login {
     }
     if (this.#password === undefined) return false
     batch.cursor++
+    this.#session.silent = false
     if (type !== FRONTEND.Password) {
       this.#session.endWith('protocol_violation', {
         args: { what: `expected password response, got ${frontendName(type)}` },
@@ -95,6 +97,8 @@ export class Login {
         return
       }
       this.#password = { resolve, reject }
+      this.#session.silent = this.#first
+      this.#first = false
       // It may have come before we asked.
       queueMicrotask(() => this.#session.pump())
     })
@@ -112,6 +116,7 @@ export class Login {
     switch (packet.kind) {
       case 'client':
         this.#session.setState('login')
+        this.#session.silent = false
         this.#run(packet).catch((error) => this.#failed(error))
         return
       case 'refused':

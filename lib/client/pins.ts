@@ -38,6 +38,7 @@ export class Pins {
     client.ports.log[this.#told ? 'debug' : 'info']('client keeps its server connection', {
       ...client.about(),
       server: client.lease?.server.id,
+      server_pid: client.lease?.server.identity.pid,
       reason: pinned,
     })
     this.#told = true

@@ -167,8 +167,17 @@ const logging = section('logging', {
   log_level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least important lines that are logged.', {
     pgbouncer: 'verbose',
   }),
-  log_format: choice(['auto', 'text', 'json'], 'auto', 'Form of the log lines; auto is text.', { reload: false }),
-  stats_period: duration(60_000, 'How often a line of statistics is logged; 0 is never.', { pgbouncer: '=' }),
+  log_format: choice(
+    ['auto', 'text', 'json'],
+    'auto',
+    'Form of the log lines: text for people, json in the shape of the lines of pino; auto is text.',
+    { reload: false },
+  ),
+  stats_period: duration(
+    60_000,
+    'How often a line of statistics is logged, where anything happened; 0 is never.',
+    { pgbouncer: '=' },
+  ),
 })
 
 const timeouts = section('timeouts', {

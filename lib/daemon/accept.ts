@@ -10,6 +10,7 @@ import type { TlsStore } from '../net/tls-context.ts'
 import { Wire } from '../net/wire.ts'
 import { Scanner } from '../protocol/scanner.ts'
 import { FRONTEND_TABLE, frontendName } from '../protocol/types.ts'
+import { asError } from '../util/logger.ts'
 import type { Registry } from './registry.ts'
 
 /** What a new client needs. */
@@ -37,7 +38,7 @@ export function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptPar
     } catch (error) {
       // We are called by the socket: nobody else catches this (R20).
       raw.destroy()
-      log.error('internal error', { address: addressOf(info), error: String((error as Error).stack ?? error) })
+      log.error('internal error of pgbun', { address: addressOf(info), err: asError(error) })
     }
   })
 }
@@ -50,8 +51,12 @@ function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: Acc
   const { config, log } = parts.ports
   const address = addressOf(info)
   if (outcome.closed !== undefined) {
-    const level = outcome.closed === 'probe' ? 'debug' : 'info'
-    log[level]('connection closed before its login', { address, reason: outcome.message })
+    const refused = outcome.closed === 'certificate' || outcome.closed === 'protocol' || outcome.closed === 'tls'
+    if (refused && config.logPoolerErrors) log.warn(`client refused: ${outcome.message}`, { address })
+    else if (!refused && config.logDisconnections) {
+      const level = outcome.closed === 'probe' ? 'debug' : 'info'
+      log[level](`connection closed before its login: ${outcome.message}`, { address })
+    }
     return
   }
   const { socket, initial, tls } = outcome

@@ -11,7 +11,7 @@ import type { ClientPorts } from '../client/ports.ts'
 import type { Config } from '../config/options.ts'
 import { parseUserlist, type Secret } from '../config/userlist.ts'
 import { Deadlines } from '../net/deadlines.ts'
-import { type ListenAddress, type Listener, listen } from '../net/listener.ts'
+import { type ListenAddress, ListenError, type Listener, listen } from '../net/listener.ts'
 import { TlsStore } from '../net/tls-context.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
 import { poolSettings } from '../pool/settings.ts'
@@ -19,7 +19,7 @@ import { Prover } from '../routing/prover.ts'
 import { Router } from '../routing/router.ts'
 import { StatementStore } from '../session/statements.ts'
 import { delay, now } from '../util/clock.ts'
-import type { Logger } from '../util/logger.ts'
+import type { LogFields, Logger } from '../util/logger.ts'
 import { acceptClient } from './accept.ts'
 import { startJanitor } from './janitor.ts'
 import { Registry } from './registry.ts'
@@ -50,6 +50,8 @@ export interface Daemon {
    */
   close(options?: { timeoutMs?: number }): Promise<void>
 }
+
+export { ListenError }
 
 /** How long canceled queries get to end before their connections are cut. */
 const DRAIN_MS = 2000
@@ -116,7 +118,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     backlog: config.listenBacklog,
     keepAliveMs: () => (config.tcpKeepalive ? config.tcpKeepidle : undefined),
     onConnection: (socket, info) => acceptClient(socket, info, accepting),
-    onError: (error) => log.error('cannot accept connections', { reason: error.message }),
+    onError: (error) => log.error(`cannot accept connections: ${error.message}`, acceptFields(error)),
   })
 
   const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router.pools())
@@ -128,7 +130,10 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   let deadline = Number.POSITIVE_INFINITY
 
   async function shutDown(): Promise<void> {
-    log.info('shutting down', { clients: registry.admitted, timeout: patienceMs })
+    log.info('shutting down: running transactions may end first', {
+      clients: registry.admitted,
+      timeout_ms: patienceMs,
+    })
     listener.stopAccepting()
     registry.close()
     for (const session of registry.sessions) shutDownSession(session)
@@ -191,6 +196,12 @@ function warmVerifiers(config: Config, secrets: ReadonlyMap<string, Secret> | un
 /** Resolves when `condition` holds, or at `deadline`, which may move. */
 async function until(condition: () => boolean, deadline: () => number): Promise<void> {
   while (!condition() && now() < deadline()) await delay(10, { ref: true })
+}
+
+/** What a log line says of a connection that could not be accepted. */
+function acceptFields({ code }: NodeJS.ErrnoException): LogFields {
+  const full = code === 'EMFILE' || code === 'ENFILE'
+  return { code, remedy: full ? 'raise the limit of open files (ulimit -n, LimitNOFILE)' : undefined }
 }
 
 /** When our own certificate of one side expires. */

@@ -1,8 +1,8 @@
 /** The one sweep (R14): three times a second all deadlines are compared; once per `stats_period` a line is logged. */
 
 import { sweepSession } from '../client/timeouts.ts'
-import type { Snapshot } from '../observe/snapshot.ts'
-import { totals } from '../observe/snapshot.ts'
+import { type Snapshot, totals } from '../observe/snapshot.ts'
+import { statsFields } from '../observe/stats-fields.ts'
 import type { Router } from '../routing/router.ts'
 import type { Counters } from '../session/counters.ts'
 import { every, now } from '../util/clock.ts'
@@ -42,32 +42,10 @@ export function startJanitor(parts: JanitorParts): () => void {
     if (crowd.hasLeft(parts.registry.sessions.size, at)) parts.onCrowdLeft()
     const period = parts.statsPeriodMs()
     if (period === 0 || at - statsAt < period) return
-    before = logStats(parts, before, (at - statsAt) / 1000)
+    const snapshot = parts.snapshot()
+    const fields = statsFields(snapshot, before, at - statsAt)
+    if (fields) parts.log.info('stats', fields)
+    before = totals(snapshot)
     statsAt = at
   })
-}
-
-function logStats({ snapshot, log }: JanitorParts, before: Counters | undefined, seconds: number): Counters {
-  const state = snapshot()
-  const sum = totals(state)
-  const rate = (name: keyof Counters): number => {
-    // Pools that were forgotten take their counts with them: never a negative rate.
-    return Math.max(0, Math.round(((sum[name] ?? 0) - (before?.[name] ?? 0)) / seconds))
-  }
-  const queries = Math.max(1, (sum.leases ?? 0) - (before?.leases ?? 0))
-  const mean = (name: 'transactionTime' | 'waitTime'): string => {
-    return `${(Math.max(0, (sum[name] ?? 0) - (before?.[name] ?? 0)) / queries).toFixed(2)}ms`
-  }
-  log.info('stats', {
-    clients: state.clientCount,
-    waiting: state.pools.reduce((count, pool) => count + pool.waiting, 0),
-    servers: state.servers.length,
-    'xacts/s': rate('transactions'),
-    'queries/s': rate('queries'),
-    'in B/s': rate('received'),
-    'out B/s': rate('sent'),
-    xact: mean('transactionTime'),
-    wait: mean('waitTime'),
-  })
-  return sum
 }

@@ -122,7 +122,9 @@ export class ServerAccess {
     } catch (error) {
       // Whether it arrived is not known: it may still hit whatever runs there later.
       server.closeReason ??= 'a cancel request was not acknowledged'
-      this.#parts.log.warn('cancel request failed', { server: server.id, pid, reason: (error as Error).message })
+      const what =
+        'cancel request not acknowledged by PostgreSQL: the query may go on, its server connection is not used again'
+      this.#parts.log.warn(what, { ...server.about(), reason: (error as Error).message })
     } finally {
       server.cancelEnded()
     }

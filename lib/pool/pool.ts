@@ -359,9 +359,10 @@ export class Pool implements ServerOwner {
   #openFailed(error: LoginError): void {
     this.counters.openFailures++
     if (this.#closing) return
-    const { message: reason, sqlstate, remedy } = error
+    const { message, sqlstate, detail, remedy } = error
     const { database, user } = this
-    this.#ports.log.warn('server connection failed', { database, user, reason, sqlstate, remedy })
+    const fields = { database, user, detail: detail || undefined, sqlstate, remedy }
+    this.#ports.log.warn(`server connection failed: ${message}`, fields)
   }
 
   #refuseAll(error: LoginError): void {

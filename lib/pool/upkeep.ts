@@ -156,7 +156,7 @@ export function reasonToRetire(
 
 /** Close `server` because `sql` failed on it: where that is the operator's own, no connection is ever used twice. */
 function giveUp(server: ServerConnection, reason: string, sql: string): void {
-  server.log.warn('server connection closed', { server: server.id, reason, sql })
+  server.log.warn(`server connection closed: ${reason}`, { ...server.about(), sql })
   server.close(reason)
 }
 
@@ -186,7 +186,7 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
 export function checkServer(server: ServerConnection, sql: string, log: Logger, done: (well: boolean) => void): void {
   Task.run(server, sql, (result) => {
     if (result.kind === 'closed') {
-      log.info('idle server connection was dead', { server: server.id, address: server.identity.address })
+      log.info('idle server connection was dead', server.about())
     } else if (result.kind === 'error') giveUp(server, `server_check_query failed: ${result.error.message}`, sql)
     done(result.kind === 'done')
   })

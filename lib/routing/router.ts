@@ -7,6 +7,7 @@ import { FunctionCheck } from '../pool/function-check.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'
+import { asError } from '../util/logger.ts'
 
 /** The settings of the pool of a database and user. */
 export type SettingsOf = (database: string, user: string) => PoolSettings
@@ -69,7 +70,7 @@ export class Router {
       } catch (error) {
         // The other pools have their deadlines, too (R20).
         const { database, user } = pool
-        this.#ports.log.error('internal error', { database, user, error: String((error as Error).stack ?? error) })
+        this.#ports.log.error('internal error of pgbun', { database, user, err: asError(error) })
       }
       if (!pool.empty) continue
       this.#pools.delete(key)

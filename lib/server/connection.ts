@@ -23,12 +23,15 @@ import { StampedMap } from '../session/stamped-map.ts'
 import type { StatementEntry, StatementStore } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
-import type { Logger } from '../util/logger.ts'
+import { asError, type LogFields, type Logger } from '../util/logger.ts'
 import { Downstream } from './downstream.ts'
 import type { Consumer, PlanRef, ServerEnd, ServerOwner, ServerState } from './ports.ts'
 
 /** What login learnt about a connection. */
 export interface ServerIdentity {
+  /** Who logged in to what. */
+  user: string
+  database: string
   /** Where it leads, readable: `db.example.com (10.0.0.1), port 5432`. */
   address: string
   /** The very server: where a cancel request for it must go. */
@@ -290,7 +293,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   abort(reason: string): void {
     if (this.#state === 'closed') return
     this.closeReason ??= reason
-    this.log.error('server connection closed: lost synchronization', { server: this.id, reason, ...this.#about() })
+    this.log.error(`server connection closed: lost synchronization: ${reason}`, this.about())
     this.wire.destroy()
     this.#gone(
       { ...this.#endWith(reason), fields: errorFields('server_protocol', { detail: `${this.#where()}: ${reason}` }) },
@@ -313,7 +316,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   }
 
   onFault(error: unknown): void {
-    this.log.error('internal error', { server: this.id, error: error instanceof Error ? error.stack : String(error) })
+    this.log.error('internal error of pgbun', { ...this.about(), err: asError(error) })
     this.abort('internal error')
   }
 
@@ -325,14 +328,18 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
 
   /** The server said that it ends the session (FATAL): it is not used again even if it takes its time to close. */
   onFatal(fields: { sqlstate: string; message: string }): void {
+    if (this.#state === 'closed') return
     this.closeReason ??= `${fields.message} (${fields.sqlstate})`
+    if (this.consumer !== null) return
     // It would fail whoever gets it before it has closed.
-    if (this.consumer === null) this.close(this.closeReason)
+    this.wire.close(TERMINATE)
+    this.#gone(this.#endWith(this.closeReason), this.closeReason)
   }
 
   #endWith(cause: string): ServerEnd {
     return {
       fields: this.#lostFields(cause),
+      reason: this.closeReason ?? cause,
       relayed: this.#downstream.fatalRelayed || this.plan.streamOver,
       midMessage: this.#downstream.midMessage,
     }
@@ -341,14 +348,9 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   #gone(end: ServerEnd, cause: string | undefined): void {
     if (cause !== undefined) {
       const level = this.#state === 'idle' ? 'info' : 'warn'
-      this.log[level]('server connection lost', {
-        server: this.id,
-        reason: this.closeReason ?? cause,
-        ...this.#about(),
-      })
-    } else {
-      this.log.debug('server connection closed', { server: this.id, reason: this.closeReason, ...this.#about() })
-    }
+      const doing = level === 'info' ? undefined : this.#doing()
+      this.log[level](`server connection lost: ${this.closeReason ?? cause}`, { ...this.about(), doing })
+    } else this.log.debug(`server connection closed: ${this.closeReason}`, this.about())
     const consumer = this.consumer
     this.consumer = null
     this.setState('closed')
@@ -359,12 +361,10 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     consumer?.onServerClosed(end)
   }
 
-  #about(): Record<string, string | number> {
-    return { pid: this.identity.pid, address: this.identity.address, age: this.#age() }
-  }
-
-  #age(): string {
-    return `${((now() - this.openedAt) / 1000).toFixed(1)}s`
+  /** What a log line says of it. */
+  about(): LogFields {
+    const { user, database, address, pid } = this.identity
+    return { server: this.id, user, database, address, server_pid: pid, age_ms: Math.round(now() - this.openedAt) }
   }
 
   #where(): string {
@@ -372,17 +372,15 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   }
 
   #lostFields(cause: string): ErrorFields {
-    const doing = this.plan.settled
-      ? this.txStatus === TX_IDLE
-        ? 'idle'
-        : 'idle in a transaction'
-      : this.plan.copyIn
-        ? 'reading COPY data'
-        : this.plan.copyBoth
-          ? 'streaming replication data'
-          : 'running a query'
+    const age = `${((now() - this.openedAt) / 1000).toFixed(1)}s`
     return errorFields('server_lost', {
-      detail: `${this.#where()}, connected for ${this.#age()}, ${doing}: ${cause}.`,
+      detail: `${this.#where()}, connected for ${age}, ${this.#doing()}: ${cause}.`,
     })
+  }
+
+  #doing(): string {
+    if (this.plan.settled) return this.txStatus === TX_IDLE ? 'idle' : 'idle in a transaction'
+    if (this.plan.copyIn) return 'reading COPY data'
+    return this.plan.copyBoth ? 'streaming replication data' : 'running a query'
   }
 }

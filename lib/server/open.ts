@@ -99,6 +99,8 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
     wire: login.wire,
     identity: {
       ...result,
+      user: options.user,
+      database: options.database,
       target: unix ? options.target : { ...options.target, address: dialed.remoteAddress },
       address: unix ? dialed.remoteAddress : address(host, dialed.remoteAddress, port),
       replication: options.replication?.mode ?? 'none',

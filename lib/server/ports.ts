@@ -64,6 +64,8 @@ export interface Consumer {
 export interface ServerEnd {
   /** What a client that depended on it must be told, if it has not been told already. */
   fields: ErrorFields
+  /** Why, for the log. */
+  reason: string
   /** The server's own last word, a FATAL or the end of a replication stream, was handed to the consumer before. */
   relayed: boolean
   /** The consumer has only a part of the last message: nothing can be said to its client any more. */

@@ -1,29 +1,39 @@
 /**
  * The log: one line per call, as text for people or as JSON for machines.
  *
- * In: a level, a message that is a constant text, and fields that carry what varies. Out: one line without its line
- * end, handed to `write` (the standard error stream unless told otherwise).
+ * In: a level, a message that says what happened, and fields that say to whom and where. Out: one line without its line
+ * end, handed to `write` (the standard error stream unless told otherwise). The fields are the same in both forms: a number
+ * is a number, with its unit in its key (`wait_ms`). JSON lines are those of pino: level (a number), time (ms), pid,
+ * hostname, msg; what reads pino's lines reads these.
  *
  * What must hold:
  * - One call is one line. Fields come from the network (user, database, application_name), so line breaks, terminal
  *   escapes and bidirectional controls are escaped, and long values are cut.
  * - Nothing secret is printed: fields whose name says password, secret, token or key are masked.
  * - A storm does not fill the disk: of the same level and message, the first 10 within a second are written, the rest
- *   are counted and summed up in one line, at the next call after that second or at `flush()`. There is no timer.
+ *   are counted and summed up in one line, at the next call after that second or at `flush()`. Messages that differ in a
+ *   quoted name or a number are the same: a stranger who tries a thousand users writes no thousand lines. There is no
+ *   timer.
  * - The standard error stream gets the lines of one turn of the event loop in one write: under a storm of logins a
  *   system call per line costs more than the login. Warnings and errors, and `flush()`, take along all that waits, and
  *   so does the end of the process.
  * - It never throws and a disabled level costs one comparison; hot paths ask `enabled()` before building fields.
  */
 
+import { hostname } from 'node:os'
 import { afterTurn } from './clock.ts'
 
 /** From the most to the least talkative. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** What varies from line to line. Undefined fields are left out. */
-export type LogFields = Record<string, string | number | boolean | undefined>
+/** What varies from line to line. Undefined fields are left out. An error is shown with its stack. */
+export type LogFields = Record<string, string | number | boolean | Error | undefined>
+
+/** What was thrown, as an error with a stack. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
 
 /** What everything that logs is given. */
 export interface Logger {
@@ -59,8 +69,12 @@ export interface LoggerOptions {
 /** Lines of the same level and message that are written within one window. */
 const BURST = 10
 const WINDOW_MS = 1000
-/** Distinct messages tracked per window; messages are constant texts, so only a misuse gets here. */
+/** Distinct messages tracked per window; all further ones count as one. */
 const MAX_TRACKED = 1000
+/** What tells two messages of one kind apart: quoted names and numbers. */
+const VARIABLE = /"[^"]*"|\d+/g
+/** Characters of a message that tell its kind. */
+const KIND_LENGTH = 500
 /** UTF-16 units of one value that are kept: an application_name may be a megabyte. */
 const MAX_VALUE = 2000
 
@@ -69,6 +83,8 @@ const SECRET_NAME = /(^|[_-])(password|passwd|secret|token|key)$|[a-z](Password|
 const UNPRINTABLE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+/** The levels of pino. */
+const LEVEL_NUMBERS: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50 }
 const NEEDS_QUOTES = /[\s"'=\\]|^$/
 const COLORS: Record<LogLevel, string> = { debug: '\x1b[90m', info: '\x1b[32m', warn: '\x1b[33m', error: '\x1b[31m' }
 
@@ -83,11 +99,11 @@ export function createLogger({
   let threshold = LOG_LEVELS.indexOf(level)
   let windowStart = 0
   const counts = new Map<string, { level: LogLevel; msg: string; reason: LogFields[string]; seen: number }>()
-  const render = format === 'json' ? renderJson : renderText
+  const json = jsonRenderer()
 
   function emit(time: number, at: LogLevel, msg: string, fields: LogFields | undefined): void {
     try {
-      write(render(timestamp(time), at, msg, fields, color))
+      write(format === 'json' ? json(time, at, msg, fields) : renderText(timestamp(time), at, msg, fields, color))
       if (at === 'warn' || at === 'error') writeOut()
     } catch {
       // A log that cannot be written must not take the program down with it.
@@ -115,13 +131,12 @@ export function createLogger({
       emit(time, at, msg, fields)
       return
     }
-    const key = `${at} ${msg} ${fields?.reason ?? ''}`
+    let key = `${at} ${`${msg} ${fields?.reason ?? ''}`.slice(0, KIND_LENGTH).replace(VARIABLE, '*')}`
+    if (counts.size >= MAX_TRACKED && !counts.has(key)) key = at
     const count = counts.get(key)
     if (count) {
       if (++count.seen > BURST) return
-    } else if (counts.size < MAX_TRACKED) {
-      counts.set(key, { level: at, msg, reason: fields?.reason, seen: 1 })
-    }
+    } else counts.set(key, { level: at, msg, reason: fields?.reason, seen: 1 })
     emit(time, at, msg, fields)
   }
 
@@ -151,16 +166,29 @@ function renderText(time: string, level: LogLevel, msg: string, fields: LogField
   return line
 }
 
-function renderJson(time: string, level: LogLevel, msg: string, fields: LogFields | undefined): string {
-  const record: Record<string, unknown> = { time, level, msg: cut(msg) }
-  for (const key in fields) {
-    const given = fields[key]
-    if (given === undefined) continue
-    const value = isSecret(key) ? '***' : given
-    // A field must not pass itself off as the time, level or message of the line.
-    record[key in record ? `${key}_` : key] = typeof value === 'string' ? cut(value) : value
+/** Makes the JSON lines, with the names and values of pino's. */
+function jsonRenderer(): (time: number, level: LogLevel, msg: string, fields: LogFields | undefined) => string {
+  const { pid } = process
+  const host = hostname()
+  return (time, level, msg, fields) => {
+    const record: Record<string, unknown> = { level: LEVEL_NUMBERS[level], time, pid, hostname: host, msg: cut(msg) }
+    for (const key in fields) {
+      const given = fields[key]
+      if (given === undefined) continue
+      // A field must not pass itself off as the time, level or message of the line.
+      record[key in record ? `${key}_` : key] = isSecret(key) ? '***' : jsonValue(given)
+    }
+    return escapeUnprintable(JSON.stringify(record))
   }
-  return escapeUnprintable(JSON.stringify(record))
+}
+
+function jsonValue(value: string | number | boolean | Error): unknown {
+  if (value instanceof Error) return { type: value.name, message: cut(value.message), stack: cut(stackOf(value)) }
+  return typeof value === 'string' ? cut(value) : value
+}
+
+function stackOf(error: Error): string {
+  return error.stack ?? `${error.name}: ${error.message}`
 }
 
 /** Names of fields are few: those of the source code. */
@@ -175,9 +203,9 @@ function isSecret(name: string): boolean {
   return secret
 }
 
-function textValue(value: string | number | boolean): string {
-  if (typeof value !== 'string') return String(value)
-  const text = cut(value)
+function textValue(value: string | number | boolean | Error): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  const text = cut(value instanceof Error ? stackOf(value) : value)
   return escapeUnprintable(NEEDS_QUOTES.test(text) ? JSON.stringify(text) : text)
 }
 
@@ -186,7 +214,7 @@ function cut(text: string): string {
 }
 
 /** Escapes what would break the line or fool the eye, in a form that is also valid inside a JSON string. */
-function escapeUnprintable(text: string): string {
+export function escapeUnprintable(text: string): string {
   return text.replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 

@@ -89,7 +89,7 @@ t.test('during the login', async (t) => {
     const refusal = await refusalOf(t, pgbun)
     t.match(refusal, { S: 'FATAL', C: /^(57P03|08...|28...|XX000)$/, M: /./ }, name)
   }
-  t.match(pgbun.logs(), /server connection failed.*reason=.*protocol error/)
+  t.match(pgbun.logs(), /server connection failed: .*protocol error/)
 
   const greeting = Buffer.concat([
     authentication(0),
@@ -242,7 +242,7 @@ t.test('during a query', async (t) => {
   }
   const grown = (pgbun.rss() - before) / MB
   t.ok(grown < 150, `memory grew by ${Math.round(grown)} MB`)
-  t.match(pgbun.logs(), /lost synchronization.*reason=/, 'the log says why')
+  t.match(pgbun.logs(), /lost synchronization: \w/, 'the log says why')
   t.notMatch(pgbun.logs(), /internal error/)
 })
 

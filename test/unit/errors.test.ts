@@ -1,6 +1,6 @@
 /** The catalogue of errors: complete, and with SQLSTATEs a client can act on. */
 import t from 'tap'
-import { ERRORS, type ErrorName, errorFields, errorLevel } from '../../lib/errors.ts'
+import { ERRORS, type ErrorName, errorFields, errorInLog } from '../../lib/errors.ts'
 
 t.test('every row is well formed', async (t) => {
   for (const [name, { severity, sqlstate, message, level }] of Object.entries(ERRORS)) {
@@ -8,7 +8,7 @@ t.test('every row is well formed', async (t) => {
     t.match(sqlstate, /^[0-9A-Z]{5}$/, name)
     t.ok(message, name)
     t.match(level, /^(debug|info|warn|error)$/, name)
-    t.equal(errorLevel(name as ErrorName), level)
+    t.equal(errorInLog(errorFields(name as ErrorName)).level, level)
   }
 })
 

@@ -1,4 +1,6 @@
 /** What a person or a log collector sees: lines, escapes, masks, and how a storm of equal lines is summed up. */
+import { hostname } from 'node:os'
+import { pino } from 'pino'
 import t from 'tap'
 import { createLogger } from '../../../lib/util/logger.ts'
 
@@ -21,19 +23,40 @@ t.test('a text line is time, level, message and fields', async (t) => {
   ])
 })
 
-t.test('a JSON line is one object', async (t) => {
+t.test('a JSON line is one object, as pino writes it', async (t) => {
   const { log, lines } = capture({ format: 'json' })
-  log.warn('slow', { ms: 12, user: 'a\nb', level: 'fake', time: 'fake' })
+  log.warn('slow', { wait_ms: 12, user: 'a\nb', level: 'fake', time: 'fake', pid: 5 })
   t.equal(lines.length, 1)
   t.strictSame(JSON.parse(lines[0]!), {
-    time: '2026-11-23T11:14:43.123Z',
-    level: 'warn',
+    level: 40,
+    time: TIME,
+    pid: process.pid,
+    hostname: hostname(),
     msg: 'slow',
-    ms: 12,
+    wait_ms: 12,
     user: 'a\nb',
     level_: 'fake',
     time_: 'fake',
+    pid_: 5,
   })
+  const theirs: string[] = []
+  const pinos = pino({ level: 'debug' }, { write: (line: string) => void theirs.push(line) })
+  const err = new TypeError('broken')
+  lines.length = 0
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    const { log, lines: ours } = capture({ format: 'json', level: 'debug' })
+    log[level]('text', { clients: 3, err })
+    pinos[level]({ clients: 3, err }, 'text')
+    const { time, ...expected } = JSON.parse(theirs.at(-1)!)
+    t.type(time, 'number')
+    t.match(JSON.parse(ours[0]!), { ...expected, time: TIME }, `${level}: the same names and values`)
+  }
+})
+
+t.test('an error is shown with its stack', async (t) => {
+  const { log, lines } = capture()
+  log.error('internal error', { err: new TypeError('broken') })
+  t.match(lines[0], /err="TypeError: broken\\n +at .*logger\.test\.ts/)
 })
 
 t.test('the level decides what is written and can be changed', async (t) => {
@@ -91,6 +114,22 @@ t.test('equal lines within a second are summed up', async (t) => {
   lines.length = 0
   for (let i = 0; i < 20; i++) log.info('client connected', { client: i })
   t.equal(lines.length, 20, 'a login is news each time')
+})
+
+t.test('messages that differ in a name or a number are equal: nobody fills the disk by changing names', async (t) => {
+  const { log, lines, clock } = capture()
+  for (let i = 0; i < 500; i++) log.warn(`client refused: no such user "user${i}"`, { user: `user${i}` })
+  t.equal(lines.length, 10)
+  for (let i = 0; i < 500; i++) log.warn('client refused', { reason: `port ${i} is "odd${i}"` })
+  t.equal(lines.length, 20)
+  const letters = (i: number): string => i.toString().replace(/\d/g, (digit) => 'abcdefghij'[Number(digit)]!)
+  for (let i = 0; i < 5000; i++) log.warn(`kind ${letters(i)}`)
+  t.ok(lines.length <= 20 + 998 + 10, 'further kinds count as one')
+  clock.now += 1000
+  lines.length = 0
+  log.info('later')
+  t.ok(lines.some((line) => /repeated=490 /.test(line)))
+  t.ok(lines.length < 10)
 })
 
 t.test('a clock that is set back does not silence the log', async (t) => {

@@ -1,0 +1,39 @@
+/** What the line of statistics says, once per `stats_period`: a pure function of two looks at the counters. */
+
+import type { Counters } from '../session/counters.ts'
+import { type Snapshot, totals } from './snapshot.ts'
+
+/** Something happens where one of these moves. */
+const ACTIVITY = ['logins', 'transactions', 'queries', 'received', 'sent', 'leases'] as const
+
+/** What happened in the `ms` milliseconds since the counters were `before`; undefined where nothing did. */
+export function statsFields(
+  snapshot: Snapshot,
+  before: Counters | undefined,
+  ms: number,
+): Record<string, number> | undefined {
+  const sum = totals(snapshot)
+  // Pools that were forgotten take their counts with them: never a negative number.
+  const since = (name: keyof Counters): number => Math.max(0, (sum[name] ?? 0) - (before?.[name] ?? 0))
+  const waiting = snapshot.pools.reduce((count, pool) => count + pool.waiting, 0)
+  if (waiting === 0 && ACTIVITY.every((name) => since(name) === 0)) return undefined
+  const rate = (name: keyof Counters): number => rounded((since(name) / ms) * 1000)
+  const mean = (name: keyof Counters): number => rounded(since(name) / Math.max(1, since('leases')))
+  return {
+    clients: snapshot.clientCount,
+    waiting,
+    servers: snapshot.servers.length,
+    logins_per_s: rate('logins'),
+    transactions_per_s: rate('transactions'),
+    queries_per_s: rate('queries'),
+    bytes_in_per_s: rate('received'),
+    bytes_out_per_s: rate('sent'),
+    transaction_ms: mean('transactionTime'),
+    wait_ms: mean('waitTime'),
+  }
+}
+
+/** Three digits: what is rare is not shown as nothing. */
+function rounded(value: number): number {
+  return value >= 100 ? Math.round(value) : Number(value.toPrecision(3))
+}
