@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The library: pgbun inside a program.
  *
@@ -9,20 +10,34 @@
  * ```
  */
 
+import { libraryError, needsRestart } from './config/library-errors.ts'
 import { resolveConfig } from './config/load.ts'
-import type { Config, PoolerOptions } from './config/options.ts'
+import type { Config } from './config/options.ts'
+import type { PoolerOptions } from './config/pooler-options.ts'
+import { ConfigError } from './config/raw-value.ts'
 import { diffConfig } from './config/reload.ts'
 import { VERSION } from './config/version.ts'
 import { startDaemon } from './daemon/daemon.ts'
 import type { ListenAddress } from './net/listener.ts'
 import type { Snapshot } from './observe/snapshot.ts'
-import { createLogger, type LogControl, type Logger } from './util/logger.ts'
+import {
+  adaptLogger,
+  conventionOf,
+  type FieldsFirstLogger,
+  type LoggerArguments,
+  type MessageFirstLogger,
+  missingMethod,
+} from './util/foreign-logger.ts'
+import { createLogger, type LogControl } from './util/logger.ts'
 
-export type { Config, PoolerOptions } from './config/options.ts'
+export type { Config } from './config/options.ts'
+export type { PoolerOptions } from './config/pooler-options.ts'
+export { ConfigError, type Problem } from './config/raw-value.ts'
+export { ListenError } from './daemon/daemon.ts'
 export type { ListenAddress } from './net/listener.ts'
 export type { ClientSnapshot, PoolSnapshot, ServerSnapshot, Snapshot } from './observe/snapshot.ts'
 export type { Counters } from './session/counters.ts'
-export type { Logger } from './util/logger.ts'
+export type { FieldsFirstLogger, LoggerArguments, MessageFirstLogger } from './util/foreign-logger.ts'
 
 /** A pooler in this process. */
 export interface Pooler {
@@ -43,35 +58,51 @@ export interface Pooler {
    * @param options.timeoutMs how long they get, in milliseconds (default `shutdownTimeout`); a second call may give less
    */
   close(options?: { timeoutMs?: number }): Promise<void>
+  /** The same as `close()`: `await using pooler = await createPooler()` closes it at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** Where a library's log goes. */
-export interface PoolerDeps {
-  /** Default: lines of `logFormat` on standard error, from `logLevel` on; `false` for none. */
-  logger?: Logger | false
-}
+export type PoolerDeps =
+  | {
+      /**
+       * A logger of your own. Those that take the message first (console, winston) and those that take the fields first
+       * (pino, bunyan, and their children) are told apart by themselves; for others of the second kind, say
+       * `loggerArguments: 'fields-first'`. Its own level counts; where it tells none, `logLevel`.
+       *
+       * `false` is no log. Default: lines of `logFormat` on standard error, from `logLevel` on.
+       */
+      logger?: MessageFirstLogger | false
+      /** What the methods of `logger` take first. Default: found out. */
+      loggerArguments?: 'message-first'
+    }
+  | {
+      /** A logger of your own that takes the fields first, as pino does. */
+      logger: FieldsFirstLogger
+      /** What the methods of `logger` take first. */
+      loggerArguments: 'fields-first'
+    }
 
 /**
  * Start a pooler in this process. Options have the names and defaults of CONFIG.md in camelCase; `listenPort: 0` takes
  * any free port, which `address` then tells.
- * @throws ConfigError for a bad option; ListenError where an address cannot be listened on
+ * @throws ConfigError for a bad option, or a file that cannot be used; ListenError where an address cannot be listened on
  */
 export async function createPooler(options: PoolerOptions = {}, deps: PoolerDeps = {}): Promise<Pooler> {
-  const { config } = resolveConfig({ options })
-  const own = deps.logger ? undefined : createDefaultLogger(config, deps.logger)
-  const daemon = await startDaemon(config, { logger: deps.logger || own!, version: VERSION })
+  const { config } = inLibrary(() => resolveConfig({ options }))
+  const log = makeLog(config, deps)
+  const daemon = await startDaemon(config, { logger: log, version: VERSION }).catch(rethrow)
   let current = { options, config }
   let reloads = Promise.resolve()
 
   async function reload(changes: PoolerOptions): Promise<void> {
     const options = { ...current.options, ...changes }
-    const next = resolveConfig({ options }).config
-    const [fixed] = diffConfig(current.config, next).needsRestart
-    if (fixed !== undefined)
-      throw new Error(`${fixed} cannot change while pgbun runs: close this pooler, start another`)
-    await daemon.reload(next)
+    const next = inLibrary(() => resolveConfig({ options })).config
+    const fixed = diffConfig(current.config, next).needsRestart
+    if (fixed.length > 0) throw needsRestart(fixed)
+    await daemon.reload(next).catch(rethrow)
     current = { options, config: next }
-    own?.setLevel(next.logLevel)
+    log.setLevel(next.logLevel)
   }
 
   return {
@@ -85,10 +116,29 @@ export async function createPooler(options: PoolerOptions = {}, deps: PoolerDeps
       return done
     },
     close: (closeOptions) => daemon.close(closeOptions),
+    [Symbol.asyncDispose]: () => daemon.close(),
   }
 }
 
-function createDefaultLogger(config: Config, wanted: false | undefined): LogControl {
+function makeLog(config: Config, { logger, loggerArguments }: PoolerDeps): LogControl {
+  if (logger) {
+    const missing = missingMethod(logger)
+    if (missing) throw new ConfigError([{ where: 'logger', message: `Has no method ${missing}` }])
+    const order: LoggerArguments = loggerArguments ?? conventionOf(logger)
+    return adaptLogger(logger, order, config.logLevel)
+  }
   const format = config.logFormat === 'json' ? 'json' : 'text'
-  return createLogger({ level: config.logLevel, format, ...(wanted === false && { write: () => {} }) })
+  return createLogger({ level: config.logLevel, format, ...(logger === false && { write: () => {} }) })
+}
+
+function inLibrary<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    return rethrow(error)
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw libraryError(error)
 }

@@ -15,12 +15,12 @@ import {
   OPTION_NAMES,
   type OptionName,
   optionRow,
-  type PoolerOptions,
   SCOPED_GROUPS,
   SCOPED_OPTIONS,
   type ScopedGroup,
   type ScopedValues,
 } from './options.ts'
+import type { PoolerOptions } from './pooler-options.ts'
 import { ConfigError, formatProblem, type RawValue, type RawValues, type Source } from './raw-value.ts'
 import { suggestOption } from './suggest-option.ts'
 import { readToml } from './toml.ts'

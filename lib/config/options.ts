@@ -13,7 +13,6 @@ import {
   choice,
   duration,
   file,
-  type InputOf,
   int,
   list,
   type OptionRow,
@@ -173,11 +172,9 @@ const logging = section('logging', {
     'Form of the log lines: text for people, json in the shape of the lines of pino; auto is text.',
     { reload: false },
   ),
-  stats_period: duration(
-    60_000,
-    'How often a line of statistics is logged, where anything happened; 0 is never.',
-    { pgbouncer: '=' },
-  ),
+  stats_period: duration(60_000, 'How often a line of statistics is logged, where anything happened; 0 is never.', {
+    pgbouncer: '=',
+  }),
 })
 
 const timeouts = section('timeouts', {
@@ -363,11 +360,6 @@ export type ScopedValues = { readonly [K in ScopedName as Camel<K>]?: ValueOf<Op
 
 /** The effective configuration: frozen, camelCase, durations in milliseconds, sizes in bytes, unset texts ''. */
 export type Config = OptionValues & { readonly [G in ScopedGroup]: ReadonlyMap<string, ScopedValues> }
-
-/** What the library accepts: any part of the configuration; durations and sizes also as text ('15s', '64kB'). */
-export type PoolerOptions = { [K in OptionName as Camel<K>]?: InputOf<Options[K]> } & {
-  [G in ScopedGroup]?: Record<string, { [K in ScopedName as Camel<K>]?: InputOf<Options[K]> }>
-}
 
 /** The value of a scoped option for `user` in `database`: the user's, the database's, or the general one. */
 export function scopedValue<K extends keyof ScopedValues>(

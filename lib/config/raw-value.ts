@@ -21,6 +21,7 @@ export interface RawValue {
 
 /** What is wrong with the configuration: where, and what with its remedy. */
 export interface Problem {
+  /** What a person would search for: a path with its line, a variable, a flag, an option; '' where there is no such place. */
   where: string
   message: string
 }
@@ -40,10 +41,12 @@ export function formatProblem({ where, message }: Problem): string {
 /** Thrown where the configuration cannot be used; carries every problem found, not only the first. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
+  /** The same for all of them; what is wrong is in `problems`. */
+  readonly code = 'ERR_PGBUN_CONFIG'
   readonly problems: readonly Problem[]
 
-  constructor(problems: readonly Problem[]) {
-    super(problems.map(formatProblem).join('\n'))
+  constructor(problems: readonly Problem[], options?: ErrorOptions) {
+    super(problems.map(formatProblem).join('\n'), options)
     this.problems = problems
   }
 }

@@ -28,6 +28,7 @@ export function takeSnapshot(version: string, startedAt: number, registry: Regis
     // Counted when it ends; until then, what there is of it so far.
     const shown = session.pool && byPool.get(session.pool)
     if (shown) shown.counters.pinTime += pinnedFor
+    if (session.state === 'closed') continue
     snapshot.clients.push({
       id: session.id,
       user: session.user,
@@ -73,6 +74,7 @@ function poolSnapshot(pool: Pool, at: number): PoolSnapshot {
 
 function* serversOf(pool: Pool, at: number): Generator<ServerSnapshot> {
   for (const server of [...pool.servers(), ...pool.dedicated.servers()]) {
+    if (server.state === 'closed') continue
     yield {
       id: server.id,
       user: pool.user,

@@ -56,6 +56,7 @@ export interface Listener {
 
 /** An address that cannot be listened on. The message names the option and the remedy. */
 export class ListenError extends Error {
+  /** That of the system: EADDRINUSE, EACCES, EADDRNOTAVAIL … */
   readonly code: string
   constructor(code: string, message: string) {
     super(message)

@@ -3,7 +3,10 @@
  * is drawn from it is a pure function.
  */
 
+import type { ClientState } from '../client/state.ts'
+import type { PoolMode, PoolSettings } from '../pool/settings.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
+import type { ServerState } from '../server/ports.ts'
 import type { Counters } from '../session/counters.ts'
 import type { PinCounts } from '../session/pin-kinds.ts'
 
@@ -11,11 +14,11 @@ import type { PinCounts } from '../session/pin-kinds.ts'
 export interface PoolSnapshot {
   database: string
   user: string
-  mode: string
+  mode: PoolMode
   /** `pool_size`. */
   size: number
   /** `session_state`: what becomes of session state that cannot follow a client. */
-  sessionState: string
+  sessionState: PoolSettings['sessionState']
   clients: number
   /** Replication connections, each of one client and one server. Neither of them is counted elsewhere in the pool. */
   replication: number
@@ -36,8 +39,10 @@ export interface ClientSnapshot {
   id: number
   user: string
   database: string
-  state: string
+  state: Exclude<ClientState, 'closed'>
+  /** `10.0.0.5:50082`, or `unix`. */
   address: string
+  /** Version and cipher, `TLSv1.3/TLS_AES_256_GCM_SHA384`; '' without TLS. */
   tls: string
   applicationName: string
   age: number
@@ -55,9 +60,12 @@ export interface ServerSnapshot {
   id: number
   user: string
   database: string
-  state: string
+  state: Exclude<ServerState, 'closed'>
+  /** `db.example.com (10.0.0.1), port 5432`, or a socket. */
   address: string
+  /** Process id of the backend. */
   pid: number
+  /** Version and cipher, as of a client. */
   tls: string
   /** Other than `none`, it belongs to its one client and not to the pool. */
   replication: ReplicationMode

@@ -85,8 +85,8 @@ t.test('createPooler', async (t) => {
     await pooler.reload({ idleTransactionTimeout: '300ms' })
     t.match(await holder.expectFatal(), { C: '25P03' })
     t.equal(pooler.snapshot().pools[0]!.size, 2, 'what is not named keeps its value')
-    await t.rejects(pooler.reload({ listenPort: 7777 }), /listen_?port/i)
-    await t.rejects(pooler.reload({ poolSize: 0 }), /pool_size: 0. Must be between 1 and/)
+    await t.rejects(pooler.reload({ listenPort: 7777 }), /listenPort/)
+    await t.rejects(pooler.reload({ poolSize: 0 }), /poolSize: 0. Must be between 1 and/)
     t.equal(pooler.snapshot().pools[0]!.size, 2)
     t.same(await client.rows('SELECT 1'), [['1']])
   })
@@ -163,18 +163,18 @@ t.test('createPooler', async (t) => {
     await client.end()
     await waitFor(() => lines.some((line) => /^info client disconnected .*"user":"postgres"/.test(line)))
     t.ok(lines.some((line) => /^info client connected /.test(line)))
-    t.ok(lines.some((line) => /^warn .*password authentication failed/.test(line)))
+    t.ok(lines.some((line) => /^warn client refused: password authentication failed/.test(line)))
   })
 
   await t.test('mistakes are errors that name the option', async (t) => {
     const mistakes: [PoolerOptions, RegExp][] = [
-      [{ listenPort: 99999 }, /listen_port.*99999/],
+      [{ listenPort: 99999 }, /listenPort.*99999/],
       [{ poolMode: 'sessions' as 'session' }, /pool mode 'sessions'. Must be one of: session, transaction, statement/i],
-      [{ serverConnectTimeout: 500 }, /server_connect_timeout.*at least 1000/],
+      [{ serverConnectTimeout: 500 }, /serverConnectTimeout.*at least 1000/],
       [{ poolSyze: 3 } as PoolerOptions, /pool_?syze.*pool_?size/i],
       [{ authFile: '/nowhere/users.txt' }, /\/nowhere\/users\.txt/],
       [{ clientTlsMode: 'require' }, /key\/cert files are not configured/],
-      [{ serverHost: '' }, /server_host/],
+      [{ serverHost: '' }, /serverHost/],
     ]
     for (const [options, words] of mistakes) {
       await t.rejects(createPooler({ ...behind, ...options }, { logger: false }), { message: words })

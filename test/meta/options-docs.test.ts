@@ -10,9 +10,18 @@ import { COMMANDS, FLAGS, type Flag, flagName } from '../../lib/cli/flags.ts'
 import { parseArgs } from '../../lib/cli/parse-args.ts'
 import { convertValue, formatValue } from '../../lib/config/convert.ts'
 import { environmentName, readEnvironment } from '../../lib/config/env.ts'
-import { OPTION_NAMES, type OptionName, optionRow } from '../../lib/config/options.ts'
+import {
+  OPTION_NAMES,
+  type OPTIONS,
+  type OptionName,
+  optionRow,
+  type ScopedGroup,
+  type ScopedName,
+} from '../../lib/config/options.ts'
+import type { PoolerOptions } from '../../lib/config/pooler-options.ts'
 import { readToml } from '../../lib/config/toml.ts'
-import { type OptionRow, SECTIONS, type Section } from '../../lib/config/types.ts'
+import { type Camel, camelCase, type InputOf, type OptionRow, SECTIONS, type Section } from '../../lib/config/types.ts'
+import { optionsInterface } from './options-interface.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 const KINDS = {
@@ -54,6 +63,26 @@ for (const [file, parts] of Object.entries(GENERATED)) {
     else t.equal(text, next, `run "npm run docs" to write the tables of ${file} anew`)
   })
 }
+
+t.test('the options of the library have the text, unit and default of the option table', async (t) => {
+  const file = new URL('lib/config/pooler-options.ts', ROOT)
+  if (process.env.PGBUN_TEST_WRITE_DOCS) writeFileSync(file, optionsInterface())
+  else
+    t.equal(
+      readFileSync(file, 'utf8'),
+      optionsInterface(),
+      'run "npm run docs" to write lib/config/pooler-options.ts anew',
+    )
+  for (const name of OPTION_NAMES)
+    t.match(optionsInterface(), new RegExp(`Default: .*\\*/\\n  ${camelCase(name)}\\?: `), name)
+  t.ok(sameTypes, 'the compiler has compared the types')
+})
+
+type FromTable = { [K in OptionName as Camel<K>]?: InputOf<(typeof OPTIONS)[K]> } & {
+  [G in ScopedGroup]?: Record<string, { [K in ScopedName as Camel<K>]?: InputOf<(typeof OPTIONS)[K]> }>
+}
+type Same<A, B> = [A, B] extends [B, A] ? true : false
+const sameTypes: Same<Required<FromTable>, Required<PoolerOptions>> & Same<keyof FromTable, keyof PoolerOptions> = true
 
 t.test('every option is documented in its section', async (t) => {
   const text = readFileSync(new URL('CONFIG.md', ROOT), 'utf8')
