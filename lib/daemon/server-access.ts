@@ -30,8 +30,8 @@ export interface ServerAccessParts {
 /** The way to PostgreSQL. */
 export class ServerAccess {
   readonly #parts: ServerAccessParts
-  /** Cancel requests under way: more of them for the same query say nothing new. */
-  readonly #cancels = new Map<ServerConnection, Promise<void>>()
+  /** Cancel requests under way, and how much their server had answered when they were sent. */
+  readonly #cancels = new Map<ServerConnection, { answered: number; over: Promise<void> }>()
   /** What is under way: connections being opened, and cancel requests. */
   readonly #attempts = new Set<AbortController>()
   #closed = false
@@ -103,12 +103,17 @@ export class ServerAccess {
 
   /** Ask PostgreSQL to cancel what runs on `server`. Never rejects; the server is not reused before it is over. */
   cancel(server: ServerConnection): Promise<void> {
-    let running = this.#cancels.get(server)
+    const { answered } = server
+    const running = this.#cancels.get(server)
     if (running === undefined) {
-      running = this.#sendCancel(server).finally(() => this.#cancels.delete(server))
-      this.#cancels.set(server, running)
+      const over = this.#sendCancel(server).finally(() => this.#cancels.delete(server))
+      this.#cancels.set(server, { answered, over })
+      return over
     }
-    return running
+    // More of them for the same query say nothing new.
+    if (running.answered === answered) return running.over
+    // That one is for what ran before, and may have come too early for this.
+    return running.over.then(() => (server.answered === answered ? this.cancel(server) : undefined))
   }
 
   async #sendCancel(server: ServerConnection): Promise<void> {

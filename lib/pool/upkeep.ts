@@ -3,6 +3,7 @@
 import { query } from '../protocol/build.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
+import type { PlanRef } from '../server/ports.ts'
 import { Task } from '../server/task.ts'
 import { UNKNOWN } from '../session/parameters.ts'
 import { QUERY, SKIP } from '../session/reply-kinds.ts'
@@ -29,13 +30,19 @@ export function resetBefore(server: ServerConnection, id: number): string | unde
  * that nobody need wait for its answer.
  */
 export function forgetSequences(server: ServerConnection, id: number): void {
-  server.plan.expect(QUERY, SKIP)
+  server.plan.expect(QUERY, SKIP, FORGETTING)
   server.unnamedOwner = undefined
   server.send(FORGET_SEQUENCES)
   server.sequenceOwner = id
 }
 
 const FORGET_SEQUENCES = query(DISCARD_SEQUENCES)
+const FORGETTING: PlanRef = { answered() {}, dropped() {} }
+
+/** True while that is what `server` answers next: a cancel request would have it fail. */
+export function forgetsSequences(server: ServerConnection): boolean {
+  return server.plan.ref === FORGETTING
+}
 
 /** Makes a server ready, and says whether it is well. */
 export type Preparation = (done: (well: boolean) => void) => void

@@ -120,6 +120,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly statements: ServerStatements
   /** Who owns the unnamed prepared statement on it, as a mark of its own; undefined for nobody. */
   unnamedOwner: object | undefined
+  /** Requests of clients it has answered: which one runs. */
+  answered = 0
   /** Cancel requests under way towards it. */
   cancels = 0
   /** Not to be used again, and why. */

@@ -111,8 +111,11 @@ export class Downstream implements PlanObserver {
         to = -1
         if (fakes) this.sendFakes()
         if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
-        if (type === BACKEND.ReadyForQuery)
-          server.consumer?.onServerReady(server.txStatus, this.#disposition === TO_CLIENT)
+        if (type === BACKEND.ReadyForQuery) {
+          const shown = this.#disposition === TO_CLIENT
+          if (shown) server.answered++
+          server.consumer?.onServerReady(server.txStatus, shown)
+        }
         if (server.state === 'closed') {
           batch.release()
           return

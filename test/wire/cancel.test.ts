@@ -15,6 +15,11 @@ async function cancel(lab: Lab, pid: number, secret: Buffer): Promise<void> {
 
 const canceled = backend.error('57014', 'canceling statement due to user request')
 
+/** Do what PostgreSQL does to the query that runs on the first connection. */
+function end(lab: Lab): void {
+  lab.server.connections[0]!.send(canceled, backend.ready())
+}
+
 async function running(lab: Lab, sql = 'select 1'): Promise<Client> {
   const client = await lab.client()
   client.send(frontend.query(sql))
@@ -23,13 +28,12 @@ async function running(lab: Lab, sql = 'select 1'): Promise<Client> {
 }
 
 t.test("the server's own key goes to the server, and the client gets its error", async (t) => {
-  const lab = await startLab(t, { script: silent })
+  const lab: Lab = await startLab(t, { script: { ...silent, onCancel: () => end(lab) } })
   const client = await running(lab)
   const server = await lab.server.connection(0)
   await cancel(lab, client.session.pid, client.session.secret)
   t.strictSame(lab.server.cancels, [{ pid: server.pid, secret: server.secret }])
   t.not(client.session.pid, server.pid, "the client's key is not the server's")
-  server.send(canceled, backend.ready())
   t.match(errorOf(await client.readUntil('Z')), { C: '57014' })
 })
 
@@ -149,7 +153,7 @@ t.test('a cancel request that does not come to its end: the server is not used a
 })
 
 t.test('a key of protocol 3.2, also inside of what looks like a new session', async (t) => {
-  const lab = await startLab(t, { script: silent })
+  const lab: Lab = await startLab(t, { script: { ...silent, onCancel: () => end(lab) } })
   const client = await lab.client({ version: 0x30002 })
   client.send(frontend.query('select 1'))
   await received(await lab.server.connection(0), 'Q')
