@@ -5,6 +5,7 @@
 
 import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorInLog } from '../errors.ts'
 import type { ServerEnd } from '../server/ports.ts'
+import type { ClientState } from './state.ts'
 
 /** pgbun ends it with an error of its catalogue. `reason` and `remedy` are for the log alone. */
 export interface NamedError {
@@ -23,6 +24,8 @@ export type EndReason =
   | { kind: 'disconnected'; error: Error | undefined }
   /** The connection carried a cancel request. */
   | { kind: 'cancel-request' }
+  /** What came first cannot be a startup packet. As PostgreSQL, pgbun closes in silence: it may be any other protocol. */
+  | { kind: 'no-startup'; what: string }
   | NamedError
   /** PostgreSQL refused the login, or the client's settings, in its own words. */
   | { kind: 'refused'; fields: ErrorFields; remedy?: string }
@@ -63,6 +66,8 @@ export function endingOf(reason: EndReason): Ending {
       }
     case 'cancel-request':
       return { fields: undefined, level: 'debug', text: 'cancel request', poolerError: false }
+    case 'no-startup':
+      return { fields: undefined, level: 'info', text: reason.what, poolerError: false }
     case 'error': {
       const fields = errorFields(reason.name, reason.args)
       const { happened: text, level, remedy } = errorInLog(fields)
@@ -97,6 +102,13 @@ export function endingOf(reason: EndReason): Ending {
     default:
       return unreachable(reason)
   }
+}
+
+/** The reason where a client in `state` sent bytes that are no message. */
+export function violation(state: ClientState, what: string): EndReason {
+  return state === 'startup'
+    ? { kind: 'no-startup', what }
+    : { kind: 'error', name: 'protocol_violation', args: { args: { what } } }
 }
 
 function unreachable(reason: never): never {

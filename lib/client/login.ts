@@ -17,13 +17,14 @@ import {
   TERMINATE,
 } from '../protocol/build.ts'
 import { ProtocolError } from '../protocol/reader.ts'
-import { PROTOCOL_3_2 } from '../protocol/startup.ts'
+import { isCancelRequest, PROTOCOL_3_2 } from '../protocol/startup.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
 import type { Defaults } from '../session/defaults.ts'
 import { now } from '../util/clock.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
 import { type ClientStartup, readClientStartup } from './client-startup.ts'
+import { violation } from './ending.ts'
 import { parameterMessages } from './greeting.ts'
 import { areKnown, ParameterCheck, ParameterRefused } from './parameter-check.ts'
 import { loginForReplication } from './replication-login.ts'
@@ -53,6 +54,10 @@ export class Login {
   onSegment(batch: Batch): boolean {
     const i = batch.cursor
     const type = batch.type(i)
+    if (this.#session.state === 'canceling') {
+      batch.cursor = batch.count
+      return true
+    }
     if (type === STARTUP) {
       batch.cursor++
       this.#start(batch.bodyOf(i))
@@ -110,7 +115,9 @@ export class Login {
       packet = readClientStartup(body)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#session.endWith('protocol_violation', { args: { what: error.message } })
+      // As PostgreSQL: nobody reads an answer to a cancel request.
+      const state = isCancelRequest(body) ? 'startup' : 'login'
+      this.#session.end(violation(state, error.message))
       return
     }
     switch (packet.kind) {
@@ -133,15 +140,17 @@ export class Login {
         return
       case 'ssl':
       case 'gssenc':
-        // They come before the framer, in net/client-encryption; here one is out of its place.
-        this.#session.endWith('protocol_violation', { args: { what: 'encryption requested twice' } })
+        // They come before the framer, in net/client-encryption; out of their place they are versions of the protocol.
+        this.#session.endWith('unsupported_protocol', {
+          args: { version: packet.kind === 'ssl' ? '1234.5679' : '1234.5680' },
+        })
     }
   }
 
   /** The canceller is answered by the end of its connection, once PostgreSQL has been asked. */
   #cancel(pid: number, secret: Buffer): void {
     const session = this.#session
-    session.setState('login')
+    session.setState('canceling')
     session.ports.registry.cancel(pid, secret).finally(() => session.end({ kind: 'cancel-request' }))
   }
 

@@ -22,7 +22,7 @@ import type { PlanRef, ServerEnd } from '../server/ports.ts'
 import { now } from '../util/clock.ts'
 import { adoptSettings } from './adopt-settings.ts'
 import { ClientRecord } from './client-record.ts'
-import { type EndReason, endingOf, type NamedError } from './ending.ts'
+import { type EndReason, endingOf, type NamedError, violation } from './ending.ts'
 import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
 import { applySettings } from './link.ts'
@@ -127,6 +127,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
       switch (this.state) {
         case 'startup':
         case 'login':
+        case 'canceling':
           if (!this.#login!.onSegment(batch)) return false
           break
         case 'idle':
@@ -146,9 +147,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
           return false
       }
     }
-    if (batch.violation !== undefined && this.state !== 'closed') {
-      this.endWith('protocol_violation', { args: { what: batch.violation } })
-    }
+    if (batch.violation !== undefined && this.state !== 'canceling') this.end(violation(this.state, batch.violation))
     return true
   }
 

@@ -2,6 +2,7 @@
  * The states of a client and which may follow which (R1):
  *
  *   startup → login → idle ⇄ waiting → linking → active ⇄ asking → closed
+ *   startup → canceling → closed
  *
  * From linking it goes back to idle where its server is lost. A replication client goes from login to active, and stays there.
  */
@@ -10,8 +11,10 @@
 export type ClientState =
   /** Its first packet is awaited. */
   | 'startup'
-  /** It says who it is, or its cancel request is delivered. */
+  /** It says who it is. */
   | 'login'
+  /** Its cancel request is delivered; whatever else it sends is not looked at. */
+  | 'canceling'
   /** Logged in, holding no server. */
   | 'idle'
   /** In its pool's queue. */
@@ -25,8 +28,9 @@ export type ClientState =
   | 'closed'
 
 const EDGES: Record<ClientState, readonly ClientState[]> = {
-  startup: ['login', 'closed'],
+  startup: ['login', 'canceling', 'closed'],
   login: ['idle', 'active', 'closed'],
+  canceling: ['closed'],
   idle: ['waiting', 'linking', 'active', 'closed'],
   waiting: ['idle', 'linking', 'active', 'closed'],
   linking: ['idle', 'active', 'closed'],

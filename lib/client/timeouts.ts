@@ -59,6 +59,7 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
       if (session.pinned !== '' && over(session.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
       return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
     }
+    case 'canceling':
     case 'waiting':
     case 'linking':
     case 'asking':

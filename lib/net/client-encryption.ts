@@ -6,7 +6,8 @@
  * listener of ours (flowing, so that who takes it listens at once; a TLS socket is paused), and the bytes read that belong
  * to the startup packet; or why the connection ended, with the socket destroyed or ending.
  * What must hold: not one byte a client sent in the clear is taken for one that came through TLS (CVE-2021-3935), so the
- * buffer is exactly the 8 bytes of a request when it is answered. Nothing waits beyond the deadline. Whether a client
+ * buffer is exactly the 8 bytes of a request when it is answered. Each request may come once, and GSS not behind TLS:
+ * out of its place it goes on as the startup packet it is not, as in PostgreSQL. Nothing waits beyond the deadline. Whether a client
  * without TLS may go on (mode require and stronger) is for the caller, who can tell it so.
  */
 
@@ -54,6 +55,7 @@ const REQUEST_LENGTH = 8
 const TLS_HANDSHAKE_RECORD = 0x16
 const NOTHING = Buffer.alloc(0)
 const REFUSED = Buffer.from('N')
+const ACCEPTED = Buffer.from('S')
 
 /** The negotiation of a socket, for the listeners that all of them share. */
 const NEGOTIATION = Symbol('negotiation')
@@ -175,13 +177,12 @@ class Negotiation implements Deadline {
       this.#handOver(this.#raw, undefined)
       return
     }
-    const name = code === SSL_REQUEST_CODE ? 'SSLRequest' : 'GSSENCRequest'
-    if (buffer.length !== REQUEST_LENGTH) {
-      this.#close('protocol', `received unencrypted data after ${name}`)
+    if (code === SSL_REQUEST_CODE ? this.#sslAsked : this.#gssAsked) {
+      this.#handOver(this.#raw, undefined)
       return
     }
-    if (code === SSL_REQUEST_CODE ? this.#sslAsked : this.#gssAsked) {
-      this.#close('protocol', `received a second ${name}`)
+    if (buffer.length !== REQUEST_LENGTH) {
+      this.#smuggled(code)
       return
     }
     this.#buffer = NOTHING
@@ -191,7 +192,7 @@ class Negotiation implements Deadline {
       return
     }
     this.#sslAsked = true
-    if (this.#options.mode === 'disable' || !this.#options.context) {
+    if (!this.#offersTls) {
       this.#raw.write(REFUSED)
       return
     }
@@ -199,7 +200,21 @@ class Negotiation implements Deadline {
     // What arrives while the answer is under way stays in the socket for the handshake. The answer must be out before
     // the socket is wrapped: Bun does not order a pending write and the handshake.
     const { context } = this.#options
-    this.#raw.write('S', () => void this.#encrypt(context, NOTHING, false))
+    this.#raw.write(ACCEPTED, () => void this.#encrypt(context!, NOTHING, false))
+  }
+
+  /** Bytes came behind a request, before they could have been encrypted. As with PostgreSQL no handshake comes of that. */
+  #smuggled(code: number): void {
+    const gss = code === GSSENC_REQUEST_CODE
+    const message = `received unencrypted data after ${gss ? 'GSSAPI encryption' : 'SSL'} request`
+    const error = errorResponse(errorFields('protocol_violation', { args: { what: message } }))
+    this.#stopListening()
+    endRefused(this.#raw, gss || !this.#offersTls ? Buffer.concat([REFUSED, error]) : ACCEPTED)
+    this.#end({ closed: 'protocol', message })
+  }
+
+  get #offersTls(): boolean {
+    return this.#options.mode !== 'disable' && this.#options.context !== undefined
   }
 
   #direct(): void {
@@ -281,9 +296,12 @@ const REFUSAL_MS = 2000
  * unread input would reset the connection and take the message with it.
  */
 function refuse(socket: TLSSocket, reason: string): void {
-  const fields = errorFields('client_certificate_required', { detail: reason })
+  endRefused(socket, errorResponse(errorFields('client_certificate_required', { detail: reason })))
+}
+
+function endRefused(socket: Socket, last: Buffer): void {
   const timer = setTimeout(() => socket.destroy(), REFUSAL_MS)
   socket.on('close', () => clearTimeout(timer))
   socket.resume()
-  socket.end(errorResponse(fields))
+  socket.end(last)
 }

@@ -53,6 +53,11 @@ export function readStartup(body: Buffer): StartupPacket {
   return { kind: 'startup', version, parameters }
 }
 
+/** True for the body of a CancelRequest, malformed as it may be. */
+export function isCancelRequest(body: Buffer): boolean {
+  return body.length >= 4 && body.readInt32BE(0) === CANCEL_REQUEST_CODE
+}
+
 /** A StartupMessage with these parameters. */
 export function writeStartup(version: number, parameters: Iterable<readonly [string, string]>): Buffer {
   const parts: Buffer[] = []

@@ -152,19 +152,20 @@ export const clientScenarios: Record<string, (scope: Scope) => Promise<void>> = 
     await talk(secured, takeOver(outcome))
   },
 
-  'a request may come once': async (scope) => {
+  'a request may come once: the second goes on as the startup packet it is not': async (scope) => {
     for (const packet of [SSL_REQUEST, GSSENC_REQUEST]) {
       const { port, next } = await scope.negotiator(undefined)
       const client = await scope.client(port)
       await client.write(packet)
       assert.equal((await client.read(1)).toString(), 'N')
       await client.write(packet)
-      assert.equal(refused(await next()).closed, 'protocol')
-      assert.equal((await client.readAll()).length, 0)
+      const { initial, socket } = accepted(await next())
+      assert.deepEqual(initial, packet)
+      socket.destroy()
     }
   },
 
-  'bytes behind a request close the connection without an answer (CVE-2021-3935)': async (scope) => {
+  'bytes behind a request end the connection (CVE-2021-3935)': async (scope) => {
     for (const packet of [SSL_REQUEST, GSSENC_REQUEST]) {
       for (const context of [undefined, clientSide('prefer')]) {
         const { port, next } = await scope.negotiator(context)
@@ -173,7 +174,9 @@ export const clientScenarios: Record<string, (scope: Scope) => Promise<void>> = 
         const { closed, message } = refused(await next())
         assert.equal(closed, 'protocol')
         assert.match(message, /unencrypted data after/)
-        assert.equal((await client.readAll()).length, 0)
+        const told = (await client.readAll()).toString()
+        if (packet === SSL_REQUEST && context) assert.equal(told, 'S')
+        else assert.match(told, /^NE.*unencrypted data after/s)
       }
     }
   },
