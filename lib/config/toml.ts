@@ -17,6 +17,7 @@ import {
 import { parseToml } from './parse-toml.ts'
 import type { RawValues } from './raw-value.ts'
 import { suggestOption } from './suggest-option.ts'
+import { isPgBouncerFile, pgBouncerProblem, syntaxProblem } from './toml-syntax.ts'
 import { SECTIONS } from './types.ts'
 
 /** The values of a TOML text. `path` is only used to say where they are. Never throws. */
@@ -26,7 +27,11 @@ export function readToml(text: string, path: string): RawValues {
   try {
     tables = parseToml(text.replace(/^\uFEFF/, ''))
   } catch (error) {
-    found.problems.push(syntaxProblem(error, path))
+    found.problems.push(syntaxProblem(error, text, path))
+    return found
+  }
+  if (isPgBouncerFile(text)) {
+    found.problems.push(pgBouncerProblem(path))
     return found
   }
   const lines = indexLines(text)
@@ -112,17 +117,6 @@ function unknownSection(section: string): string {
   const scoped = SCOPED_GROUPS.map((name) => `${name}.NAME`)
   const known = [...SECTIONS, ...scoped].map((name) => `[${name}]`).join(', ')
   return `Unknown section [${printable(section)}]. ${near ? `Did you mean [${near}]?` : `Must be one of: ${known}`}`
-}
-
-function syntaxProblem(error: unknown, path: string): { where: string; message: string } {
-  const { line, message } = error as { line?: number; message?: string }
-  const reason = String(message)
-    .split('\n')[0]!
-    .replace(/ at row \d+, col \d+, pos \d+:?$/, '')
-  return {
-    where: typeof line === 'number' ? `${path}:${line + 1}` : path,
-    message: `Not valid TOML: ${printable(reason)}. Texts need quotes: name = "text"`,
-  }
 }
 
 /** Line numbers of `section.key` and `[section]` in the usual spelling; others simply go without a line. */
