@@ -11,7 +11,7 @@ import { ConfigError, formatProblem } from '../config/raw-value.ts'
 import { VERSION } from '../config/version.ts'
 import { type DaemonReport, lostLogHint, spawnDaemon, takeDaemonPipe } from './daemonize.ts'
 import { type CliRequest, helpText, parseArgs, UsageError } from './parse-args.ts'
-import { configJson, configToml, environmentText, summaryText } from './show-config.ts'
+import { configJson, configToml, EMBEDDED_SERVER, environmentText, summaryText } from './show-config.ts'
 import { runStart } from './start.ts'
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -31,7 +31,13 @@ async function run(
   argv: readonly string[],
   report: ((report: DaemonReport) => void) | undefined,
 ): Promise<void> {
-  const input: ConfigInput = { cli: request.values, env: process.env, file: request.configFile }
+  const input: ConfigInput = {
+    cli: request.values,
+    env: process.env,
+    file: request.configFile,
+    // Which server it is shows when it is started; until then no other counts, whatever file and environment say.
+    options: request.embedded ? { serverHost: EMBEDDED_SERVER } : undefined,
+  }
   if (request.command === 'help') return print(await helpText(process.stdout.columns))
   if (request.command === 'version') return print(`pgbun ${VERSION}\n`)
   if (request.command === 'config' || request.env || request.dryRun) {
@@ -41,6 +47,8 @@ async function run(
     if (request.dryRun) {
       const { checkFiles } = await import('./check-files.ts')
       checkFiles(resolved.config)
+      const { descriptorWarnings } = await import('./descriptor-limit.ts')
+      for (const warning of descriptorWarnings(resolved.config)) complain(`warning: ${warning}`)
       return print(summaryText(resolved, request.configFile))
     }
     return print(request.json ? configJson(resolved, VERSION) : configToml(resolved))

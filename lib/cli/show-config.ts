@@ -18,6 +18,9 @@ import type { Source } from '../config/raw-value.ts'
 import { camelCase, type OptionValue, SECTIONS } from '../config/types.ts'
 import { describeAuthentication, describeServer } from './ready-line.ts'
 
+/** The server_host of `--embedded` while there is no server yet: a socket that does not exist. */
+export const EMBEDDED_SERVER = '@embedded'
+
 /** The configuration as a TOML file, each value with a comment that says where it comes from. */
 export function configToml({ config, sources }: ResolvedConfig): string {
   const lines: string[] = []
@@ -84,7 +87,7 @@ export function summaryText({ config }: ResolvedConfig, configFile: string | und
   const rows = [
     ['configuration file', configFile ?? 'none'],
     ['listens on', [...tcp, ...socket].join(', ')],
-    ['forwards to', describeServer(config)],
+    ['forwards to', config.serverHost === EMBEDDED_SERVER ? 'an embedded PostgreSQL' : describeServer(config)],
     ['pool mode', config.poolMode],
     ['authentication', describeAuthentication(config)],
     ['clients', `at most ${config.maxClientConn}`],

@@ -12,13 +12,18 @@ import { ConfigError, formatProblem } from '../config/raw-value.ts'
 import { applyReload, diffConfig } from '../config/reload.ts'
 import { VERSION } from '../config/version.ts'
 import type { ListenAddress } from '../net/listener.ts'
+import { delay } from '../util/clock.ts'
 import { asError, createLogger, type LogControl } from '../util/logger.ts'
 import { returnMemory } from '../util/return-memory.ts'
 import type { DaemonReport } from './daemonize.ts'
+import { descriptorWarnings } from './descriptor-limit.ts'
 import type { CliRequest } from './parse-args.ts'
 import { writePidFile } from './pid-file.ts'
 import { readyLine } from './ready-line.ts'
 import { onHangUp, onMeaninglessSignal } from './signals.ts'
+
+/** How long a background start waits for the word of the server; the log has it in any case. */
+const PROBE_PATIENCE_MS = 1000
 
 type Report = (report: DaemonReport) => void
 
@@ -30,14 +35,16 @@ export async function runStart(request: CliRequest, input: ConfigInput, report: 
     format: resolved.config.logFormat === 'json' ? 'json' : 'text',
     color: process.stderr.isTTY && process.env.NO_COLOR === undefined,
   })
-  for (const warning of resolved.warnings) log.warn(warning)
+  for (const warning of [...resolved.warnings, ...descriptorWarnings(resolved.config)]) log.warn(warning)
   onMeaninglessSignal((signal) => log.warn(`${signal} received and ignored: it has no meaning for pgbun`))
   const ending = new Ending(log)
   exitOnCrash(log, report)
   if (resolved.config.pidFile !== '') process.on('exit', writePidFile(resolved.config.pidFile))
   try {
     const serve = { request, input, config: resolved.config, log, ending }
-    const text = request.embedded ? await startEmbedded(serve, report !== undefined) : await startServing(serve)
+    const text = request.embedded
+      ? await startEmbedded(serve, report !== undefined)
+      : await startServing(serve, report !== undefined)
     report?.({ ok: true, text })
   } catch (error) {
     if (ending.begun) return
@@ -71,9 +78,22 @@ async function startEmbedded(serve: Serve, reported: boolean): Promise<string> {
   return `${line}\n${hint}`
 }
 
-/** Serve the configured server. Returns the ready line. */
-async function startServing(serve: Serve): Promise<string> {
-  return (await listenAndReload(serve)).line
+/** Serve the configured server. Returns the ready line, and for a background start what is wrong with the server. */
+async function startServing(serve: Serve, reported: boolean): Promise<string> {
+  const { line } = await listenAndReload(serve)
+  const probed = warnOfServer(serve)
+  const warning = reported ? await Promise.race([probed, delay(PROBE_PATIENCE_MS)]) : undefined
+  return warning === undefined ? line : `${line}\nwarning: ${warning}`
+}
+
+/** Say so where nothing answers at the server's address: clients would only be refused, one by one. */
+async function warnOfServer({ config, log }: Serve): Promise<string | undefined> {
+  const { probeServer } = await import('./probe-server.ts')
+  const fault = await probeServer(config)
+  if (!fault) return undefined
+  const warning = `PostgreSQL cannot be reached at present: ${fault.reason}`
+  log.warn(warning, { remedy: fault.remedy })
+  return `${warning}. ${fault.remedy}`
 }
 
 async function listenAndReload({ input, config, log, ending }: Serve) {
@@ -89,6 +109,7 @@ async function listenAndReload({ input, config, log, ending }: Serve) {
     await daemon.reload(next)
     inForce = next
     log.setLevel(next.logLevel)
+    for (const warning of changed.length > 0 ? descriptorWarnings(next) : []) log.warn(warning)
     log.info('configuration reloaded', { changed: changed.join(',') || 'nothing' })
   }
   let reloads = Promise.resolve()

@@ -49,6 +49,11 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`
 }
 
+/** A measured duration for people, rounded: 1999.92 -> '2 s', 250.4 -> '250 ms', 90100 -> '90.1 s'. */
+export function roundedDuration(ms: number): string {
+  return ms < 999.5 ? `${Math.round(ms)} ms` : `${Number((ms / 1000).toFixed(1))} s`
+}
+
 function parseQuantity(value: unknown, factorOf: (unit: string) => number | undefined): number | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined
   if (typeof value !== 'string') return undefined

@@ -52,9 +52,21 @@ export class ServerAccess {
       return this.keep(pool, opened)
     } catch (error) {
       // The password we had is no longer the right one: whoever comes next has to prove another.
-      if (passing && error instanceof LoginError && error.sqlstate.startsWith('28')) passthrough.forget(key)
+      const refused = error instanceof LoginError && error.sqlstate.startsWith('28')
+      if (passing && refused) passthrough.forget(key)
+      if (!passing && refused && error.fromServer && error.askedForPassword) error.remedy ??= this.#wrongSecret(pool)
       throw error
     }
+  }
+
+  /** What to do where PostgreSQL has refused what pgbun logged in with of its own. */
+  #wrongSecret({ user }: Pool): string {
+    const { authFile } = this.#parts.config()
+    if (authFile === '') return 'pgbun has no password for the user: set auth_file, or auth_type to passthrough'
+    return (
+      `the secret of "${user}" in auth_file ${authFile} is not the one PostgreSQL has: correct it and send pgbun SIGHUP, ` +
+      'or give PostgreSQL the same (ALTER ROLE)'
+    )
   }
 
   /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */

@@ -13,6 +13,7 @@
 
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { roundedDuration } from '../config/units.ts'
 import { errorFields } from '../errors.ts'
 import { errorResponse } from '../protocol/build.ts'
 import { GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from '../protocol/startup.ts'
@@ -151,7 +152,7 @@ class Negotiation implements Deadline {
   onDeadline(): void {
     const { timeoutMs } = this.#options
     const what = this.#encrypting ? 'finish its TLS handshake' : 'send a startup packet'
-    this.#close('timeout', `the client did not ${what} within ${timeoutMs} ms`)
+    this.#close('timeout', `the client did not ${what} within ${roundedDuration(timeoutMs)}`)
   }
 
   onShutdown(): void {

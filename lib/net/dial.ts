@@ -11,6 +11,7 @@
 
 import { connect, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { roundedDuration } from '../config/units.ts'
 import { connectError, DialError, type DialTarget, describe } from './dial-error.ts'
 import { withReadBuffer } from './read-buffer.ts'
 import { defaultResolver, type Resolver } from './resolve.ts'
@@ -262,7 +263,8 @@ function limited<T = void>(
     }
     const onTimeout = () => {
       leave()
-      reject(new DialError('ETIMEDOUT', `connection to ${describe(target, address)} timed out (${timeoutMs} ms)`))
+      const took = roundedDuration(timeoutMs)
+      reject(new DialError('ETIMEDOUT', `connection to ${describe(target, address)} timed out (${took})`))
     }
     const timer = setTimeout(onTimeout, Math.min(Math.max(0, deadline - performance.now()), 0x7fffffff))
     const leave = () => {

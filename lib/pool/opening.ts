@@ -30,6 +30,10 @@ export interface OpeningPorts {
 
 /** PostgreSQL is starting up or in recovery: it will be there in a moment. */
 const STARTING_UP = '57P03'
+/** PostgreSQL, the role or the database has no connection left. */
+const TOO_MANY_CONNECTIONS = '53300'
+const SERVER_IS_FULL =
+  'This is said by PostgreSQL, not by pgbun: lower pool_size of pgbun or raise the limit of PostgreSQL.'
 /** Pause between two attempts at a server that is starting up. */
 export const STARTING_UP_RETRY_MS = 1000
 
@@ -89,7 +93,9 @@ export class Opening {
     const age = Math.round((now() - this.#failedAt) / 1000)
     const cached = error === this.#failure && age > 0 ? `First seen ${age} s ago. ` : ''
     if (error.fromServer) {
-      return { severity: 'FATAL', sqlstate: error.sqlstate, message: error.message, detail: `${cached}${error.detail}` }
+      const hint = error.sqlstate === TOO_MANY_CONNECTIONS ? SERVER_IS_FULL : undefined
+      const detail = `${cached}${error.detail}`
+      return { severity: 'FATAL', sqlstate: error.sqlstate, message: error.message, detail, hint }
     }
     return errorFields('server_connect_failed', {
       args: { what: `cannot connect to the server: ${error.message}` },

@@ -26,7 +26,7 @@ export class LoginError extends Error {
   /** The server asked for a password before it, or we, gave up. */
   askedForPassword = false
   /** What an operator can do; for the log. */
-  readonly remedy: string | undefined
+  remedy: string | undefined
 
   constructor(
     message: string,
@@ -49,6 +49,11 @@ export interface LoginResult {
 
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000
+
+/** PostgreSQL is full (53300), or the role or database has as many connections as it may. */
+const NO_SERVER_CONNECTION_LEFT =
+  'lower pool_size (each database and user has a pool of its own), or raise max_connections of PostgreSQL, ' +
+  'or the CONNECTION LIMIT of the role or database'
 
 /** Messages that may wait while a step of the authentication takes its time. */
 const QUEUE_LIMIT = 2000
@@ -160,6 +165,7 @@ export class Login implements WireHandler {
           sqlstate: sqlstate || '08004',
           detail,
           fromServer: true,
+          remedy: remedyFor(sqlstate, message),
         })
       }
       case BACKEND.NoticeResponse:
@@ -209,4 +215,13 @@ export class Login implements WireHandler {
         : error,
     )
   }
+}
+
+/** What an operator can do about a refusal of PostgreSQL, where its words do not say it. */
+function remedyFor(sqlstate: string, message: string): string | undefined {
+  if (sqlstate === '53300') return NO_SERVER_CONNECTION_LEFT
+  if (sqlstate === '28000' && message.includes('pg_hba.conf')) {
+    return 'add a line for the address of pgbun to pg_hba.conf of PostgreSQL, and reload it'
+  }
+  return undefined
 }
