@@ -74,6 +74,12 @@ export const ERRORS = {
     'prepared statements of all clients take more than {limit} bytes (max_prepared_statement_memory)',
     'warn',
   ),
+  prepared_statement_share: row(
+    'ERROR',
+    '53400',
+    'prepared statements of this user take more than is left free of {limit} bytes (max_prepared_statement_memory)',
+    'warn',
+  ),
   protocol_violation: row('FATAL', '08P01', '{what}', 'warn'),
   query_timeout: row('FATAL', '57014', 'query_timeout', 'warn', {
     happened: 'its query ran for longer than query_timeout',

@@ -25,8 +25,8 @@ export type Way = 'as it is' | 'around' | 'savepoint' | 'wait'
 
 /** The way there is. Where there is none to be had, the Parse is sent as it is. */
 export function wayOf(server: ServerConnection, wanted: ParseSettings, present: ParseSettings): Way {
-  if (wanted.fingerprint === undefined || wanted.fingerprint === present.fingerprint) return 'as it is'
-  if (present.fingerprint !== undefined) return 'around'
+  if (wanted.values === undefined || wanted.fingerprint === present.fingerprint) return 'as it is'
+  if (present.values !== undefined) return 'around'
   const { plan, txStatus } = server
   // Whether a block is open is known when what was sent before is answered.
   if (plan.readies > 0) return 'wait'
@@ -58,7 +58,7 @@ export function parseUnder(
       return [
         ...run(server, `SAVEPOINT ${SAVEPOINT}`),
         ...run(server, 'RESET ALL'),
-        ...run(server, setSql([...new Set([...IDENTITY.slice(1), ...wanted.values.keys()])], wanted)),
+        ...run(server, setSql([...new Set([...IDENTITY.slice(1), ...wanted.values!.keys()])], wanted)),
         parse(),
         ...run(server, `ROLLBACK TO SAVEPOINT ${SAVEPOINT}`),
         ...run(server, `RELEASE SAVEPOINT ${SAVEPOINT}`),
@@ -84,8 +84,8 @@ function run({ plan }: ServerConnection, sql: string): Buffer[] {
 
 /** Names of what differs, those first on which it depends whether others may be set. */
 function differing(wanted: ParseSettings, present: ParseSettings): string[] {
-  const names = [...new Set([...wanted.values.keys(), ...present.values.keys()])].filter((name) => {
-    return wanted.values.get(name) !== present.values.get(name)
+  const names = [...new Set([...wanted.values!.keys(), ...present.values!.keys()])].filter((name) => {
+    return wanted.values!.get(name) !== present.values!.get(name)
   })
   return [...IDENTITY.filter((name) => names.includes(name)), ...names.filter((name) => !IDENTITY.includes(name))]
 }
@@ -93,7 +93,7 @@ function differing(wanted: ParseSettings, present: ParseSettings): string[] {
 /** For the transaction alone; without a value, what a new session has. */
 function setSql(names: readonly string[], { values }: ParseSettings): string {
   const calls = names.map((name) => {
-    const value = values.get(name)
+    const value = values?.get(name)
     return `pg_catalog.set_config(${quoteLiteral(name)}, ${value === undefined ? 'NULL' : quoteLiteral(value)}, true)`
   })
   return `SELECT ${calls.join(', ')}`

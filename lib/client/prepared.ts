@@ -15,7 +15,7 @@ import type { ServerConnection } from '../server/connection.ts'
 import { type ClientStatements, statementName } from '../session/client-statements.ts'
 import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../session/reply-kinds.ts'
 import { type Slot, STATEMENT_PREFIX } from '../session/server-statements.ts'
-import type { StatementEntry, StatementStore } from '../session/statements.ts'
+import type { StatementEntry } from '../session/statements.ts'
 import { textOf } from '../session/statements.ts'
 import type { ParseSettings } from '../session/wishes.ts'
 import { STATEMENT } from './message-kinds.ts'
@@ -47,7 +47,6 @@ export class PreparedStatements {
   /** Number of the batch (what lies between two Syncs) under way. */
   batch = 0
   readonly #names: ClientStatements
-  readonly #store: StatementStore
   readonly #limits: () => StatementLimits
   /** What was bound last, and by which name: an error will most likely be of that. */
   #lastEntry: StatementEntry | undefined
@@ -61,7 +60,6 @@ export class PreparedStatements {
   /** @param settings what holds for the client on its server now */
   constructor(
     names: ClientStatements,
-    store: StatementStore,
     limits: () => StatementLimits,
     spoken: SpokenStatements,
     settings: (server: ServerConnection) => ParseSettings,
@@ -69,7 +67,6 @@ export class PreparedStatements {
     this.#settings = settings
     this.#spoken = spoken
     this.#names = names
-    this.#store = store
     this.#limits = limits
   }
 
@@ -132,7 +129,7 @@ export class PreparedStatements {
       this.#send(true, FAILING_NAMED_PARSE, 0)
       return refusal
     }
-    const entry = this.#store.hold(settings, body)
+    const entry = this.#names.hold(settings, body)
     this.#names.change(name, entry, this.batch)
     const ref = new ChangedName(this.#names, name)
     if (server.statements.use(entry) !== undefined && !mayRefuse(server)) {
@@ -154,10 +151,10 @@ export class PreparedStatements {
     if (names > 0 && this.#names.bound >= names) {
       return errorFields('too_many_prepared_statements', { args: { limit: String(names) } })
     }
-    if (memory > 0 && !this.#store.fits(settings, body, memory)) {
-      return errorFields('prepared_statement_memory', { args: { limit: String(memory) } })
-    }
-    return undefined
+    const verdict = memory > 0 ? this.#names.judge(settings, body, memory) : 'fits'
+    if (verdict === 'fits') return undefined
+    const name = verdict === 'all' ? 'prepared_statement_memory' : 'prepared_statement_share'
+    return errorFields(name, { args: { limit: String(memory) } })
   }
 
   /** A Bind; `bytes` are its head. Returns the statement it runs; false where it names the unnamed one. */

@@ -21,16 +21,13 @@ export class StatementParts {
   /** @param batch number of the client's batch under way */
   constructor(session: ClientSession, batch: number) {
     const { ports } = session
-    this.names = new ClientStatements(ports.statements)
+    this.names = new ClientStatements(ports.statements, session.user)
     this.spoken = new SpokenStatements(this.names)
     this.prepared = new PreparedStatements(
       this.names,
-      ports.statements,
       () => ports.config,
       this.spoken,
-      (server) => {
-        return parseSettings(session, server)
-      },
+      (server) => parseSettings(session, server),
     )
     this.prepared.batch = batch
   }

@@ -89,6 +89,8 @@ export class StandIn extends Slot {
 
 const NOTHING_PREPARED: StatementEntry = {
   key: '',
+  bytes: 0,
+  holders: new Map(),
   settings: UNKNOWN_SETTINGS,
   own: true,
   twins: undefined,

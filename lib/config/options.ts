@@ -141,7 +141,8 @@ const pool = section('pool', {
   ),
   max_prepared_statement_memory: bytes(
     256 * 1024 * 1024,
-    'Texts of the prepared statements of all clients together in transaction and statement mode; one more is refused (53400). 0 is no limit.',
+    'Memory for the named prepared statements of all clients together in transaction and statement mode; one more is refused (53400). ' +
+      'Of one database user, they may take as much as is left free: half of it where it is alone. 0 is no limit.',
   ),
   server_reset_query: text('DISCARD ALL', 'Sent to a server connection between two sessions; empty is none.', {
     scope: 'pool',

@@ -1,6 +1,7 @@
 /** The names one client has given to prepared statements, and what each stands for. Pure. */
 
 import { Queue } from '../util/queue.ts'
+import type { StatementAccount } from './statement-memory.ts'
 import { type StatementEntry, type StatementStore, twinOf } from './statements.ts'
 import type { ParseSettings } from './wishes.ts'
 
@@ -19,14 +20,27 @@ export function statementName(bytes: Buffer, start: number, end: number): string
  */
 export class ClientStatements {
   readonly #store: StatementStore
+  readonly #account: StatementAccount
   readonly #named = new Map<string, StatementEntry>()
   /** Names with unanswered changes, oldest first, all of one batch. */
   readonly #changes = new Map<string, { entries: Queue<StatementEntry | undefined>; batch: number }>()
   /** What it executes in the place of shared statements under settings that are not known. */
   #twins: Map<StatementEntry, StatementEntry> | undefined
 
-  constructor(store: StatementStore) {
+  /** @param user the database user whose memory they are counted with */
+  constructor(store: StatementStore, user: string) {
     this.#store = store
+    this.#account = store.join(user)
+  }
+
+  /** Whether a name for `body` has room in memory (StatementStore.judge). */
+  judge(settings: ParseSettings, body: Buffer, limit: number): 'fits' | 'all' | 'user' {
+    return this.#store.judge(settings, body, this.#account, limit)
+  }
+
+  /** What `body` is when it is parsed under `settings`, for a name that is about to be given to it. */
+  hold(settings: ParseSettings, body: Buffer): StatementEntry {
+    return this.#store.hold(settings, body, this.#account)
   }
 
   /** Names with a statement, as far as the server has answered. */
@@ -71,7 +85,7 @@ export class ClientStatements {
       this.#twins!.delete(entry)
       this.#store.release(twin)
     }
-    this.#store.releaseName(entry)
+    this.#store.releaseName(entry, this.#account)
   }
 
   /** The server deallocated `name` alone. */
@@ -131,5 +145,6 @@ export class ClientStatements {
       for (const entry of entries) if (entry !== undefined) this.#release(entry)
     }
     this.#changes.clear()
+    this.#store.leave(this.#account)
   }
 }

@@ -16,11 +16,13 @@
  * entry to whoever prepares it from then on, while names given before keep the old one, as on a direct connection.
  */
 
+import { createHash } from 'node:crypto'
 import { effectsOf } from './state-effects.ts'
+import { bytesOf, type Counted, StatementAccount, StatementMemory } from './statement-memory.ts'
 import type { ParseSettings } from './wishes.ts'
 
 /** One query text with its parameter types, under the same settings. */
-export interface StatementEntry {
+export interface StatementEntry extends Counted {
   readonly key: string
   /** What it was parsed under. */
   readonly settings: ParseSettings
@@ -51,14 +53,20 @@ export interface StatementCache {
   dropUnnamed(): void
 }
 
+/** Bodies up to this size are in their keys as they are, of longer ones a hash. */
+const WHOLE_KEY = 256
+/** Bytes of settings an entry keeps. */
+const SETTINGS_LIMIT = 8192
+
 /** All entries of the process. */
 export class StatementStore {
   /** Of every server. */
   readonly caches = new Set<StatementCache>()
   readonly #entries = new Map<string, StatementEntry>()
+  readonly #memory = new StatementMemory()
+  readonly #accounts = new Map<string, StatementAccount>()
   /** Those that are one client's alone. */
   #own = 0
-  #bytes = 0
   #schema = 0
 
   /** What texts mean may have changed: nothing that was prepared is given to a new name. */
@@ -71,9 +79,22 @@ export class StatementStore {
     return this.#entries.size + this.#own
   }
 
-  /** Bytes of all bodies together. */
+  /** Bytes they take, with the names of clients. */
   get bytes(): number {
-    return this.#bytes
+    return this.#memory.bytes
+  }
+
+  /** A client of the database user `user` begins to prepare statements: what they are counted with, until `leave`. */
+  join(user: string): StatementAccount {
+    let account = this.#accounts.get(user)
+    if (account === undefined) this.#accounts.set(user, (account = new StatementAccount(user)))
+    account.clients++
+    return account
+  }
+
+  /** That client is gone, with its names. */
+  leave(account: StatementAccount): void {
+    if (--account.clients === 0) this.#accounts.delete(account.user)
   }
 
   /** The entry of a Parse message's `body` behind the name, if there is one that is shared. */
@@ -89,19 +110,23 @@ export class StatementStore {
   /**
    * The entry of a Parse message's `body` behind the name, for a name of a client's. It is held until `releaseName`.
    * @param settings what it is parsed under; where that is not known, nobody else finds it
+   * @param account of the client's user
    */
-  hold(settings: ParseSettings, body: Buffer): StatementEntry {
+  hold(settings: ParseSettings, body: Buffer, account: StatementAccount): StatementEntry {
     let entry = this.find(settings, body)
     if (entry === undefined) {
       const own = settings.fingerprint === undefined
+      const key = own ? '' : keyOf(settings.fingerprint!, body)
+      const kept = keptOf(settings)
       entry = {
-        key: own ? '' : keyOf(settings.fingerprint!, body),
-        settings,
+        key,
+        bytes: bytesOf(key.length, body.length) + sizeOf(kept),
+        holders: new Map(),
+        settings: kept,
         own,
         twins: undefined,
         twinOf: undefined,
-        // Copied: the message is a view of a chunk (R7).
-        body: Buffer.from(body),
+        body: copyOf(body),
         effects: effectsOf(textOf(body)),
         refs: 0,
         names: 0,
@@ -111,24 +136,33 @@ export class StatementStore {
       }
       if (own) this.#own++
       else this.#entries.set(entry.key, entry)
-      this.#bytes += body.length
+      this.#memory.added(entry)
     }
     entry.refs++
     entry.names++
+    this.#memory.named(account, entry)
     return entry
   }
 
   /** A client's name for it is gone. */
-  releaseName(entry: StatementEntry): void {
+  releaseName(entry: StatementEntry, account: StatementAccount): void {
     entry.names--
+    this.#memory.unnamedBy(account, entry)
     this.release(entry)
   }
 
-  /** True where `body` has room within `limit` bytes of all bodies; makes room of what only servers keep. */
-  fits(settings: ParseSettings, body: Buffer, limit: number): boolean {
-    if (this.#bytes + body.length <= limit || this.find(settings, body) !== undefined) return true
-    for (const cache of this.caches) cache.dropUnnamed()
-    return this.#bytes + body.length <= limit
+  /**
+   * Whether `body` has room within `limit` bytes: what all have may be too much, or what the user has. Makes room of what
+   * only servers keep.
+   */
+  judge(settings: ParseSettings, body: Buffer, account: StatementAccount, limit: number): 'fits' | 'all' | 'user' {
+    const memory = this.#memory
+    // As if its key were as long as it can be: working that out would take longer than the rest.
+    const bytes = bytesOf((settings.fingerprint?.length ?? 0) + WHOLE_KEY + 8, body.length) + sizeOf(keptOf(settings))
+    const verdict = memory.judge(account, undefined, bytes, limit)
+    if (verdict === 'fits') return verdict
+    if (memory.unnamed > 0) for (const cache of this.caches) cache.dropUnnamed()
+    return memory.judge(account, this.find(settings, body), bytes, limit)
   }
 
   /** One holder less; the last one takes the entry with it. */
@@ -142,7 +176,7 @@ export class StatementStore {
     }
     if (entry.own) this.#own--
     else if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
-    this.#bytes -= entry.body.length
+    this.#memory.removed(entry)
   }
 }
 
@@ -159,6 +193,7 @@ export function twinOf(entry: StatementEntry, fingerprint: string | undefined): 
     own: fingerprint === undefined,
     twins: undefined,
     twinOf: entry,
+    holders: new Map(),
     refs: 0,
     names: 0,
     doubtedAt: Number.NEGATIVE_INFINITY,
@@ -173,7 +208,28 @@ export function twinOf(entry: StatementEntry, fingerprint: string | undefined): 
 }
 
 function keyOf(fingerprint: string, body: Buffer): string {
-  return `${fingerprint}\0${body.toString('latin1')}`
+  const settings = `${fingerprint.length} ${fingerprint}`
+  if (body.length <= WHOLE_KEY) return `${settings}=${body.toString('latin1')}`
+  // A long text is not kept twice.
+  return `${settings}#${createHash('sha256').update(body).digest('base64')}`
+}
+
+/** The bytes alone: the message is a view of a chunk (R7), and a small buffer of Node's would be one of 8 kB. */
+function copyOf(body: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(body.length)
+  body.copy(copy)
+  return copy
+}
+
+/** The settings as an entry keeps them: large ones, which only programs have that look for trouble, it does without. */
+function keptOf(settings: ParseSettings): ParseSettings {
+  return sizeOf(settings) <= SETTINGS_LIMIT ? settings : { fingerprint: settings.fingerprint, values: undefined }
+}
+
+function sizeOf({ values }: ParseSettings): number {
+  let size = 0
+  for (const [name, value] of values ?? []) size += 2 * (name.length + value.length)
+  return size
 }
 
 /** The query text of a Parse body. */

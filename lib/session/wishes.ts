@@ -2,6 +2,8 @@
  * What clients want set, as a value: clients of one program want the same, and share it (client/client-startup.ts). Pure.
  */
 
+import { createHash } from 'node:crypto'
+
 /**
  * Settings that have no part in what a statement means, nor in what is evaluated while it is parsed or planned: `DateStyle`
  * has, and so do `extra_float_digits` and `bytea_output` (`'\\x01'::bytea::text` is a constant to the planner). What is
@@ -33,16 +35,19 @@ const HARMLESS = new Set([
 const HARMLESS_NAMES =
   /^(?:commit|enable|geqo|jit|log|max_parallel|min_parallel|parallel|tcp|track|vacuum)(?:_\w+)?$|_(?:cost|timeout|collapse_limit)$/
 
+/** Characters of settings that are their own fingerprint. */
+const LONG = 256
+
 /** Settings a statement is parsed under, as far as they decide what it means. */
 export interface ParseSettings {
   /** What tells them from others; undefined where they are not known for sure. */
   readonly fingerprint: string | undefined
-  /** What the client wanted, by the lower-case names of parameters. */
-  readonly values: ReadonlyMap<string, string>
+  /** What the client wanted, by the lower-case names of parameters; undefined where that is not kept. */
+  readonly values: ReadonlyMap<string, string> | undefined
 }
 
 /** A transaction may have changed them, or what names stand for, in a way that is not known. */
-export const UNKNOWN_SETTINGS: ParseSettings = { fingerprint: undefined, values: new Map() }
+export const UNKNOWN_SETTINGS: ParseSettings = { fingerprint: undefined, values: undefined }
 
 /** Values by the lower-case names of their parameters. Nobody changes one: clients that want the same share it. */
 export class Wishes implements ParseSettings {
@@ -61,7 +66,9 @@ export class Wishes implements ParseSettings {
       for (const [name, value] of this.values) {
         if (!HARMLESS.has(name) && !HARMLESS_NAMES.test(name)) parts.push(`${name}=${value}`)
       }
-      this.#fingerprint = parts.sort().join('\0')
+      const text = parts.sort().join('\0')
+      // It is a part of many keys.
+      this.#fingerprint = text.length <= LONG ? text : createHash('sha256').update(text).digest('hex')
     }
     return this.#fingerprint
   }

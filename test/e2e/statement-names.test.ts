@@ -96,7 +96,7 @@ t.test('prepared statements by name', async (t) => {
 t.test('limits', async (t) => {
   const server = await startPostgres(t)
   const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--max-client-prepared-statements', '2']
-  const pgbun = await startPgbun(t, { target: server, args: [...args, '--max-prepared-statement-memory', '10kB'] })
+  const pgbun = await startPgbun(t, { target: server, args: [...args, '--max-prepared-statement-memory', '24kB'] })
   const client = await loginRaw(t, pgbun, { user: server.user, password: server.password })
   const prepare = async (name: string, sql: string) => {
     client.send(frontend.parse(sql, name), frontend.sync())
@@ -121,7 +121,7 @@ t.test('limits', async (t) => {
     other.send(frontend.query('BEGIN'), frontend.parse(`SELECT -- ${'y'.repeat(6000)}`, 'y'), frontend.sync())
     await other.readUntil('Z')
     const refused = await other.readUntil('Z')
-    t.match(errorOf(refused), { S: 'ERROR', C: '53400', M: /10240 bytes \(max_prepared_statement_memory\)/ })
+    t.match(errorOf(refused), { S: 'ERROR', C: '53400', M: /24576 bytes \(max_prepared_statement_memory\)/ })
     t.equal(String(refused.at(-1)!.body), 'E', 'the transaction has failed')
     other.send(frontend.query('ROLLBACK'))
     await other.readUntil('Z')

@@ -2,38 +2,44 @@
 import t from 'tap'
 import { ClientStatements } from '../../../lib/session/client-statements.ts'
 import { ServerStatements } from '../../../lib/session/server-statements.ts'
+import type { StatementAccount } from '../../../lib/session/statement-memory.ts'
 import { StatementStore } from '../../../lib/session/statements.ts'
 import { NO_WISHES, Wishes } from '../../../lib/session/wishes.ts'
 
+/** Of the one user there is. */
+const account = (store: StatementStore): StatementAccount => store.join('user')
 const body = (sql: string): Buffer => Buffer.from(`${sql}\0\0\0`)
 
 t.test('one entry per text and settings, for as long as somebody holds it', async (t) => {
   const store = new StatementStore()
-  const one = store.hold(NO_WISHES, body('select 1'))
-  t.equal(store.hold(NO_WISHES, body('select 1')), one)
-  t.not(store.hold(new Wishes(new Map([['datestyle', 'German']])), body('select 1')), one)
-  t.not(store.hold(NO_WISHES, body('select 2')), one)
+  const one = store.hold(NO_WISHES, body('select 1'), account(store))
+  t.equal(store.hold(NO_WISHES, body('select 1'), account(store)), one)
+  t.not(store.hold(new Wishes(new Map([['datestyle', 'German']])), body('select 1'), account(store)), one)
+  t.not(store.hold(NO_WISHES, body('select 2'), account(store)), one)
   t.equal(store.size, 3)
-  store.release(one)
+  store.releaseName(one, account(store))
   t.equal(store.size, 3, 'it is held once more')
-  store.release(one)
+  store.releaseName(one, account(store))
   t.equal(store.size, 2)
-  t.equal(store.bytes, 2 * body('select 1').length)
+  const { bytes } = store
+  t.ok(bytes > 2 * body('select 1').length)
+  store.hold(NO_WISHES, body('select 2'), account(store))
+  t.ok(store.bytes - bytes < bytes / 2, 'a name, and no text')
 })
 
 t.test('an entry does not look into the chunk it came in', async (t) => {
   const store = new StatementStore()
   const chunk = body('select 1')
-  const entry = store.hold(NO_WISHES, chunk)
+  const entry = store.hold(NO_WISHES, chunk, account(store))
   chunk.fill(0xff)
   t.strictSame(entry.body, body('select 1'))
 })
 
 t.test("a client's names let go of what they stood for", async (t) => {
   const store = new StatementStore()
-  const names = new ClientStatements(store)
+  const names = new ClientStatements(store, 'user')
   const change = (name: string, sql: string | undefined): void => {
-    names.change(name, sql === undefined ? undefined : store.hold(NO_WISHES, body(sql)), 1)
+    names.change(name, sql === undefined ? undefined : store.hold(NO_WISHES, body(sql), account(store)), 1)
     names.settle(name, true)
   }
   change('a', 'select 1')
@@ -50,8 +56,8 @@ t.test("a client's names let go of what they stood for", async (t) => {
 
 t.test('a name is what the server made of it, and what is under way counts for its own batch alone', async (t) => {
   const store = new StatementStore()
-  const names = new ClientStatements(store)
-  const [old, fresh] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql)))
+  const names = new ClientStatements(store, 'user')
+  const [old, fresh] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql), account(store)))
   names.change('a', old, 1)
   t.equal(names.get('a'), old)
   t.ok(names.certain('a', 1))
@@ -68,13 +74,13 @@ t.test('a name is what the server made of it, and what is under way counts for i
   t.equal(names.get('a'), old, 'a Close and a Parse behind an error have not happened')
   t.equal(store.size, 1)
 
-  names.change('c', store.hold(NO_WISHES, body('select 3')), 3)
+  names.change('c', store.hold(NO_WISHES, body('select 3'), account(store)), 3)
   names.change('c', undefined, 3)
   names.settle('c', false)
   names.settle('c', false)
   t.equal(names.get('c'), undefined, 'nor have a Parse and a Close')
 
-  names.change('d', store.hold(NO_WISHES, body('select 4')), 4)
+  names.change('d', store.hold(NO_WISHES, body('select 4'), account(store)), 4)
   names.destroy()
   names.settle('d', true)
   t.strictSame([names.size, store.size], [0, 0], 'nothing is left behind by a session that ends meanwhile')
@@ -83,7 +89,7 @@ t.test('a name is what the server made of it, and what is under way counts for i
 t.test('a server keeps the statements used last', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entries = [1, 2, 3].map((i) => store.hold(NO_WISHES, body(`select ${i}`)))
+  const entries = [1, 2, 3].map((i) => store.hold(NO_WISHES, body(`select ${i}`), account(store)))
   const slots = entries.map((entry) => server.add(entry))
   t.equal(new Set(slots.map((slot) => slot.name.toString())).size, 3, 'each under a name of its own')
   t.equal(server.overflow(1), undefined, 'what is not confirmed cannot be closed')
@@ -94,7 +100,7 @@ t.test('a server keeps the statements used last', async (t) => {
   server.remove(slots[1]!)
   server.remove(slots[1]!)
   t.equal(server.size, 2)
-  for (const entry of entries) store.release(entry)
+  for (const entry of entries) store.releaseName(entry, account(store))
   t.equal(store.size, 2, 'the server still has two')
   server.destroy()
   t.equal(store.size, 0)
@@ -103,7 +109,7 @@ t.test('a server keeps the statements used last', async (t) => {
 t.test('a statement prepared anew leaves its old name to be closed', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entry = store.hold(NO_WISHES, body('select 1'))
+  const entry = store.hold(NO_WISHES, body('select 1'), account(store))
   const old = server.add(entry)
   const fresh = server.add(entry)
   t.equal(server.use(entry), fresh)
@@ -116,7 +122,7 @@ t.test('a statement prepared anew leaves its old name to be closed', async (t) =
 t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const [done, under] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql)))
+  const [done, under] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql), account(store)))
   server.add(done!).ready = true
   server.add(under!)
   server.clear()
@@ -127,7 +133,7 @@ t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
 t.test('a statement that was sent and not confirmed counts for its own batch alone', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entry = store.hold(NO_WISHES, body('select 1'))
+  const entry = store.hold(NO_WISHES, body('select 1'), account(store))
   t.ok(server.certain(entry, 7), 'it is not there for sure')
   const slot = server.add(entry, 7)
   t.ok(server.certain(entry, 7))
@@ -139,30 +145,72 @@ t.test('a statement that was sent and not confirmed counts for its own batch alo
 t.test('after a change of what texts mean, names given from then on stand for new entries', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const old = store.hold(NO_WISHES, body('select 1'))
+  const old = store.hold(NO_WISHES, body('select 1'), account(store))
   server.add(old).ready = true
   server.alter()
-  const inside = store.hold(NO_WISHES, body('select 1'))
+  const inside = store.hold(NO_WISHES, body('select 1'), account(store))
   t.not(inside, old)
   t.equal(server.use(inside), undefined)
   t.ok(server.use(old), 'a name given before is what it was')
   t.ok(server.altering, 'until the transaction is over')
   server.altered()
-  const fresh = store.hold(NO_WISHES, body('select 1'))
+  const fresh = store.hold(NO_WISHES, body('select 1'), account(store))
   t.not(fresh, inside)
-  t.equal(store.hold(NO_WISHES, body('select 1')), fresh)
-  store.release(inside)
-  store.release(old)
+  t.equal(store.hold(NO_WISHES, body('select 1'), account(store)), fresh)
+  store.releaseName(inside, account(store))
+  store.releaseName(old, account(store))
   t.equal(store.find(NO_WISHES, body('select 1')), fresh, 'old entries go by themselves')
   server.destroy()
-  t.equal(store.bytes, body('select 1').length)
+  t.equal(store.size, 1)
 })
 
 t.test('a change under way when its server is lost may have been made', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
   server.alter()
-  const entry = store.hold(NO_WISHES, body('select 1'))
+  const entry = store.hold(NO_WISHES, body('select 1'), account(store))
   server.destroy()
-  t.not(store.hold(NO_WISHES, body('select 1')), entry)
+  t.not(store.hold(NO_WISHES, body('select 1'), account(store)), entry)
+})
+
+t.test('one user gets half of the memory, the next half of the rest', async (t) => {
+  const store = new StatementStore()
+  const limit = 10_000_000
+  const fill = (user: string, size: number): number => {
+    const account = store.join(user)
+    let count = 0
+    for (; store.judge(NO_WISHES, body(`${user} ${count} ${'x'.repeat(size)}`), account, limit) === 'fits'; count++) {
+      store.hold(NO_WISHES, body(`${user} ${count} ${'x'.repeat(size)}`), account)
+    }
+    t.equal(store.judge(NO_WISHES, body('x'.repeat(size)), account, limit), 'user')
+    return count * size
+  }
+  const [one, two, three] = [fill('one', 100_000), fill('two', 50_000), fill('three', 20_000)] as [
+    number,
+    number,
+    number,
+  ]
+  t.ok(one > 4_500_000 && one <= limit / 2, `${one}`)
+  t.ok(two > 2_000_000 && two <= limit / 4, `${two}`)
+  t.ok(three > 900_000 && three <= limit / 8, `${three}`)
+  t.ok(store.bytes < limit)
+  const text = body(`one 0 ${'x'.repeat(100_000)}`)
+  t.equal(store.judge(NO_WISHES, text, store.join('four'), limit), 'fits', 'what others have, too, is counted in full')
+  t.equal(store.judge(NO_WISHES, text, store.join('one'), limit), 'user', 'a name takes memory by itself')
+  t.equal(store.judge(NO_WISHES, body('x'.repeat(limit)), store.join('five'), limit), 'all')
+})
+
+t.test('long texts and long settings are kept once', async (t) => {
+  const store = new StatementStore()
+  const long = body(`select '${'x'.repeat(100_000)}'`)
+  const one = store.hold(NO_WISHES, long, account(store))
+  t.equal(store.hold(NO_WISHES, Buffer.from(long), account(store)), one)
+  t.ok(store.bytes < 105_000, `${store.bytes}`)
+  const wanting = (value: string): Wishes => new Wishes(new Map([['app.text', value]]))
+  const large = store.hold(wanting('y'.repeat(1_000_000)), long, account(store))
+  t.not(large, one)
+  t.equal(store.hold(wanting('y'.repeat(1_000_000)), long, account(store)), large)
+  t.not(store.hold(wanting(`${'y'.repeat(999_999)}z`), long, account(store)), large)
+  t.equal(large.settings.values, undefined)
+  t.ok(store.bytes < 315_000, `${store.bytes}`)
 })
