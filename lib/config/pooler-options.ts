@@ -45,7 +45,7 @@ export interface PoolerOptions {
   maxPreparedStatements?: number
   /** Named prepared statements one client may keep in transaction and statement mode; one more is refused (53400). 0 is no limit. A number from 0 to 1000000. Default: 10000. */
   maxClientPreparedStatements?: number
-  /** Texts of the prepared statements of all clients together in transaction and statement mode; one more is refused (53400). 0 is no limit. Bytes, or a text with a unit: '64kB', '1MB'. Default: 268435456. */
+  /** Memory for the named prepared statements of all clients together in transaction and statement mode; one more is refused (53400). Of one database user, they may take as much as is left free: half of it where it is alone. 0 is no limit. Bytes, or a text with a unit: '64kB', '1MB'. Default: 268435456. */
   maxPreparedStatementMemory?: number | string
   /** Sent to a server connection between two sessions; empty is none. Default: 'DISCARD ALL'. */
   serverResetQuery?: string
