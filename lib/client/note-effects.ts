@@ -7,11 +7,15 @@ import { forgetSequences, makeDirty } from '../pool/upkeep.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { DEFINES, settingsInStrings } from '../session/hidden-functions.ts'
+import { keepingFunction } from '../session/known-functions.ts'
 import { RESETTING } from '../session/setting-names.ts'
+import { majorOf } from '../session/settings-sql.ts'
 import {
   ANY,
   DISCARD,
   EXECUTES,
+  KEEPS,
+  KEEPS_BEFORE_18,
   MEANING,
   NEXTVAL,
   PREPARED,
@@ -37,8 +41,9 @@ export function noteEffects(session: ClientSession, server: ServerConnection, ef
   // Whether it is a temporary one, or made at all, is of no account: no other client gets this server.
   if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
   if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(session, server, effects)
+  if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(session, server, effects, text)
   if ((effects & MEANING) !== 0) session.unsettled = true
-  const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES)
+  const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES | KEEPS | KEEPS_BEFORE_18)
   if (rest !== 0) session.remembered.note(rest, text)
 }
 
@@ -64,6 +69,7 @@ function noteHidden(session: ClientSession, server: ServerConnection, effects: n
   const { functions } = session.pool!
   if (functions.defines(text)) server.functionsChanged = true
   // What EXECUTE runs was prepared by another text.
+  if (functions.keeps(text)) noteKeeping(session, server, KEEPS, '')
   if (!server.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
   server.suspected = true
   session.unsettled = true
@@ -81,9 +87,21 @@ function noteSpoken(session: ClientSession, server: ServerConnection, effects: n
   if ((effects & EXECUTES) === 0) return
   if ((session.preparedEffects & SEQUENCE) !== 0) noteSequence(session, server, SEQUENCE)
   if ((session.preparedEffects & MEANING) !== 0) session.unsettled = true
+  if ((session.preparedEffects & (KEEPS | KEEPS_BEFORE_18)) !== 0)
+    noteKeeping(session, server, session.preparedEffects, '')
   if ((session.preparedEffects & (ANY | SLOT)) === 0) return
   session.remembered.note(ANY, '')
   noteCode(session, server, '')
+}
+
+/** What a function keeps in the session, nobody can ask for, and it ends with the session alone. */
+function noteKeeping(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
+  if ((effects & KEEPS) === 0 && majorOf(server) >= 18) return
+  const name = keepingFunction(text)
+  const what = name === undefined ? 'a function that keeps session state' : `${name}()`
+  server.closeReason ??= `its client has called ${what}`
+  // With `error` it was refused, or is in no statement that runs.
+  if (session.remembered.policy !== 'error') session.pin('other', what)
 }
 
 /** A statement with these effects is prepared under a name. */

@@ -91,13 +91,18 @@ export class FunctionCheck {
     return this.#enabled && (this.#changed || (this.#known.leaving?.test(text) ?? false))
   }
 
+  /** Whether running `text` may leave what nobody can ask for. */
+  keeps(text: string): boolean {
+    return this.#enabled && (this.#known.keeping?.test(text) ?? false)
+  }
+
   /** The same for the text that `statement` stands for as long as it exists; it may be none of its first uses. */
   suspectsAgain(statement: object, text: () => string): boolean {
     if (this.#changed) return this.#enabled
     let verdict = this.#verdicts.get(statement)
     if (verdict === undefined) {
       const sql = text()
-      verdict = this.suspects(sql) || this.defines(sql)
+      verdict = this.suspects(sql) || this.keeps(sql) || this.defines(sql)
       this.#verdicts.set(statement, verdict)
     }
     return verdict
@@ -183,8 +188,9 @@ export class FunctionCheck {
   }
 
   #update(): void {
-    const { leaving, defining } = this.#known
-    this.quiet = !this.#enabled || (!this.#changed && leaving === undefined && defining === undefined)
+    const { leaving, keeping, defining } = this.#known
+    const known = leaving !== undefined || keeping !== undefined || defining !== undefined
+    this.quiet = !this.#enabled || (!this.#changed && !known)
   }
 }
 

@@ -8,10 +8,20 @@
  * not to be had.
  */
 
+import {
+  CLOSES,
+  EVALUATING_FUNCTIONS,
+  KEEPING_BEFORE_18,
+  KEEPING_FUNCTIONS,
+  SETTING_FUNCTIONS,
+} from './known-functions.ts'
+
 /** What is known of a database's functions. */
 export interface HiddenFunctions {
   /** A statement with one of these words may change the session; undefined where there is none. */
   readonly leaving: RegExp | undefined
+  /** A statement with one of these may leave what nobody can ask for (session/known-functions). */
+  readonly keeping: RegExp | undefined
   /** A statement with one of these may create functions. */
   readonly defining: RegExp | undefined
   /** Parameters of applications (`app.tenant`) that they set, in lower case: PostgreSQL does not list them. */
@@ -27,6 +37,7 @@ export interface HiddenFunctions {
 /** Nothing is hidden: the usual case. */
 export const NOTHING_HIDDEN: HiddenFunctions = {
   leaving: undefined,
+  keeping: undefined,
   defining: undefined,
   settings: [],
   readsSequences: false,
@@ -57,8 +68,7 @@ const DROPPED_TABLE = `\\mcreate${GAP}+(?:temp|temporary)${GAP}+table${GAP}[^;]*
 const LITERAL = `(?:(?:pg_catalog\\.)?format${GAP}*\\(${GAP}*)?(?:'|\\$[a-z_]*\\$)${GAP}*`
 const PLACE = '%(?:[0-9]+\\$)?[is]'
 
-/** Functions of PostgreSQL's own that run a text they are given. */
-const EVALUATORS = ['query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'ts_stat', 'ts_rewrite']
+const SETTERS = ['set_config', ...Object.keys(SETTING_FUNCTIONS)]
 const COMMANDS = 'set|reset|listen|unlisten|prepare|load|discard|deallocate'
 /**
  * What in a source changes the session: what is quickly found out of most sources, and what is then looked at closely.
@@ -69,11 +79,11 @@ const LEAVES: readonly (readonly [string, string])[] = [
     `source ~ ${regex(`${BEGINNING}${GAP}*(?:${COMMANDS})[\\s/-]`)}`,
     `${BEGINNING}${GAP}*(?:(?!set)(?:${COMMANDS})|set(?!${GAP}+(?:local|constraints|transaction)\\M))${GAP}`,
   ],
-  [has('set_config'), '\\mset_config\\M'],
+  [SETTERS.map(has).join(' OR '), `\\m(?:${SETTERS.join('|')})\\M`],
   [has('temp'), `\\m(?:create|replace|local|global|into)${GAP}+(?:temp|temporary)\\M|\\mpg_temp\\M`],
   [has('hold'), `\\mwith${GAP}+hold\\M`],
   [has('advisory_lock'), '\\mpg_(?:try_)?advisory_lock(?:_shared)?\\M'],
-  [EVALUATORS.map(has).join(' OR '), `\\m(?:${EVALUATORS.join('|')})\\M`],
+  [EVALUATING_FUNCTIONS.map(has).join(' OR '), `\\m(?:${EVALUATING_FUNCTIONS.join('|')})\\M`],
   [has('pg_settings'), `\\mupdate${GAP}+(?:only${GAP}+)?(?:pg_catalog\\.)?pg_settings\\M`],
   // Dynamic SQL that is computed from its first word on, or of which the name of a function is.
   [
@@ -95,11 +105,18 @@ const MAKES =
 const WRITES = ['insert', 'update', 'delete', 'merge', 'copy', 'truncate', 'alter', 'refresh']
 const DDL = 'create alter drop into grant revoke comment security import reassign reindex refresh'.split(' ')
 const NAMED_SETTING = '[a-z_][a-z0-9_$]*(?:\\.[a-z_][a-z0-9_$]*)+'
-/** Functions of PostgreSQL's own whose call from a view or a default leaves something behind. */
+/** What keeps a client on its server for good, in a source of any language. */
+const KEEPS = `CASE WHEN ${KEEPING_FUNCTIONS.map(has).join(' OR ')}
+    THEN NOT ${has(CLOSES)} AND source ~ ${regex(`\\m(?:${KEEPING_FUNCTIONS.join('|')})\\M`)}
+    ELSE ${has(KEEPING_BEFORE_18)} AND current_setting('server_version_num')::int < 180000 END`
+/** Functions in C whose call from a view or a default leaves something behind. */
 const BUILT_IN = [
-  'set_config',
+  ...SETTERS,
   ...['pg_', 'pg_try_'].flatMap((at) => [`${at}advisory_lock`, `${at}advisory_lock_shared`]),
 ]
+
+/** Settings of a function, a role or a database under which what is created may be temporary. */
+const TEMPORARY_PATH = "'search_path=.*pg_temp'"
 
 const READS_SEQUENCES = ['currval', 'lastval']
 
@@ -120,26 +137,33 @@ export const HIDDEN_FUNCTIONS = [
   `SET LOCAL statement_timeout = ${LIMIT_MS}`,
   'SET LOCAL jit = off',
   `WITH RECURSIVE routine AS MATERIALIZED (
-  SELECT oid, name, plain, source, regexp_replace(CASE WHEN ${has('set_config')}
+  SELECT oid, name, plain, source, config, regexp_replace(CASE WHEN ${has('set_config')}
     THEN regexp_replace(source, ${regex(LOCAL_CALL)}, '', 'g') ELSE source END,
     CASE WHEN ${has('drop')} AND ${has('temp')} THEN ${regex(DROPPED_TABLE)} ELSE '^$' END, '', 'g') AS lasting
   FROM (
     SELECT p.oid, lower(p.proname) AS name, l.lanname IN ('sql', 'plpgsql') AS plain,
       replace(lower(CASE WHEN p.prosrc <> '' THEN p.prosrc
         ELSE regexp_replace(pg_get_functiondef(p.oid), ${regex('^.*?\\n(BEGIN ATOMIC|RETURN )')}, ${regex('\\1')})
-      END), '"', '') AS source
+      END), '"', '') AS source, p.proconfig::text AS config
     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND l.lanname NOT IN ('internal', 'c')
       AND p.prokind <> 'a'
   ) AS raw
 ), seed AS MATERIALIZED (
-  SELECT oid, name, lasting FROM routine
+  SELECT oid, name, lasting FROM routine, (
+    SELECT EXISTS (SELECT 1 FROM pg_db_role_setting WHERE setconfig::text ~ ${TEMPORARY_PATH}) AS temporary
+  ) AS defaults
   WHERE CASE WHEN NOT plain THEN source ~ ${regex(LEAVES_ELSEWHERE)} ELSE
     ${LEAVES.map(([quick, exact]) => `CASE WHEN ${quick} THEN lasting ~ ${regex(exact)} ELSE false END`).join(' OR ')}
-  END
+  END OR CASE WHEN config ~ ${TEMPORARY_PATH} OR temporary THEN lasting ~ ${regex('\\mcreate\\M')} ELSE false END
 ), built_in AS MATERIALIZED (
   SELECT ':funcid (?:' || string_agg(p.oid::text, '|') || ') ' AS pattern
-  FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN (${words(BUILT_IN)})
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  WHERE l.lanname IN ('internal', 'c') AND p.proname IN (${words(BUILT_IN)})
+), keeper AS MATERIALIZED (
+  SELECT ':funcid (?:' || string_agg(p.oid::text, '|') || ') ' AS pattern
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  WHERE l.lanname IN ('internal', 'c') AND p.proname IN (${words(KEEPING_FUNCTIONS)})
 ), reader AS MATERIALIZED (
   SELECT ':funcid (?:' || string_agg(p.oid::text, '|') || ') ' AS pattern
   FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN (${words(READS_SEQUENCES)})
@@ -148,6 +172,19 @@ export const HIDDEN_FUNCTIONS = [
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
 ), reached (tag, class, oid, name) AS (
   SELECT 'leaving', 'pg_proc'::regclass::oid, oid, name FROM seed
+  UNION
+  SELECT CASE WHEN b.proname IN (${words(KEEPING_FUNCTIONS)}) THEN 'keeping' ELSE 'leaving' END,
+    'pg_proc'::regclass::oid, p.oid, lower(p.proname)
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_proc b ON b.prolang = p.prolang AND b.prosrc = p.prosrc
+  WHERE l.lanname = 'internal' AND b.pronamespace = 'pg_catalog'::regnamespace
+    AND b.proname IN (${words([...BUILT_IN, ...KEEPING_FUNCTIONS])}) AND p.pronamespace <> b.pronamespace
+  UNION
+  SELECT 'keeping', 'pg_proc'::regclass::oid, oid, name FROM routine WHERE ${KEEPS}
+  UNION
+  SELECT 'keeping', 'pg_class'::regclass::oid, oid, lower(relname) FROM direct, keeper WHERE ev_action::text ~ pattern
+  UNION
+  SELECT 'keeping', 0::oid, 0::oid, unnest(ARRAY[${words(WRITES)}])
+  WHERE EXISTS (SELECT 1 FROM pg_attrdef, keeper WHERE adbin::text ~ pattern)
   UNION
   SELECT 'defining', 'pg_proc'::regclass::oid, oid, name FROM routine
   WHERE CASE WHEN ${has('create')} OR ${has('alter')} THEN source ~ ${regex(MAKES)} ELSE false END
@@ -220,11 +257,19 @@ SELECT 'setting', found[1] FROM seed CROSS JOIN LATERAL (
 
 /** The answer to HIDDEN_FUNCTIONS. */
 export function readHiddenFunctions(rows: readonly (readonly (string | null)[])[]): HiddenFunctions {
-  const found: Record<string, string[]> = { leaving: [], defining: [], setting: [], sequence: [], defaults: [] }
+  const found: Record<string, string[]> = {
+    leaving: [],
+    keeping: [],
+    defining: [],
+    setting: [],
+    sequence: [],
+    defaults: [],
+  }
   for (const [kind, word] of rows) found[kind ?? '']?.push(word ?? '')
   for (const words of Object.values(found)) words.sort()
   return {
     leaving: anyOf(found.leaving!),
+    keeping: anyOf(found.keeping!),
     defining: anyOf(found.defining!),
     settings: found.setting!,
     readsSequences: found.sequence!.length > 0,

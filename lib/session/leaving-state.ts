@@ -4,6 +4,7 @@
  * not, because the statement is refused (`session_state = error`). What is in doubt is found when it is there. Pure.
  */
 
+import { KEEPING_FUNCTIONS } from './known-functions.ts'
 import type { PinKind } from './pin-kinds.ts'
 import { splitStatements, type Token } from './sql-tokens.ts'
 import { SETTINGS_VIEW } from './state-effects.ts'
@@ -117,6 +118,7 @@ function called(tokens: readonly Token[]): LeavingState | undefined {
     if (token.text === 'currval' || token.text === 'lastval') {
       return { kind: 'sequence', statement: `${token.text}()`, instead: 'Take the value from INSERT … RETURNING' }
     }
+    if (KEEPING_FUNCTIONS.includes(token.text)) return { kind: 'other', statement: `${token.text}()`, instead: '' }
     if (token.text === 'set_config' && calls++ < CALLS_LIMIT) {
       const { name, local } = readSetConfig(tokens, i)
       const instead = 'Name the parameter by a string constant, or set it for the transaction alone'

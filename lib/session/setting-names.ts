@@ -5,6 +5,7 @@
  */
 
 import { BoundedMap } from '../util/bounded-map.ts'
+import { settingsOfFunctions } from './known-functions.ts'
 import { setConfigCalls } from './leaving-state.ts'
 import { nameToday } from './old-names.ts'
 import { splitStatements, type Token } from './sql-tokens.ts'
@@ -156,13 +157,15 @@ function isWord(token: Token | undefined, text: string): boolean {
 /** Names anywhere in a text of any form. */
 function search(sql: string, statements: readonly Token[][] | undefined): SettingNames {
   const calls = setConfigCalls(sql)
+  const ofFunctions = settingsOfFunctions(sql)
   if (calls !== undefined) {
     const lasting = calls.filter(({ local }) => !local)
     const named = lasting.flatMap(({ name }) => (name === undefined ? [] : (plain(name) ?? [])))
     const unreadable = named.length < lasting.length
-    return { names: [...new Set(named)], complete: !unreadable, unreadable, resets: 'none', resetNames: NONE }
+    const names = [...new Set([...named, ...ofFunctions])]
+    return { names, complete: !unreadable, unreadable, resets: 'none', resetNames: NONE }
   }
-  const names: string[] = []
+  const names: string[] = ofFunctions
   let unreadable = false
   const add = (name: string): void => {
     const key = plain(name)

@@ -117,7 +117,12 @@ function maySetShort(text: string): boolean {
 
 /** Limits of `server`'s session, by name. */
 export function limitsOf(server: ServerParameters): readonly string[] {
-  return Number.parseInt(server.parameters.get('server_version') ?? '0', 10) >= 17 ? LIMITS : LIMITS.slice(0, 2)
+  return majorOf(server) >= 17 ? LIMITS : LIMITS.slice(0, 2)
+}
+
+/** The major version of `server`. */
+export function majorOf(server: ServerParameters): number {
+  return Number.parseInt(server.parameters.get('server_version') ?? '0', 10)
 }
 
 /**

@@ -4,9 +4,11 @@
  * names. What a text cannot show (a function of the user's own) is the business of the reset between two clients.
  */
 
+import { EVALUATING_FUNCTIONS, KEEPING_BEFORE_18, KEEPING_FUNCTIONS, SETTING_FUNCTIONS } from './known-functions.ts'
+
 /** It may set or reset parameters: SET, RESET, set_config(), DISCARD, or code that can do anything (DO, CALL). */
 export const SETTINGS = 1
-/** It may create or drop temporary tables. */
+/** It may create or drop temporary tables: what is created without a word about it is where search_path leads. */
 export const TEMPORARY = 2
 /** It may open or close a cursor WITH HOLD. */
 export const CURSOR = 4
@@ -32,6 +34,10 @@ export const SLOT = 2048
 export const RESHAPES = 4096
 /** Effects by which a statement parsed behind it, in the same transaction, may mean something else. */
 export const MEANING = SETTINGS | TEMPORARY | LOAD | RESHAPES
+/** It may leave what nobody can ask for and no reset takes away (session/known-functions). */
+export const KEEPS = 8192
+/** The same, before PostgreSQL 18. */
+export const KEEPS_BEFORE_18 = 16384
 /** Everything: code whose effects its text does not show. */
 export const ANY = SETTINGS | TEMPORARY | CURSOR | ADVISORY | LISTEN | PREPARED | LOAD
 
@@ -43,6 +49,8 @@ const WORDS: Record<string, number> = {
   discard: DISCARD | ANY,
   do: ANY,
   call: ANY,
+  create: TEMPORARY | RESHAPES,
+  into: TEMPORARY | RESHAPES,
   temp: TEMPORARY,
   temporary: TEMPORARY,
   pg_temp: TEMPORARY,
@@ -67,21 +75,19 @@ const WORDS: Record<string, number> = {
   pg_copy_physical_replication_slot: SLOT,
   pg_copy_logical_replication_slot: SLOT,
   pg_drop_replication_slot: SLOT,
-  // Functions that run a text.
-  query_to_xml: ANY,
-  query_to_xmlschema: ANY,
-  query_to_xml_and_xmlschema: ANY,
-  ts_stat: ANY,
-  ts_rewrite: ANY,
-  crosstab: ANY,
-  connectby: ANY,
   currval: SEQUENCE,
   lastval: SEQUENCE,
   nextval: NEXTVAL,
-  create: RESHAPES,
   alter: RESHAPES,
   import: RESHAPES,
-  into: RESHAPES,
+  ...effectOf(EVALUATING_FUNCTIONS, ANY),
+  ...effectOf(Object.keys(SETTING_FUNCTIONS), SETTINGS),
+  ...effectOf(KEEPING_FUNCTIONS, KEEPS),
+  [KEEPING_BEFORE_18]: SETTINGS | KEEPS_BEFORE_18,
+}
+
+function effectOf(names: readonly string[], effect: number): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, effect]))
 }
 
 /** SELECT … INTO creates a table, and is told from INSERT INTO, which nearly every transaction has. */
@@ -93,6 +99,11 @@ const SUSPECT = new RegExp(`\\b(?:${PATTERNS.join('|')}|pg_temp_\\d+|crosstab\\d
 
 /** UPDATE … SET and the like: `set` that is no statement of its own. */
 const INNER_SET = /^\s*(?:update|insert|merge|with|alter|create)\b/i
+/** A statement that creates nothing, whatever words stand in its data. */
+const WRITES = /^\s*(?:insert|update|delete|merge)\b/i
+/** INSERT INTO and MERGE INTO, up to the last word: no SELECT … INTO. */
+const BEFORE_INTO = /\b(?:insert|merge)\s+$/i
+const BEFORE_INTO_LENGTH = 20
 
 /** A view of which an UPDATE sets parameters. */
 export const SETTINGS_VIEW = /\bpg_settings\b/i
@@ -101,6 +112,7 @@ export const SETTINGS_VIEW = /\bpg_settings\b/i
 export function effectsOf(text: string): number {
   let effects = 0
   let inner: boolean | undefined
+  let writes: boolean | undefined
   SUSPECT.lastIndex = 0
   for (let match = SUSPECT.exec(text); match !== null; match = SUSPECT.exec(text)) {
     const word = match[0].toLowerCase()
@@ -109,7 +121,15 @@ export function effectsOf(text: string): number {
       inner ??= INNER_SET.test(text) && !text.includes(';') && !SETTINGS_VIEW.test(text)
       if (inner) continue
     }
+    if (word === 'into' || word === 'create') {
+      writes ??= WRITES.test(text) && !text.includes(';')
+      if (writes || (word === 'into' && BEFORE_INTO.test(before(text, match.index)))) continue
+    }
     effects |= WORDS[word] ?? (word.startsWith('pg_temp') ? TEMPORARY : ANY)
   }
   return effects
+}
+
+function before(text: string, at: number): string {
+  return text.slice(Math.max(0, at - BEFORE_INTO_LENGTH), at)
 }
