@@ -9,6 +9,7 @@
 
 import type { Lease } from '../pool/lease.ts'
 import { parameterStatus } from '../protocol/build.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import type { TaskResult } from '../server/task.ts'
 import type { Setting } from '../session/parameters.ts'
 import { ANY } from '../session/state-effects.ts'
@@ -33,7 +34,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
     if (remembered.suspected) keep(session, lease, remembered.resetSettings(server), true)
     return false
   }
-  if (session.parameters.usesTemporarySchema) remembered.suspectTemporary()
+  if (session.parameters.usesTemporarySchema || createsTemporary(server)) remembered.suspectTemporary()
   if (!remembered.suspected && !server.touched) {
     session.unsettled = false
     return remembered.pinned === ''
@@ -44,6 +45,14 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   }
   return decide(session, lease)
 }
+
+/** True where PostgreSQL reports, from version 18 on, that tables are created in the temporary schema by default. */
+function createsTemporary({ parameters }: ServerConnection): boolean {
+  const path = parameters.get('search_path')
+  return path !== undefined && TEMPORARY_FIRST.test(path)
+}
+
+const TEMPORARY_FIRST = /^"?pg_temp/
 
 function decide(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
