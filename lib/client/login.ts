@@ -21,6 +21,7 @@ import { isCancelRequest, PROTOCOL_3_2 } from '../protocol/startup.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
 import type { Defaults } from '../session/defaults.ts'
+import { CLIENT_MIN_MESSAGES, type LoginNotices, shownNotices } from '../session/login-notices.ts'
 import { now } from '../util/clock.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
 import { type ClientStartup, readClientStartup } from './client-startup.ts'
@@ -34,6 +35,8 @@ import type { ClientSession } from './session.ts'
 const LONG_SECRET = 32
 const SHORT_SECRET = 4
 
+const NOTHING_SAID: readonly Buffer[] = []
+
 /** The client left while its login waited for something. */
 class Gone extends Error {}
 
@@ -41,7 +44,9 @@ class Gone extends Error {}
 export class Login {
   readonly #session: ClientSession
   #check: ParameterCheck | undefined
-  /** The pool has no server yet. */
+  /** What PostgreSQL said to the client's parameters. */
+  #ofParameters: readonly Buffer[] = NOTHING_SAID
+  /** The pool has no server. */
   #welcome: Promise<Defaults> | undefined
   #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
   /** The client was not asked for anything yet. */
@@ -189,12 +194,12 @@ export class Login {
     this.#stillHere()
     if (!areKnown(session.parameters, pool, welcome)) {
       this.#check = new ParameterCheck(session, pool)
-      await this.#check.run()
+      this.#ofParameters = await this.#check.run()
       this.#check = undefined
       this.#stillHere()
     }
     session.setState('idle')
-    this.#greet(startup.version, welcome, result.final)
+    this.#greet(startup.version, welcome, result.final, pool.welcome.notices)
   }
 
   async #runReplication({ version, parameters }: ClientStartup, pool: Pool): Promise<void> {
@@ -206,7 +211,7 @@ export class Login {
       throw new Gone()
     }
     session.hold(session.ports.dedicate(pool, opened, session))
-    this.#greet(version, opened.identity.parameters, final)
+    this.#greet(version, opened.identity.parameters, final, opened.identity.notices)
   }
 
   /** Take over what the startup packet asks for. */
@@ -224,14 +229,16 @@ export class Login {
   }
 
   /** What PostgreSQL says behind a successful login. */
-  #greet(version: number, welcome: Defaults, final: Buffer | undefined): void {
+  #greet(version: number, welcome: Defaults, final: Buffer | undefined, notices: LoginNotices): void {
     const session = this.#session
     const { registry, config, log } = session.ports
     const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
     session.pid = key.pid
     session.secret = key.secret.toString('latin1')
     const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
-    parts.push(parameterMessages(welcome, session.parameters), backendKeyData(key.pid, key.secret), READY_IDLE)
+    parts.push(...notices.early, ...this.#ofParameters)
+    parts.push(parameterMessages(welcome, session.parameters), backendKeyData(key.pid, key.secret))
+    parts.push(...shownNotices(notices.late, session.parameters.get(CLIENT_MIN_MESSAGES)), READY_IDLE)
     session.wire.write(Buffer.concat(parts))
     session.told = welcome
     session.pool!.counters.logins++

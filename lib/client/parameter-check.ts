@@ -12,6 +12,7 @@ import type { ServerConnection } from '../server/connection.ts'
 import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { completeDateStyle } from '../session/date-style.ts'
+import { CLIENT_MIN_MESSAGES, shownNotices } from '../session/login-notices.ts'
 import { type ClientParameters, isMemorable } from '../session/parameters.ts'
 import { spellingOf } from '../session/reported-names.ts'
 import { Wishes } from '../session/wishes.ts'
@@ -42,7 +43,7 @@ export class ParameterCheck implements Waiter {
   readonly #session: ClientSession
   readonly #pool: Pool
   #lease: Lease | undefined
-  #resolve: () => void = () => {}
+  #resolve: (notices: readonly Buffer[]) => void = () => {}
   #reject: (error: Error) => void = () => {}
 
   constructor(session: ClientSession, pool: Pool) {
@@ -51,8 +52,8 @@ export class ParameterCheck implements Waiter {
     this.#pool = pool
   }
 
-  /** Resolves when the parameters are known to be good. @throws ParameterRefused */
-  run(): Promise<void> {
+  /** Resolves when the parameters are known to be good, with what PostgreSQL said to them. @throws ParameterRefused */
+  run(): Promise<readonly Buffer[]> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -75,7 +76,7 @@ export class ParameterCheck implements Waiter {
 
   onLease(lease: Lease): void {
     this.#lease = lease
-    if (applySettings(lease.server, this.#session.parameters, (result) => this.#applied(result))) this.#accept()
+    if (applySettings(lease.server, this.#session.parameters, (result) => this.#applied(result))) this.#accept([])
   }
 
   onLeaseRefused(fields: ErrorFields): void {
@@ -98,7 +99,7 @@ export class ParameterCheck implements Waiter {
 
   #applied(result: TaskResult): void {
     if (this.#lease === undefined) return
-    if (result.kind === 'done') this.#accept()
+    if (result.kind === 'done') this.#accept(result.answer.notices())
     else if (result.kind === 'closed') this.onServerClosed(result.end)
     else {
       const { sqlstate, message, detail } = result.error
@@ -107,17 +108,20 @@ export class ParameterCheck implements Waiter {
     }
   }
 
-  #accept(): void {
+  #accept(notices: readonly Buffer[]): void {
     const { parameters } = this.#session
     const spelled = new Map<string, string>()
+    const shown = shownNotices(notices, parameters.get(CLIENT_MIN_MESSAGES))
     for (const [name, value] of parameters.startup) {
       const spelling = parameters.get(name) ?? value
       spelled.set(name, spelling)
-      if (isMemorable(name, value)) this.#pool.accepted.set(`${name}=${value}`, spelling)
+      // Each client is to hear what PostgreSQL says, of which this one may have asked not to hear.
+      if (notices.length === 0 && !parameters.has(CLIENT_MIN_MESSAGES) && isMemorable(name, value))
+        this.#pool.accepted.set(`${name}=${value}`, spelling)
     }
     parameters.setStartup(new Wishes(spelled))
     this.#release()
-    this.#resolve()
+    this.#resolve(shown)
   }
 
   #release(): void {

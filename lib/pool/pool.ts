@@ -69,7 +69,7 @@ export class Pool implements ServerOwner {
    * so may the thousand behind it: the outermost call serves them one after the other, not each from within the last.
    */
   #serving = false
-  readonly #welcome = new Welcome()
+  readonly welcome = new Welcome()
 
   constructor(database: string, user: string, settings: PoolSettings, functions: FunctionCheck, ports: PoolPorts) {
     this.database = database
@@ -98,7 +98,7 @@ export class Pool implements ServerOwner {
 
   get empty(): boolean {
     if (this.clients + this.dedicated.clients > 0) return false
-    return this.size === 0 && this.waiters.size === 0 && this.#welcome.waiting === 0
+    return this.size === 0 && this.waiters.size === 0 && this.welcome.waiting === 0
   }
 
   count(state: OpenState): number {
@@ -110,20 +110,20 @@ export class Pool implements ServerOwner {
     return this.#lists.all()
   }
 
-  /** The parameters a client is greeted with; opens the first connection where there is none, and then they come later. */
+  /** The parameters a client is greeted with; opens a connection where there is none, and then they come later. */
   getWelcome(): Defaults | Promise<Defaults> {
-    const { parameters } = this.#welcome
-    if (parameters !== undefined) return parameters
+    const { parameters } = this.welcome
+    if (parameters !== undefined && this.connected > 0) return parameters
     const refused = this.#refusal()
     if (refused) return Promise.reject(refused)
-    const waiting = this.#welcome.wait()
+    const waiting = this.welcome.wait()
     this.#grow()
     return waiting
   }
 
   /** Whoever got `promise` by `getWelcome` has left. */
   leaveWelcome(promise: Promise<Defaults>): void {
-    this.#welcome.leave(promise)
+    this.welcome.leave(promise)
   }
 
   /** A server for `waiter`: at once, as a lease, or later, by its onLease; undefined means that it waits. */
@@ -213,7 +213,7 @@ export class Pool implements ServerOwner {
   onServerParameter(server: ServerConnection, name: string, value: string): void {
     // A change nobody's session made: the server's configuration, or its role after a failover.
     server.baseline.set(name, value)
-    this.#welcome.set(server.baseline)
+    this.welcome.set(server.baseline)
   }
 
   onServerGone(server: ServerConnection): void {
@@ -336,7 +336,7 @@ export class Pool implements ServerOwner {
   /** Open a connection where somebody waits for one and the limits allow it. */
   #grow(): void {
     if (this.#closing || !this.#opening.possible) return
-    const waiting = this.waiters.size + this.#welcome.waiting
+    const waiting = this.waiters.size + this.welcome.waiting
     if (waiting === 0) return
     if (this.waiters.size > 0 && this.#preparing >= waiting) return
     if (this.connected < connectionLimit(this.settings, this.waiters.first, now())) this.#opening.begin()
@@ -351,7 +351,8 @@ export class Pool implements ServerOwner {
   #opened(server: ServerConnection): void {
     this.counters.opened++
     server.defaultsStamp = this.functions.defaultsStamp
-    this.#welcome.set(server.baseline)
+    // Another version may spell values in another way, or refuse them.
+    if (this.welcome.begin(server.baseline, server.identity.notices)) this.accepted.clear()
     this.#offer(server)
     this.#grow()
   }
@@ -366,7 +367,7 @@ export class Pool implements ServerOwner {
   }
 
   #refuseAll(error: LoginError): void {
-    this.#welcome.refuse(error)
+    this.welcome.refuse(error)
     for (const waiter of this.waiters) this.#refuse(waiter, error)
   }
 

@@ -1,13 +1,16 @@
 /**
- * What a client is greeted with: the reported parameters of the pool's newest server. Until there is a first server,
- * logins wait for it here.
+ * What a client is greeted with: the reported parameters of the pool's newest server, and what PostgreSQL said when that
+ * logged in. As long as there is no server, logins wait for one here: after an upgrade or a failover it may say something
+ * else than the last.
  */
 
 import { type Defaults, defaultsOf } from '../session/defaults.ts'
+import { type LoginNotices, NO_NOTICES } from '../session/login-notices.ts'
 
 /** The greeting of one pool, and who waits for it. */
 export class Welcome {
   #parameters: Defaults | undefined
+  #notices = NO_NOTICES
   #waiting = new Map<Promise<Defaults>, { resolve(parameters: Defaults): void; reject(error: Error): void }>()
 
   /** Logins that wait. */
@@ -20,7 +23,12 @@ export class Welcome {
     return this.#parameters
   }
 
-  /** Wait for the first server. */
+  /** What is said besides. */
+  get notices(): LoginNotices {
+    return this.#notices
+  }
+
+  /** Wait for a server. */
   wait(): Promise<Defaults> {
     let settle!: { resolve(parameters: Defaults): void; reject(error: Error): void }
     const promise = new Promise<Defaults>((resolve, reject) => {
@@ -34,6 +42,14 @@ export class Welcome {
   leave(promise: Promise<Defaults>): void {
     this.#waiting.get(promise)?.reject(new Error('nobody waits any more'))
     this.#waiting.delete(promise)
+  }
+
+  /** A server has logged in. Returns true where the one before was of another version. */
+  begin(current: ReadonlyMap<string, string>, notices: LoginNotices): boolean {
+    const before = this.#parameters?.get('server_version')
+    this.#notices = notices
+    this.set(current)
+    return before !== current.get('server_version')
   }
 
   /** A server has told its parameters. */

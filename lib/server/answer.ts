@@ -7,12 +7,16 @@ import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND } from '../protocol/types.ts'
 
 const LIMIT = 1024 * 1024
+/** Bytes of notices that are kept. */
+const NOTICE_LIMIT = 16_384
 const HEADER = 5
 
 /** The messages of one answer, which come in pieces. */
 export class Answer {
   #rows: Buffer[] = []
   #notifications: Buffer[] = []
+  #notices: Buffer[] = []
+  #noticeBytes = 0
   #bytes = 0
   /** What is there of the message under way: its header first, then all of it where it is kept. */
   #pieces: Buffer[] = []
@@ -50,6 +54,9 @@ export class Answer {
         this.#bytes += end - at - HEADER
         if (!this.tooLong) this.#rows.push(Buffer.from(bytes.subarray(at, end)))
       } else if (type === BACKEND.NotificationResponse) this.#notifications.push(Buffer.from(bytes.subarray(at, end)))
+      else if (type === BACKEND.NoticeResponse && this.#keeps(end - at)) {
+        this.#notices.push(Buffer.from(bytes.subarray(at, end)))
+      }
       at = end
     }
     return at
@@ -60,7 +67,10 @@ export class Answer {
     const header = Buffer.concat(this.#pieces)
     this.#rest = header.readInt32BE(1) + 1 - HEADER
     if (header[0] === BACKEND.DataRow) this.#bytes += this.#rest
-    const kept = header[0] === BACKEND.NotificationResponse || (header[0] === BACKEND.DataRow && !this.tooLong)
+    const kept =
+      header[0] === BACKEND.NotificationResponse ||
+      (header[0] === BACKEND.DataRow && !this.tooLong) ||
+      (header[0] === BACKEND.NoticeResponse && this.#keeps(this.#rest))
     this.#pieces = kept ? [header] : []
   }
 
@@ -69,6 +79,7 @@ export class Answer {
     if (this.#pieces.length > 0) {
       const message = Buffer.concat(this.#pieces)
       if (message[0] === BACKEND.DataRow) this.#rows.push(message)
+      else if (message[0] === BACKEND.NoticeResponse) this.#notices.push(message)
       else this.#notifications.push(message)
     }
     this.#pieces = []
@@ -79,6 +90,8 @@ export class Answer {
   forgetRows(): void {
     this.#rows = []
     this.#bytes = 0
+    this.#notices = []
+    this.#noticeBytes = 0
   }
 
   /** There was more than is kept: the rows cannot be read. */
@@ -89,6 +102,16 @@ export class Answer {
   /** NotificationResponse messages that came meanwhile: they are for the client that listens. */
   notifications(): readonly Buffer[] {
     return this.#notifications
+  }
+
+  /** NoticeResponse messages that came meanwhile, as far as they are kept. */
+  notices(): readonly Buffer[] {
+    return this.#notices
+  }
+
+  #keeps(bytes: number): boolean {
+    this.#noticeBytes += bytes
+    return this.#noticeBytes <= NOTICE_LIMIT
   }
 
   /** All rows. @throws ProtocolError where the answer is too long or malformed */

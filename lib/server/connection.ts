@@ -15,6 +15,7 @@ import { closePortal, SYNC as SYNC_MESSAGE, TERMINATE } from '../protocol/build.
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { type Defaults, defaultsOf } from '../session/defaults.ts'
+import type { LoginNotices } from '../session/login-notices.ts'
 import { CLOSE, FAKE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { ReplyPlan } from '../session/reply-plan.ts'
 import { reportedKey } from '../session/reported-names.ts'
@@ -41,6 +42,8 @@ export interface ServerIdentity {
   secret: Buffer
   /** The parameters it reported before its first ReadyForQuery, by name as spelled by the server. */
   parameters: Map<string, string>
+  /** What it said meanwhile. */
+  notices: LoginNotices
   /** TLS version and cipher, or '' on a plain connection. */
   tls: string
   /** Whether a walsender is at the other end. */

@@ -13,6 +13,7 @@ import { passwordMessage } from '../protocol/build.ts'
 import { readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName } from '../protocol/types.ts'
+import { LoginNotices, NO_NOTICES } from '../session/login-notices.ts'
 
 /** PostgreSQL, or the way to it, refused. */
 export class LoginError extends Error {
@@ -45,6 +46,7 @@ export interface LoginResult {
   pid: number
   secret: Buffer
   parameters: Map<string, string>
+  notices: LoginNotices
 }
 
 /** A server may report this many parameters; more is not PostgreSQL. */
@@ -62,8 +64,8 @@ const QUEUE_LIMIT = 2000
 export class Login implements WireHandler {
   readonly #wire: Wire
   readonly #auth: ServerAuth
-  readonly #result: LoginResult = { pid: 0, secret: Buffer.alloc(0), parameters: new Map() }
-  readonly #queue: { type: number; body: Buffer }[] = []
+  readonly #result: LoginResult = { pid: 0, secret: Buffer.alloc(0), parameters: new Map(), notices: NO_NOTICES }
+  readonly #queue: { type: number; body: Buffer; whole: boolean }[] = []
   #working = false
   #ready = false
   #settled = false
@@ -96,7 +98,7 @@ export class Login implements WireHandler {
       if (this.#queue.length >= QUEUE_LIMIT) batch.violation ??= 'too many messages'
       if (batch.violation !== undefined) break
       // Copied: an asynchronous step may lie between now and its turn.
-      this.#queue.push({ type, body: Buffer.from(batch.bodyOf(i)) })
+      this.#queue.push({ type, body: Buffer.from(batch.bodyOf(i)), whole: (flags & LAST) !== 0 })
       const mayBeLong = type === BACKEND.ErrorResponse || type === BACKEND.NoticeResponse
       if ((flags & LAST) === 0 && !mayBeLong) batch.violation ??= 'message too long'
     }
@@ -134,8 +136,8 @@ export class Login implements WireHandler {
     this.#working = true
     try {
       while (this.#queue.length > 0) {
-        const { type, body } = this.#queue.shift()!
-        const reply = this.#take(type, body)
+        const { type, body, whole } = this.#queue.shift()!
+        const reply = this.#take(type, body, whole)
         if (reply) this.#answer(reply instanceof Promise ? await reply : reply)
       }
       // Not before all of the chunk is seen: a server that shuts down says so right behind its ReadyForQuery.
@@ -150,7 +152,7 @@ export class Login implements WireHandler {
     }
   }
 
-  #take(type: number, body: Buffer): AuthReply | Promise<AuthReply> | undefined {
+  #take(type: number, body: Buffer, whole: boolean): AuthReply | Promise<AuthReply> | undefined {
     switch (type) {
       case BACKEND.Authentication: {
         if (this.#authenticated) throw new ProtocolError('authentication request after login')
@@ -169,6 +171,8 @@ export class Login implements WireHandler {
         })
       }
       case BACKEND.NoticeResponse:
+        if (this.#authenticated && whole) this.#notice(body)
+        return undefined
       case BACKEND.NegotiateProtocolVersion:
         return undefined
       case BACKEND.ParameterStatus: {
@@ -192,6 +196,11 @@ export class Login implements WireHandler {
       default:
         throw new ProtocolError(`unexpected ${backendName(type)} during login`)
     }
+  }
+
+  #notice(body: Buffer): void {
+    if (this.#result.notices === NO_NOTICES) this.#result.notices = new LoginNotices()
+    this.#result.notices.add(body, this.#result.secret.length > 0)
   }
 
   #answer(reply: AuthReply): void {
