@@ -13,13 +13,15 @@ import {
   isLimited,
   limitsOf,
   settingsSql,
-  unlimitedSql,
   withIdentity,
+  withoutLimits,
 } from '../session/settings-sql.ts'
 
 const NO_TEXTS: readonly string[] = []
 /** SQLSTATE where the role at hand may not set a parameter. */
 const NOT_PERMITTED = '42501'
+/** Which function says so where it is about an object, as a function is. */
+const NO_PRIVILEGE = 'aclcheck_error'
 
 /**
  * Apply what `parameters` wants on `server`, which has nothing else of its client's. Returns true where there is nothing
@@ -63,7 +65,7 @@ export function applySome(
   done: (result: TaskResult) => void,
 ): boolean {
   if (settings.length === 0) return true
-  if (asItIs) run(server, parameters, unlimitedSql(limitsOf(server)) + settingsSql(settings), settings, done)
+  if (asItIs) run(server, parameters, settingsSql, settings, true, done)
   else apply(server, parameters, settings, true, done)
   return false
 }
@@ -79,14 +81,13 @@ function apply(
   done: Applied,
 ): void {
   const settings = withIdentity(differing, parameters, server)
-  const sql = settingsSql(settings)
-  run(server, parameters, limited ? unlimitedSql(limitsOf(server)) + sql : sql, settings, done)
+  run(server, parameters, settingsSql, settings, limited, done)
 }
 
 /** The role that may set something may be the client's own, set before it. */
 function applyAfresh(server: ServerConnection, parameters: ClientParameters, done: (result: TaskResult) => void): void {
   const settings = parameters.all()
-  run(server, parameters, freshSettingsSql(settings), settings, (result) => {
+  run(server, parameters, freshSettingsSql, settings, false, (result) => {
     if (result.kind === 'done') {
       for (const name of server.applied.keys()) if (!parameters.has(name)) server.applied.delete(name)
     }
@@ -97,13 +98,24 @@ function applyAfresh(server: ServerConnection, parameters: ClientParameters, don
 function run(
   server: ServerConnection,
   parameters: ClientParameters,
-  sql: string,
+  write: (settings: readonly Setting[], plainly: boolean) => string,
   settings: readonly Setting[],
+  limited: boolean,
   done: Applied,
 ): void {
   // Until the answer is here, nobody knows what is set.
   for (const { name } of settings) server.applied.set(name, UNKNOWN)
-  Task.run(server, sql, (result) => {
+  const { dirty } = server
+  const sql = write(settings, server.setsPlainly)
+  const unlimited = (): string => withoutLimits(limitsOf(server)) + sql
+  Task.run(server, limited ? unlimited() : sql, unlimited, (result) => {
+    if (result.kind === 'error' && result.error.routine === NO_PRIVILEGE && !server.setsPlainly) {
+      // Where set_config() is kept from the users of a database, SET is not.
+      server.setsPlainly = true
+      server.dirty = dirty
+      run(server, parameters, write, settings, limited, done)
+      return
+    }
     let reloaded = false
     if (result.kind === 'done') {
       noteApplied(server, settings)

@@ -182,17 +182,19 @@ export class RememberedState {
     const asked = all ? [...new Set([...named, ...hidden, ...this.#unlisted(server)])] : named
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
-    const limits = isLimited(server, texts) ? limitsOf(server) : NO_TEXTS
-    const sql = stateQuery(looked, [...asked, ...unexplained.map(reportedKey)], all, limits)
+    const limits = limitsOf(server)
+    const listed = [...asked, ...unexplained.map(reportedKey)]
+    const unlimited = (): string => stateQuery(looked, listed, all, limits)
+    const sql = isLimited(server, texts) ? unlimited() : stateQuery(looked, listed, all)
     if (sql === '') {
       if (ran && names.complete && names.resets === 'none') this.#takeReported(server, names.names)
       if (names.resets !== 'none') this.#parameters.restoreStartup(server, (name) => resets(names, name))
       return true
     }
-    Task.run(server, sql, (result) => {
+    Task.run(server, sql, unlimited, (result) => {
       if (result.kind === 'done' && !result.answer.tooLong) {
         const state = readState(result.answer.rows(), limits)
-        if (limits.length > 0) this.#takeLimits(state, asked, names.resets !== 'none')
+        if (state.limits.size > 0) this.#takeLimits(state, asked, names.resets !== 'none')
         this.#take(server, looked, asked, all, names, state)
         this.#takeUnexplained(server, unexplained, state)
         if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {

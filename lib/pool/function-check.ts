@@ -155,7 +155,7 @@ export class FunctionCheck {
     this.#askedAt = startedAt
     this.due = false
     server.functionsAsked = true
-    Task.run(server, HIDDEN_FUNCTIONS, (result) => {
+    Task.run(server, HIDDEN_FUNCTIONS, undefined, (result) => {
       // It is not used by this: it may become too old in the meantime.
       server.usedAt = usedAt
       if (result.kind !== 'closed' && number > this.#answered) {

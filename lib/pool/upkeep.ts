@@ -8,6 +8,7 @@ import { Task } from '../server/task.ts'
 import { UNKNOWN } from '../session/parameters.ts'
 import { QUERY, SKIP } from '../session/reply-kinds.ts'
 import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
+import { limitsOf, mayWait, OWN_TRANSACTION, withoutLimits } from '../session/settings-sql.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { FunctionCheck } from './function-check.ts'
@@ -32,11 +33,12 @@ export function resetBefore(server: ServerConnection, id: number): string | unde
 export function forgetSequences(server: ServerConnection, id: number): void {
   server.plan.expect(QUERY, SKIP, FORGETTING)
   server.unnamedOwner = undefined
-  server.send(FORGET_SEQUENCES)
+  server.send(mayWait(server) ? FORGET_AT_ONCE : FORGET_SEQUENCES)
   server.sequenceOwner = id
 }
 
 const FORGET_SEQUENCES = query(DISCARD_SEQUENCES)
+const FORGET_AT_ONCE = query(OWN_TRANSACTION + DISCARD_SEQUENCES)
 const FORGETTING: PlanRef = { answered() {}, dropped() {} }
 
 /** True while that is what `server` answers next: a cancel request would have it fail. */
@@ -92,7 +94,7 @@ export function resetAfter(
 const IDLE_LIMIT = 'idle_session_timeout'
 
 function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): void {
-  Task.run(server, `RESET ${IDLE_LIMIT}`, (result) => {
+  Task.run(server, `RESET ${IDLE_LIMIT}`, undefined, (result) => {
     if (result.kind === 'done') server.applied.delete(IDLE_LIMIT)
     else if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
     done(result.kind === 'done')
@@ -167,9 +169,22 @@ function giveUp(server: ServerConnection, reason: string, sql: string): void {
   server.close(reason)
 }
 
+/** `sql` without the limits of time of the session, where it need not be alone. */
+function unlimited(server: ServerConnection, sql: string): (() => string) | undefined {
+  return isDiscardAll(sql) ? undefined : () => withoutLimits(limitsOf(server)) + sql
+}
+
+/** SQLSTATE where a privilege is missing. */
+const NOT_PERMITTED = '42501'
+
 /** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
 export function resetServer(server: ServerConnection, sql: string, done: (clean: boolean) => void): void {
-  Task.run(server, sql, (result) => {
+  Task.run(server, sql, unlimited(server, sql), (result) => {
+    if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED && sql === KEEP_STATEMENTS) {
+      // A database may keep pg_advisory_unlock_all() from its users.
+      resetServer(server, DISCARD_ALL, done)
+      return
+    }
     if (result.kind === 'error') giveUp(server, `reset failed: ${result.error.message}`, sql)
     else if (result.kind === 'done' && !server.settled) giveUp(server, 'reset failed: transaction left open', sql)
     if (result.kind !== 'done' || server.state === 'closed') {
@@ -191,7 +206,7 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
 
 /** Run the liveness check `sql`; `done` is told whether the server is well. One that is not is closed. */
 export function checkServer(server: ServerConnection, sql: string, log: Logger, done: (well: boolean) => void): void {
-  Task.run(server, sql, (result) => {
+  Task.run(server, sql, unlimited(server, sql), (result) => {
     if (result.kind === 'closed') {
       log.info('idle server connection was dead', server.about())
     } else if (result.kind === 'error') giveUp(server, `server_check_query failed: ${result.error.message}`, sql)

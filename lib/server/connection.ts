@@ -117,6 +117,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly namesLeft = new Set<string>()
   /** What of these is there for certain, as of what was sent last, and for which statement of the client's. */
   readonly namesThere = new Map<string, StatementEntry>()
+  /** It does not let its users call set_config(). */
+  setsPlainly = false
   /** LOAD was run: a library stays in the process, no reset takes it away. */
   loaded = false
   /** The clients' named statements it has prepared. */

@@ -7,6 +7,8 @@ import { query } from '../protocol/build.ts'
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { QUERY } from '../session/reply-kinds.ts'
+import { isDiscardAll } from '../session/reset.ts'
+import { mayWait, OWN_TRANSACTION, OWN_TRANSACTIONS } from '../session/settings-sql.ts'
 import { Answer } from './answer.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer, ServerEnd } from './ports.ts'
@@ -17,34 +19,41 @@ export type TaskResult =
   | { kind: 'error'; error: ErrorSummary; answer: Answer }
   | { kind: 'closed'; end: ServerEnd }
 
+type Unlimited = (() => string) | undefined
+
 /** SQLSTATE of a statement that was canceled: by a request that was meant for what ran before, or by a time limit. */
 const CANCELED = '57014'
 /** How often a query that was canceled is run again. */
 const RETRIES = 2
 
-/** Runs one simple query on a server. */
+/** Runs one simple query on a server, in a transaction that does not wait for others. */
 export class Task implements Consumer {
   readonly #server: ServerConnection
-  readonly #sql: string
+  #sql: string
+  readonly #unlimited: Unlimited
   readonly #done: (result: TaskResult) => void
   readonly #answer = new Answer()
   #sent = false
+  /** What goes ahead of it has not been answered. */
+  #preparing = false
   #retries = RETRIES
   #over = false
   #error: ErrorSummary | undefined
 
-  private constructor(server: ServerConnection, sql: string, done: (result: TaskResult) => void) {
+  private constructor(server: ServerConnection, sql: string, unlimited: Unlimited, done: (result: TaskResult) => void) {
     this.#server = server
     this.#sql = sql
+    this.#unlimited = unlimited
     this.#done = done
   }
 
   /**
    * Send `sql` on a settled server and call `done` when its ReadyForQuery came. The server is `busy` from now on, and
    * still is when `done` is called: who called decides what it is next.
+   * @param unlimited the same under no limit of time, for where it was canceled
    */
-  static run(server: ServerConnection, sql: string, done: (result: TaskResult) => void): void {
-    const task = new Task(server, sql, done)
+  static run(server: ServerConnection, sql: string, unlimited: Unlimited, done: (result: TaskResult) => void): void {
+    const task = new Task(server, sql, unlimited, done)
     server.lend(task, 'busy')
     // It may have been paused for a client that does not read.
     server.wire.resume()
@@ -55,9 +64,15 @@ export class Task implements Consumer {
   #send(): void {
     const server = this.#server
     this.#sent = true
-    server.plan.expect(QUERY)
     server.unnamedOwner = undefined
-    server.send(query(this.#sql))
+    const waits = mayWait(server)
+    this.#preparing = waits && isDiscardAll(this.#sql)
+    if (this.#preparing) {
+      server.plan.expect(QUERY)
+      server.send(query(OWN_TRANSACTIONS))
+    }
+    server.plan.expect(QUERY)
+    server.send(query(waits && !this.#preparing ? OWN_TRANSACTION + this.#sql : this.#sql))
   }
 
   onServerBytes(bytes: Buffer): void {
@@ -70,9 +85,15 @@ export class Task implements Consumer {
 
   onServerReady(status: number): void {
     const answer = this.#answer
+    if (this.#preparing) {
+      this.#preparing = false
+      this.#error = undefined
+      return
+    }
     if (this.#error?.sqlstate === CANCELED && status === TX_IDLE && this.#retries-- > 0) {
       this.#error = undefined
       answer.forgetRows()
+      this.#sql = this.#unlimited?.() ?? this.#sql
       this.#send()
       return
     }

@@ -36,14 +36,31 @@ export function withIdentity(
   return all
 }
 
+/**
+ * In front of a query of pgbun's own: it takes its snapshot at once, whatever the session's transactions begin with. One
+ * that is serializable, read-only and deferrable waits for all others of its kind; on a standby, a serializable one fails.
+ */
+export const OWN_TRANSACTION = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED; '
+/** The same in front of what has to be alone, and resets it. */
+export const OWN_TRANSACTIONS = "SET default_transaction_isolation = 'read committed'"
+
+/** True where a query on `server` may need that: as long as transactions write by default, none waits. */
+export function mayWait({ parameters }: ServerParameters): boolean {
+  return parameters.get('default_transaction_read_only') !== 'off' || parameters.get('in_hot_standby') === 'on'
+}
+
 /** Texts remembered, and UTF-16 units of the settings in one that is. */
 const REMEMBERED = 256
 const MEMORABLE = 1024
 /** By settings. The clients of an application want one of a few sets of them, and servers go from one to another. */
 const remembered = new BoundedMap<string>(REMEMBERED)
 
-/** The statements that apply `settings`, in one simple query. */
-export function settingsSql(settings: readonly Setting[]): string {
+/**
+ * The statements that apply `settings`, in one simple query.
+ * @param plainly without set_config(), which a database may keep from its users
+ */
+export function settingsSql(settings: readonly Setting[], plainly = false): string {
+  if (plainly) return writeSql(settings, setPlainly)
   let key = ''
   for (const { name, value } of settings) {
     // Parameters of applications are as many as tenants, and nobody's business.
@@ -56,7 +73,7 @@ export function settingsSql(settings: readonly Setting[]): string {
   return sql
 }
 
-function writeSql(settings: readonly Setting[]): string {
+function writeSql(settings: readonly Setting[], write = setSql): string {
   const find = (wanted: string): Setting | undefined => settings.find(({ name }) => name === wanted)
   const user = find(USER)
   const role = find(ROLE)
@@ -69,7 +86,7 @@ function writeSql(settings: readonly Setting[]): string {
   const set = others.filter(({ value }) => value !== undefined)
   if (user?.value !== undefined) set.push(user)
   if (role?.value !== undefined) set.push(role)
-  if (set.length > 0) sql.push(setSql(set))
+  if (set.length > 0) sql.push(write(set))
   if (role && role.value === undefined) sql.push(resetSql(ROLE))
   return sql.join('; ')
 }
@@ -78,10 +95,11 @@ function writeSql(settings: readonly Setting[]): string {
  * The same from the beginning, for a client whose role may set more than its user: RESET ALL asks for no privilege.
  * @param settings all that is wanted
  */
-export function freshSettingsSql(settings: readonly Setting[]): string {
+export function freshSettingsSql(settings: readonly Setting[], plainly = false): string {
   const rank = ({ name }: Setting): number => (name === USER ? 0 : name === ROLE ? 1 : 2)
   const sql = [resetSql(USER), resetSql(ROLE), 'RESET ALL']
-  if (settings.length > 0) sql.push(setSql([...settings].sort((a, b) => rank(a) - rank(b) || limitsBehind(a, b))))
+  const sorted = [...settings].sort((a, b) => rank(a) - rank(b) || limitsBehind(a, b))
+  if (sorted.length > 0) sql.push(plainly ? setPlainly(sorted) : setSql(sorted))
   return sql.join('; ')
 }
 
@@ -96,9 +114,44 @@ function setSql(settings: readonly Setting[]): string {
   return `SELECT ${calls.join(', ')}`
 }
 
+/** Parameters whose value is a list of names. To set_config() it is one text, to SET a list. */
+const LISTS = new Set(['local_preload_libraries', 'search_path', 'session_preload_libraries', 'temp_tablespaces'])
+const LIST_ITEM = /\s*(?:"((?:[^"]|"")*)"|([^\s",]+))\s*(,|$)/y
+
+function setPlainly(settings: readonly Setting[]): string {
+  const statements = settings.map(({ name, value = '' }) => {
+    const values = (LISTS.has(name) && listItems(value)) || [value]
+    return `SET ${identifier(name)} TO ${values.map(quoteLiteral).join(', ')}`
+  })
+  return statements.join('; ')
+}
+
+/** The names in `value`; undefined where it is no list, which PostgreSQL will say. */
+function listItems(value: string): string[] | undefined {
+  const items: string[] = []
+  LIST_ITEM.lastIndex = 0
+  for (let found = LIST_ITEM.exec(value); found !== null; found = LIST_ITEM.exec(value)) {
+    const [, quoted, plain, more] = found
+    items.push(
+      quoted === undefined
+        ? plain!.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+        : quoted.replaceAll('""', '"'),
+    )
+    if (more === '') return items
+  }
+  return undefined
+}
+
 function resetSql(name: string): string {
-  const parts = name.split('.').map((part) => `"${part.replaceAll('"', '""')}"`)
-  return `RESET ${parts.join('.')}`
+  return `RESET ${identifier(name)}`
+}
+
+/** `name` of a parameter, as an identifier that is no keyword. */
+export function identifier(name: string): string {
+  return name
+    .split('.')
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.')
 }
 
 /** True where a limit on `server`, or one that `texts` set, may be too short for what pgbun asks. */
@@ -131,8 +184,12 @@ export function majorOf(server: ServerParameters): number {
  */
 export function unlimitedSql(limits: readonly string[]): string {
   const were = limits.map((name) => `pg_catalog.current_setting('${name}')`)
-  const off = limits.map((name) => `pg_catalog.set_config('${name}', '0', true)`)
-  return `SELECT 'limit', ${[...were, ...off].join(', ')}; `
+  return `SELECT 'limit', ${were.join(', ')}; ${withoutLimits(limits)}`
+}
+
+/** The same without an answer. */
+export function withoutLimits(limits: readonly string[]): string {
+  return limits.map((name) => `SET LOCAL ${name} = 0; `).join('')
 }
 
 const UNITS: Record<string, number> = { us: 0.001, '': 1, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 }
