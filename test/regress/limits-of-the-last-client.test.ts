@@ -108,5 +108,9 @@ t.test('nor is a client that keeps its server stopped by a limit of its own', as
   await client.query('RESET TimeZone')
   t.strictSame(await client.rows('select 1'), [['select 1']])
   const server = await lab.server.connection(0)
-  t.ok(server.received.some(({ body }) => /^SET LOCAL statement_timeout = 0;.*set_config\('timezone'/.test(body.toString())))
+  t.ok(
+    server.received.some(({ body }) =>
+      /^SET LOCAL statement_timeout = 0;.*set_config\('timezone'/.test(body.toString()),
+    ),
+  )
 })
