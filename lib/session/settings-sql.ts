@@ -147,7 +147,7 @@ function resetSql(name: string): string {
 }
 
 /** `name` of a parameter, as an identifier that is no keyword. */
-export function identifier(name: string): string {
+function identifier(name: string): string {
   return name
     .split('.')
     .map((part) => `"${part.replaceAll('"', '""')}"`)
