@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The library: pgbun inside a program.
  *
@@ -63,32 +62,38 @@ export interface Pooler {
 }
 
 /** Where a library's log goes. */
-export type PoolerDeps =
-  | {
-      /**
-       * A logger of your own. Those that take the message first (console, winston) and those that take the fields first
-       * (pino, bunyan, and their children) are told apart by themselves; for others of the second kind, say
-       * `loggerArguments: 'fields-first'`. Its own level counts; where it tells none, `logLevel`.
-       *
-       * `false` is no log. Default: lines of `logFormat` on standard error, from `logLevel` on.
-       */
-      logger?: MessageFirstLogger | false
-      /** What the methods of `logger` take first. Default: found out. */
-      loggerArguments?: 'message-first'
-    }
-  | {
-      /** A logger of your own that takes the fields first, as pino does. */
-      logger: FieldsFirstLogger
-      /** What the methods of `logger` take first. */
-      loggerArguments: 'fields-first'
-    }
+export interface PoolerDeps {
+  /**
+   * A logger of your own. Those that take the message first (console, winston) and those that take the fields first
+   * (pino, bunyan, and their children) are told apart by themselves; for others of the second kind, say
+   * `loggerArguments: 'fields-first'`. Its own level counts; where it tells none, `logLevel`.
+   *
+   * `false` is no log. Default: lines of `logFormat` on standard error, from `logLevel` on.
+   */
+  logger?: MessageFirstLogger | false
+  /** What the methods of `logger` take first. Default: found out. */
+  loggerArguments?: 'message-first'
+}
+
+/** The same for a logger that takes the fields first and that cannot be told from others. */
+export interface FieldsFirstDeps {
+  /** A logger of your own that takes the fields first, as pino does. */
+  logger: FieldsFirstLogger
+  /** What the methods of `logger` take first. */
+  loggerArguments: 'fields-first'
+}
 
 /**
  * Start a pooler in this process. Options have the names and defaults of CONFIG.md in camelCase; `listenPort: 0` takes
  * any free port, which `address` then tells.
  * @throws ConfigError for a bad option, or a file that cannot be used; ListenError where an address cannot be listened on
  */
-export async function createPooler(options: PoolerOptions = {}, deps: PoolerDeps = {}): Promise<Pooler> {
+export async function createPooler(options?: PoolerOptions, deps?: PoolerDeps): Promise<Pooler>
+export async function createPooler(options: PoolerOptions, deps: FieldsFirstDeps): Promise<Pooler>
+export async function createPooler(
+  options: PoolerOptions = {},
+  deps: PoolerDeps | FieldsFirstDeps = {},
+): Promise<Pooler> {
   const { config } = inLibrary(() => resolveConfig({ options }))
   const log = makeLog(config, deps)
   const daemon = await startDaemon(config, { logger: log, version: VERSION }).catch(rethrow)
@@ -120,7 +125,7 @@ export async function createPooler(options: PoolerOptions = {}, deps: PoolerDeps
   }
 }
 
-function makeLog(config: Config, { logger, loggerArguments }: PoolerDeps): LogControl {
+function makeLog(config: Config, { logger, loggerArguments }: PoolerDeps | FieldsFirstDeps): LogControl {
   if (logger) {
     const missing = missingMethod(logger)
     if (missing) throw new ConfigError([{ where: 'logger', message: `Has no method ${missing}` }])

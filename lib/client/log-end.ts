@@ -34,6 +34,7 @@ function headline(
   phase: ClientState,
 ): string {
   if (reason.kind === 'cancel-request') return 'cancel request'
+  if (reason.kind === 'no-startup') return `connection closed before its login: ${text}`
   const loggingIn = phase === 'startup' || phase === 'login'
   if (poolerError && loggingIn) return `client refused: ${text}`
   const told = text === '' ? '' : `: ${text}`

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import {
   ConfigError,
   createPooler,
+  type FieldsFirstDeps,
   type FieldsFirstLogger,
   ListenError,
   type MessageFirstLogger,
@@ -30,8 +31,8 @@ const NOWHERE: PoolerOptions = {
 const addressOf = (pooler: Pooler) => ({ host: '127.0.0.1', port: (pooler.address as { port: number }).port })
 
 /** A pooler with that logger, at which one client was refused and one connection was closed again. */
-async function withRefusal(t: Test, deps: PoolerDeps, options: PoolerOptions = {}): Promise<Pooler> {
-  const pooler = await createPooler({ ...NOWHERE, ...options }, deps)
+async function withRefusal(t: Test, deps: PoolerDeps | FieldsFirstDeps, options: PoolerOptions = {}): Promise<Pooler> {
+  const pooler = await createPooler({ ...NOWHERE, ...options }, deps as PoolerDeps)
   t.teardown(() => pooler.close({ timeoutMs: 0 }))
   const probe = await connectRaw(t, addressOf(pooler))
   probe.destroy()
@@ -217,6 +218,23 @@ t.test('an address that is taken is a ListenError', async (t) => {
   )
   t.ok(error instanceof ListenError)
   t.match(error, { name: 'ListenError', code: 'EADDRINUSE', message: /choose another listenPort/ })
+})
+
+t.test('the compiler knows what a logger gets', async (t) => {
+  const quiet = { debug() {}, warn() {}, error() {} }
+  const users: unknown[] = []
+  const deps = {
+    first: await createPooler(NOWHERE, {
+      logger: { ...quiet, info: (msg, fields) => void users.push(msg.length, fields?.user) },
+    }),
+    second: await createPooler(NOWHERE, {
+      logger: { ...quiet, info: (fields, msg) => void users.push(msg.length, fields.user) },
+      loggerArguments: 'fields-first',
+    }),
+    third: await createPooler(NOWHERE, { logger: { ...console, ...quiet, info() {} } }),
+  }
+  for (const pooler of Object.values(deps)) await pooler.close()
+  t.ok(users.length > 0)
 })
 
 t.test('await using closes the pooler', async (t) => {
