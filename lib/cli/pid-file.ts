@@ -17,6 +17,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
+import { systemErrorText } from '../util/system-error.ts'
 
 /** Longest content that can be a process id. */
 const LONGEST = 16
@@ -117,5 +118,5 @@ function notOurs(path: string, what: string): Error {
 }
 
 function cannotWrite(path: string, error: unknown): Error {
-  return new Error(`pid_file ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`)
+  return new Error(`pid_file ${path} cannot be written: ${systemErrorText(error)}`)
 }

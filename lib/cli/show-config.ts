@@ -22,7 +22,8 @@ import { describeAuthentication, describeServer } from './ready-line.ts'
 export const EMBEDDED_SERVER = '@embedded'
 
 /** The configuration as a TOML file, each value with a comment that says where it comes from. */
-export function configToml({ config, sources }: ResolvedConfig): string {
+export function configToml(resolved: ResolvedConfig): string {
+  const { config } = resolved
   const lines: string[] = []
   for (const section of SECTIONS) {
     lines.push(`[${section}]`)
@@ -30,7 +31,7 @@ export function configToml({ config, sources }: ResolvedConfig): string {
     const settings = names.map((name) => `${name} = ${formatValue(optionRow(name), settingOf(config, name))}`)
     const width = Math.max(...settings.map((setting) => setting.length))
     for (const [index, setting] of settings.entries()) {
-      lines.push(`${setting.padEnd(width)}  # ${sourceText(sources[names[index]!])}`)
+      lines.push(`${setting.padEnd(width)}  # ${sourceText(sourceOf(resolved, names[index]!))}`)
     }
     lines.push('')
   }
@@ -53,11 +54,12 @@ function* scopedSettings(config: Config): Generator<[string, OptionName, OptionV
 }
 
 /** The configuration as JSON: durations in milliseconds, sizes in bytes, the source of each value beside it. */
-export function configJson({ config, sources }: ResolvedConfig, version: string): string {
+export function configJson(resolved: ResolvedConfig, version: string): string {
+  const { config } = resolved
   const options = Object.fromEntries(
     OPTION_NAMES.map((name) => {
       const value = settingOf(config, name)
-      const { kind, where } = sources[name]
+      const { kind, where } = sourceOf(resolved, name)
       const shown = optionRow(name).secret && value !== '' ? '***' : value
       return [name, { value: shown, source: kind, ...(where === '' ? {} : { where }) }]
     }),
@@ -67,14 +69,18 @@ export function configJson({ config, sources }: ResolvedConfig, version: string)
 }
 
 /** The environment variables with their effective values, readable by a shell. */
-export function environmentText({ config, sources }: ResolvedConfig): string {
+export function environmentText(resolved: ResolvedConfig): string {
+  const { config } = resolved
   const lines = ['# The environment variables of pgbun, with the values in force and where these come from.']
   for (const section of SECTIONS) {
     lines.push('', `# [${section}]`)
     for (const name of OPTION_NAMES.filter((option) => optionRow(option).section === section)) {
       const text = formatValue(optionRow(name), settingOf(config, name)).replace(/^"(.*)"$/, '$1')
       const plain = /^[\w.,:/@*-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
-      lines.push(`# ${optionRow(name).doc} (${sourceText(sources[name])})`, `${environmentName(name)}=${plain}`)
+      lines.push(
+        `# ${optionRow(name).doc} (${sourceText(sourceOf(resolved, name))})`,
+        `${environmentName(name)}=${plain}`,
+      )
     }
   }
   return `${lines.join('\n')}\n`
@@ -99,6 +105,12 @@ export function summaryText({ config }: ResolvedConfig, configFile: string | und
 
 function settingOf(config: ResolvedConfig['config'], name: OptionName): OptionValue {
   return config[camelCase(name) as keyof OptionValues]
+}
+
+/** Where a value comes from; the server of `--embedded` is known when it has started. */
+function sourceOf({ config, sources }: ResolvedConfig, name: OptionName): Source {
+  const embedded = config.serverHost === EMBEDDED_SERVER && (name === 'server_host' || name === 'server_port')
+  return embedded ? { kind: 'command line', where: '--embedded' } : sources[name]
 }
 
 function sourceText({ kind, where }: Source): string {

@@ -4,6 +4,7 @@
  */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { systemErrorText } from '../util/system-error.ts'
 import { type Config, OPTION_NAMES, type OptionName, optionRow } from './options.ts'
 import type { Problem, Source } from './raw-value.ts'
 import { camelCase } from './types.ts'
@@ -81,6 +82,9 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
   if (config.listenHost.length === 0 && config.unixSocketDir === '') {
     problem('listen_host', 'Nothing to listen on: listen_host and unix_socket_dir are both empty. Set one of them')
   }
+  if (config.serverHost.startsWith('/') && isNoDirectory(config.serverHost)) {
+    problem('server_host', `server_host is a file: ${config.serverHost}. Give the directory of PostgreSQL's socket`)
+  }
   if (forwardsToItself(config)) {
     problem(
       sources.listen_port.kind === 'default' ? 'server_port' : 'listen_port',
@@ -135,6 +139,15 @@ function holdsSecrets(path: string): boolean {
   return false
 }
 
+/** Whether a path leads to something that is not a directory. One that leads nowhere may be there later. */
+function isNoDirectory(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
 /** What keeps a file from being read, as the end of a sentence that begins with the option's name. */
 function fileFault(path: string): string | undefined {
   const shown = path === resolve(path) ? path : `${path} (${resolve(path)})`
@@ -146,6 +159,6 @@ function fileFault(path: string): string | undefined {
     const { code } = error as NodeJS.ErrnoException
     return code === 'ENOENT' || code === 'ENOTDIR'
       ? `names a file that does not exist: ${shown}`
-      : `names a file that cannot be read: ${shown} (${code})`
+      : `names a file that cannot be read: ${shown}: ${systemErrorText(error)}`
   }
 }

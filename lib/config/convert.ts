@@ -114,5 +114,7 @@ function shown(value: unknown, row: OptionRow): string {
   else text = String(value)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
   text = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?')
+  // An address with a user and password in it, in whatever option somebody tried it.
+  text = text.slice(0, 400).replace(/[^\s/@]*:[^\s@]*@(?=\S)/g, '***@')
   return text.length > 80 ? `${text.slice(0, 80)}...` : text
 }

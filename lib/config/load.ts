@@ -6,6 +6,7 @@
  * Called at start, for `pgbun config` and `--dry-run`, at every reload, and by the library.
  */
 import { readFileSync } from 'node:fs'
+import { systemErrorText } from '../util/system-error.ts'
 import { checkConfig } from './checks.ts'
 import { convertValue } from './convert.ts'
 import { readEnvironment } from './env.ts'
@@ -100,7 +101,7 @@ function readConfigFile(path: string): RawValues {
     const message =
       code === 'ENOENT' || code === 'ENOTDIR'
         ? `Configuration file not found: ${path}`
-        : `Configuration file cannot be read: ${path} (${code})`
+        : `Configuration file cannot be read: ${path}: ${systemErrorText(error)}`
     // Nothing else can be said about a configuration whose file is missing.
     throw new ConfigError([{ where: '', message }])
   }

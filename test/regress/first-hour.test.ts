@@ -72,6 +72,8 @@ t.test('a dry run of an embedded server', async (t) => {
   })
   t.equal(code, 0)
   t.match(stdout, /^ {2}forwards to +an embedded PostgreSQL$/m)
+  const shown = await runPgbun(t, ['config', '--embedded'])
+  t.match(shown.stdout, /^server_host = .*# command line --embedded$/m)
 })
 
 t.test('with a server', async (t) => {

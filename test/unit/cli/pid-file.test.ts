@@ -42,7 +42,7 @@ t.test('a file that is no pid file is neither overwritten nor removed', async (t
     t.equal(readFileSync(path, 'utf8'), content, JSON.stringify(content))
   }
   const dir = t.testdir({ 'pgbun.pid': {} })
-  t.throws(() => writePidFile(join(dir, 'pgbun.pid')), /pgbun\.pid cannot be written \(EISDIR\)/)
+  t.throws(() => writePidFile(join(dir, 'pgbun.pid')), /pgbun\.pid cannot be written: it is a directory \(EISDIR\)/)
   t.throws(() => writePidFile('/dev/null'), /holds something else/)
 })
 
@@ -92,6 +92,6 @@ t.test('a file another process took over is not removed', async (t) => {
 
 t.test('a path that cannot be written is named', async (t) => {
   t.throws(() => writePidFile('/no/such/dir/pgbun.pid'), {
-    message: 'pid_file /no/such/dir/pgbun.pid cannot be written (ENOENT)',
+    message: 'pid_file /no/such/dir/pgbun.pid cannot be written: there is no such file or directory (ENOENT)',
   })
 })

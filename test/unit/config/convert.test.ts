@@ -133,6 +133,14 @@ t.test('texts', async (t) => {
   t.match(convertValue('server_tls_protocols', 'sslv3', 'file'), { message: /Must be secure, all, or a list/ })
 })
 
+t.test('messages repeat no password', async (t) => {
+  for (const value of ['postgres://u:hunter2@h/d', 'u:hunter2@h:5432', 'postgres://u:hun/ter2@h']) {
+    const converted = convertValue('server_host', value, 'file')
+    t.match(converted, { message: /^Invalid server_host: .*\*\*\*@h/ }, value)
+    t.notMatch(converted, { message: /ter2/ }, value)
+  }
+})
+
 t.test('messages stay on one line and stay short', async (t) => {
   const { message } = convertValue('pool_mode', `x\n\x1b[31m${'y'.repeat(10_000)}`, 'environment') as {
     message: string

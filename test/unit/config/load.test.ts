@@ -126,10 +126,20 @@ t.test('files that cannot be used', async (t) => {
   t.strictSame(problemsOf({ file: join(dir, 'none.toml') }), [
     `Configuration file not found: ${join(dir, 'none.toml')}`,
   ])
-  t.strictSame(problemsOf({ file: dir }), [`Configuration file cannot be read: ${dir} (EISDIR)`])
+  t.strictSame(problemsOf({ file: dir }), [`Configuration file cannot be read: ${dir}: it is a directory (EISDIR)`])
   const [syntax] = problemsOf({ file: join(dir, 'bad.toml') })
   t.match(syntax, `${join(dir, 'bad.toml')}:2: Not valid TOML: `)
   t.match(syntax, 'Texts need quotes')
+})
+
+t.test('a file where the directory of a socket should be', async (t) => {
+  const dir = t.testdir({ file: '' })
+  const cli = (value: string) => [
+    { name: 'server_host', value, source: { kind: 'command line', where: '--server-host' } } as const,
+  ]
+  t.match(problemsOf({ cli: cli(join(dir, 'file')) }), [/^--server-host: server_host is a file: .*directory/])
+  t.equal(resolveConfig({ cli: cli(dir) }).config.serverHost, dir)
+  t.equal(resolveConfig({ cli: cli('/not/there/yet') }).config.serverHost, '/not/there/yet')
 })
 
 t.test('odd but valid files', async (t) => {
