@@ -70,9 +70,9 @@ export interface LoggerOptions {
 const BURST = 10
 const WINDOW_MS = 1000
 /** Distinct messages tracked per window; all further ones count as one. */
-const MAX_TRACKED = 1000
-/** What tells two messages of one kind apart: quoted names and numbers. */
-const VARIABLE = /"[^"]*"|\d+/g
+const MAX_TRACKED = 100
+/** What tells two messages of one kind apart, beside quoted names: numbers, but for those of lines (`users.txt:7`). */
+const NUMBERS = /(?<![:\d])\d+/g
 /** Characters of a message that tell its kind. */
 const KIND_LENGTH = 500
 /** UTF-16 units of one value that are kept: an application_name may be a megabyte. */
@@ -85,6 +85,8 @@ const UNPRINTABLE =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
 /** The levels of pino. */
 const LEVEL_NUMBERS: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50 }
+/** In a message, what would be taken for a field. */
+const LIKE_A_FIELD = /[\s"][\w-]+=/
 const NEEDS_QUOTES = /[\s"'=\\]|^$/
 const COLORS: Record<LogLevel, string> = { debug: '\x1b[90m', info: '\x1b[32m', warn: '\x1b[33m', error: '\x1b[31m' }
 
@@ -131,7 +133,7 @@ export function createLogger({
       emit(time, at, msg, fields)
       return
     }
-    let key = `${at} ${`${msg} ${fields?.reason ?? ''}`.slice(0, KIND_LENGTH).replace(VARIABLE, '*')}`
+    let key = `${at} ${kindOf(msg)} ${typeof fields?.reason === 'string' ? kindOf(fields.reason) : ''}`
     if (counts.size >= MAX_TRACKED && !counts.has(key)) key = at
     const count = counts.get(key)
     if (count) {
@@ -156,14 +158,27 @@ export function createLogger({
   }
 }
 
+/** What messages of one kind have in common. A name may have quotes in it: all from the first to the last is quoted. */
+function kindOf(text: string): string {
+  const first = text.indexOf('"')
+  const plain = first === -1 ? text : `${text.slice(0, first)}${text.slice(text.lastIndexOf('"'))}`
+  return plain.slice(0, KIND_LENGTH).replace(NUMBERS, '*')
+}
+
 function renderText(time: string, level: LogLevel, msg: string, fields: LogFields | undefined, color: boolean): string {
   const name = level.toUpperCase().padEnd(5)
-  let line = `${time} ${color ? `${COLORS[level]}${name}\x1b[0m` : name} ${escapeUnprintable(cut(msg))}`
+  let line = `${time} ${color ? `${COLORS[level]}${name}\x1b[0m` : name} ${messageText(msg)}`
   for (const key in fields) {
     const value = fields[key]
     if (value !== undefined) line += ` ${escapeUnprintable(key)}=${isSecret(key) ? '***' : textValue(value)}`
   }
   return line
+}
+
+/** A name in a message must not pass itself off as a field of the line. */
+function messageText(msg: string): string {
+  const text = cut(msg)
+  return escapeUnprintable(LIKE_A_FIELD.test(text) ? JSON.stringify(text) : text)
 }
 
 /** Makes the JSON lines, with the names and values of pino's. */

@@ -116,20 +116,43 @@ t.test('equal lines within a second are summed up', async (t) => {
   t.equal(lines.length, 20, 'a login is news each time')
 })
 
+t.test('a name in a message is no field of the line', async (t) => {
+  const { log, lines } = capture()
+  log.warn('client refused: no such user "a" user=admin sqlstate=00000"', { user: 'a' })
+  log.warn('client refused: no such user "\nuser=admin"', { user: 'a' })
+  log.info('but client_tls_mode = disable')
+  t.strictSame(
+    lines.map((line) => line.slice(25)),
+    [
+      'WARN  "client refused: no such user \\"a\\" user=admin sqlstate=00000\\"" user=a',
+      'WARN  "client refused: no such user \\"\\nuser=admin\\"" user=a',
+      'INFO  but client_tls_mode = disable',
+    ],
+  )
+})
+
 t.test('messages that differ in a name or a number are equal: nobody fills the disk by changing names', async (t) => {
   const { log, lines, clock } = capture()
   for (let i = 0; i < 500; i++) log.warn(`client refused: no such user "user${i}"`, { user: `user${i}` })
   t.equal(lines.length, 10)
+  for (let i = 0; i < 500; i++) log.warn(`client refused: no such user "a" ${i}x" "${i}"`)
+  t.equal(lines.length, 10, 'quotes in the name do not help')
   for (let i = 0; i < 500; i++) log.warn('client refused', { reason: `port ${i} is "odd${i}"` })
   t.equal(lines.length, 20)
   const letters = (i: number): string => i.toString().replace(/\d/g, (digit) => 'abcdefghij'[Number(digit)]!)
   for (let i = 0; i < 5000; i++) log.warn(`kind ${letters(i)}`)
-  t.ok(lines.length <= 20 + 998 + 10, 'further kinds count as one')
+  t.ok(lines.length <= 20 + 98 + 10, 'further kinds count as one')
   clock.now += 1000
   lines.length = 0
   log.info('later')
   t.ok(lines.some((line) => /repeated=490 /.test(line)))
   t.ok(lines.length < 10)
+})
+
+t.test('mistakes in different lines of a file are no equal messages', async (t) => {
+  const { log, lines } = capture()
+  for (let i = 0; i < 20; i++) log.error(`users.txt:${i}: expected "user" "secret"`)
+  t.equal(lines.length, 20)
 })
 
 t.test('a clock that is set back does not silence the log', async (t) => {
