@@ -6,6 +6,7 @@ import type { ClientSession } from './session.ts'
 
 /** A transaction of `session` has ended on `server`. What no other server can be given keeps the client there. */
 export function adoptSettings(session: ClientSession, server: ServerConnection): void {
+  session.local = undefined
   if (!server.parametersChanged) return
   server.parametersChanged = false
   // What PostgreSQL says of them is waited for (release.ts); what is sent before that was not told.

@@ -11,6 +11,7 @@ import { ClientParameters } from '../session/parameters.ts'
 import type { PinKind } from '../session/pin-kinds.ts'
 import { now } from '../util/clock.ts'
 import type { LogFields } from '../util/logger.ts'
+import type { LocalSettings } from './local-settings.ts'
 import { Pins } from './pins.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import { RememberedState } from './remembered-state.ts'
@@ -52,6 +53,8 @@ export class ClientRecord {
   transactionSince = 0
   /** What it runs in the transaction under way may have changed settings, or what names stand for. */
   unsettled = false
+  /** What it has set, where that is known for sure and nothing else has happened. */
+  local: LocalSettings | undefined
   /**
    * When it was first seen idle with its batch open (all it sent is answered, its Sync has not come), and how many bytes
    * it had sent by then; 0 where it is not.

@@ -25,11 +25,22 @@ import {
   SLOT,
 } from '../session/state-effects.ts'
 import { type StatementEntry, textOf } from '../session/statements.ts'
+import { noteControl, noteMeaning } from './local-settings.ts'
 import type { ClientSession } from './session.ts'
 import type { Unnamed } from './unnamed-statement.ts'
 
-/** What is sent may leave state behind: it is looked at when the transaction is over. */
-export function noteEffects(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
+/**
+ * What is sent may leave state behind: it is looked at when the transaction is over.
+ * @param bound it is bound to a portal, which may be executed
+ */
+export function noteEffects(
+  session: ClientSession,
+  server: ServerConnection,
+  effects: number,
+  text: string,
+  bound = false,
+): void {
+  if (session.local !== undefined) noteControl(session, text)
   if (!session.pool!.functions.quiet || server.functionsChanged) noteHidden(session, server, effects, text)
   if (effects === 0) return
   if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) session.pool!.functions.learnFrom(text)
@@ -42,7 +53,7 @@ export function noteEffects(session: ClientSession, server: ServerConnection, ef
   if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
   if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(session, server, effects)
   if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(session, server, effects, text)
-  if ((effects & MEANING) !== 0) session.unsettled = true
+  if ((effects & MEANING) !== 0) noteMeaning(session, server, text, bound)
   const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES | KEEPS | KEEPS_BEFORE_18)
   if (rest !== 0) session.remembered.note(rest, text)
 }
@@ -51,17 +62,19 @@ export function noteEffects(session: ClientSession, server: ServerConnection, ef
 export function noteNamed(session: ClientSession, server: ServerConnection, entry: StatementEntry): void {
   const { functions } = session.pool!
   const known = functions.quiet || !functions.suspectsAgain(entry, () => textOf(entry.body))
-  if (entry.effects === 0 && known && !server.functionsChanged) return
-  noteEffects(session, server, entry.effects, textOf(entry.body))
+  if (entry.effects === 0 && known && !server.functionsChanged && session.local === undefined) return
+  noteEffects(session, server, entry.effects, textOf(entry.body), true)
 }
 
 /** The unnamed statement is bound. */
 export function noteUnnamed(session: ClientSession, server: ServerConnection, unnamed: Unnamed | undefined): void {
   if (unnamed === undefined) return
   const { effects, message } = unnamed
-  if (effects === 0 && session.pool!.functions.quiet && !server.functionsChanged) return
+  const quiet = session.pool!.functions.quiet && !server.functionsChanged && session.local === undefined
+  if (effects === 0 && quiet) return
   // Its Parse message: type, length, the empty name, the text.
-  noteEffects(session, server, effects, unnamed.text || (message === undefined ? '' : textOf(message.subarray(6))))
+  const text = unnamed.text || (message === undefined ? '' : textOf(message.subarray(6)))
+  noteEffects(session, server, effects, text, true)
 }
 
 /** Functions of the database's own: what those that `text` names may leave, it does not say. */
@@ -72,7 +85,7 @@ function noteHidden(session: ClientSession, server: ServerConnection, effects: n
   if (functions.keeps(text)) noteKeeping(session, server, KEEPS, '')
   if (!server.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
   server.suspected = true
-  session.unsettled = true
+  noteMeaning(session, server, '', false)
   session.remembered.note(ANY, '')
   noteCode(session, server, '')
   lookFor(session, settingsInStrings(text))
@@ -86,7 +99,7 @@ function noteSpoken(session: ClientSession, server: ServerConnection, effects: n
   if ((effects & PREPARED) !== 0) notePrepared(session, effects)
   if ((effects & EXECUTES) === 0) return
   if ((session.preparedEffects & SEQUENCE) !== 0) noteSequence(session, server, SEQUENCE)
-  if ((session.preparedEffects & MEANING) !== 0) session.unsettled = true
+  if ((session.preparedEffects & MEANING) !== 0) noteMeaning(session, server, '', false)
   if ((session.preparedEffects & (KEEPS | KEEPS_BEFORE_18)) !== 0)
     noteKeeping(session, server, session.preparedEffects, '')
   if ((session.preparedEffects & (ANY | SLOT)) === 0) return

@@ -48,17 +48,17 @@ export function parseUnder(
     case 'around': {
       const names = differing(wanted, present)
       return [
-        ...run(server, setSql(names, wanted)),
+        ...put(server, names, wanted),
         parse(),
         // The role is given back first: it may be what the others need.
-        ...run(server, setSql(names.toReversed(), present)),
+        ...put(server, names.toReversed(), present),
       ]
     }
     case 'savepoint':
       return [
         ...run(server, `SAVEPOINT ${SAVEPOINT}`),
         ...run(server, 'RESET ALL'),
-        ...run(server, setSql([...new Set([...IDENTITY.slice(1), ...wanted.values!.keys()])], wanted)),
+        ...put(server, [...new Set([...IDENTITY.slice(1), ...wanted.values!.keys()])], wanted),
         parse(),
         ...run(server, `ROLLBACK TO SAVEPOINT ${SAVEPOINT}`),
         ...run(server, `RELEASE SAVEPOINT ${SAVEPOINT}`),
@@ -82,11 +82,20 @@ function run({ plan }: ServerConnection, sql: string): Buffer[] {
   return [parse, BIND_IT, EXECUTE_IT, ...CLOSE_BOTH]
 }
 
+/** What `settings` are, as far as it goes by these names. */
+function put(server: ServerConnection, names: readonly string[], settings: ParseSettings): Buffer[] {
+  const texts = (settings.steps ?? []).map(({ sql }) => sql)
+  if (names.length > 0) texts.unshift(setSql(names, settings))
+  return texts.flatMap((sql) => run(server, sql))
+}
+
 /** Names of what differs, those first on which it depends whether others may be set. */
 function differing(wanted: ParseSettings, present: ParseSettings): string[] {
   const names = [...new Set([...wanted.values!.keys(), ...present.values!.keys()])].filter((name) => {
     return wanted.values!.get(name) !== present.values!.get(name)
   })
+  for (const { name } of [...(wanted.steps ?? []), ...(present.steps ?? [])])
+    if (!names.includes(name)) names.push(name)
   return [...IDENTITY.filter((name) => names.includes(name)), ...names.filter((name) => !IDENTITY.includes(name))]
 }
 

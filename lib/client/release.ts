@@ -37,6 +37,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
   if (session.parameters.usesTemporarySchema || createsTemporary(server)) remembered.suspectTemporary()
   if (!remembered.suspected && !server.touched) {
     session.unsettled = false
+    session.local = undefined
     return remembered.pinned === ''
   }
   if (!remembered.resolve(server, (result) => resolved(session, lease, result))) {
@@ -57,6 +58,7 @@ const TEMPORARY_FIRST = /^"?pg_temp/
 function decide(session: ClientSession, lease: Lease): boolean {
   const { remembered } = session
   session.unsettled = false
+  session.local = undefined
   const { server } = lease
   switch (remembered.policy) {
     case 'pin':

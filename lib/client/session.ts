@@ -27,6 +27,7 @@ import { giveBack } from './give-back.ts'
 import { Inbox } from './inbox.ts'
 import { applySettings } from './link.ts'
 import { firstLinked } from './linked.ts'
+import { settleLocal } from './local-settings.ts'
 import { logEnd } from './log-end.ts'
 import { Login } from './login.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
@@ -289,7 +290,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
       this.transactionSince = 0
       adoptSettings(this, server)
     } else {
-      this.remembered.inBlock()
+      settleLocal(this, server, status)
       if (this.mode === 'statement') {
         this.endWith('statement_mode_transaction')
         return

@@ -95,6 +95,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   dirty = false
   /** A command tag of this lease says that the session was changed. */
   touched = false
+  /** How many of its tags ever said so. */
+  touches = 0
   /** What was run on it may have created or changed functions, as of the transaction under way. */
   functionsChanged = false
   /** A statement of this lease named a function that may change the session unseen. */

@@ -240,6 +240,7 @@ export class Downstream implements PlanObserver {
       return disposition
     }
     if (server.state === 'active') server.touched = true
+    server.touches++
     if (word === 'PREPARE') server.sqlPrepared = true
     else if (word === 'LOAD') server.loaded = true
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.

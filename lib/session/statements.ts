@@ -226,8 +226,9 @@ function keptOf(settings: ParseSettings): ParseSettings {
   return sizeOf(settings) <= SETTINGS_LIMIT ? settings : { fingerprint: settings.fingerprint, values: undefined }
 }
 
-function sizeOf({ values }: ParseSettings): number {
+function sizeOf({ values, steps }: ParseSettings): number {
   let size = 0
+  for (const { name, sql } of steps ?? []) size += 200 + 2 * (name.length + sql.length)
   for (const [name, value] of values ?? []) size += 2 * (name.length + value.length)
   return size
 }

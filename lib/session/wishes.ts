@@ -3,6 +3,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { LocalStep } from './local-steps.ts'
 
 /**
  * Settings that have no part in what a statement means, nor in what is evaluated while it is parsed or planned: `DateStyle`
@@ -44,10 +45,22 @@ export interface ParseSettings {
   readonly fingerprint: string | undefined
   /** What the client wanted, by the lower-case names of parameters; undefined where that is not kept. */
   readonly values: ReadonlyMap<string, string> | undefined
+  /** What its transaction has set on top of that, in this order. */
+  readonly steps?: readonly LocalStep[]
 }
 
 /** A transaction may have changed them, or what names stand for, in a way that is not known. */
 export const UNKNOWN_SETTINGS: ParseSettings = { fingerprint: undefined, values: undefined }
+
+/** True where the parameter `name` (in lower case) has no part in what a statement means. */
+export function isHarmless(name: string): boolean {
+  return HARMLESS.has(name) || HARMLESS_NAMES.test(name)
+}
+
+/** A fingerprint for `text`, which is a part of many keys: as it is, or, where it is long, a hash of it. */
+export function digestOf(text: string): string {
+  return text.length <= LONG ? text : createHash('sha256').update(text).digest('hex')
+}
 
 /** Values by the lower-case names of their parameters. Nobody changes one: clients that want the same share it. */
 export class Wishes implements ParseSettings {
@@ -64,11 +77,9 @@ export class Wishes implements ParseSettings {
     if (this.#fingerprint === undefined) {
       const parts: string[] = []
       for (const [name, value] of this.values) {
-        if (!HARMLESS.has(name) && !HARMLESS_NAMES.test(name)) parts.push(`${name}=${value}`)
+        if (!isHarmless(name)) parts.push(`${name}=${value}`)
       }
-      const text = parts.sort().join('\0')
-      // It is a part of many keys.
-      this.#fingerprint = text.length <= LONG ? text : createHash('sha256').update(text).digest('hex')
+      this.#fingerprint = digestOf(parts.sort().join('\0'))
     }
     return this.#fingerprint
   }

@@ -30,7 +30,53 @@ const CASES: Record<string, Step[]> = {
     TIMES[1],
     prepared('b2', EPOCH),
     'COMMIT',
+    MOVE,
+    run('b1'),
     run('b2'),
+    'BEGIN',
+    TIMES[0],
+    [...run('b2'), ...run('b1')],
+    'SHOW TimeZone',
+    'COMMIT',
+    'SHOW TimeZone',
+  ],
+  'several settings, by messages, with what has no part in it': [
+    'BEGIN',
+    [...prepared('', "SET LOCAL statement_timeout = '10s'")],
+    [...prepared('', 'SET LOCAL DateStyle TO SQL, DMY')],
+    "SELECT set_config('TimeZone', 'Asia/Tokyo', false), set_config('extra_float_digits', '0', true)",
+    prepared('a', `${DAY}, now()::text LIKE '% JST'`),
+    prepared('b', EPOCH),
+    'COMMIT',
+    MOVE,
+    'BEGIN; SET LOCAL DateStyle = MDY',
+    [...run('a'), ...run('b')],
+    'SHOW DateStyle',
+    'ROLLBACK',
+    'SHOW TimeZone',
+    run('a'),
+    MOVE,
+    run('b'),
+  ],
+  'a portal bound to a SET that is executed later, or never': [
+    'BEGIN',
+    [parse('set', TIMES[1]), frontend.bind([], 'set', 'p')],
+    prepared('a', EPOCH),
+    [frontend.execute(0, 'p')],
+    prepared('b', EPOCH),
+    'COMMIT',
+    [...run('a'), ...run('b')],
+  ],
+  'SET LOCAL outside of a transaction, and one that fails': [
+    TIMES[1],
+    prepared('a', EPOCH),
+    'BEGIN',
+    'SAVEPOINT here',
+    "SET LOCAL TimeZone = 'Nowhere/At all'",
+    'ROLLBACK TO here',
+    prepared('b', EPOCH),
+    'COMMIT',
+    run('b'),
   ],
   'set_config() for the transaction, one name closed and given again': [
     'BEGIN',
@@ -250,4 +296,27 @@ t.test('statements and the settings of transactions', async (t) => {
       for (const client of clients) await client.end()
     })
   }
+
+  await t.test('tenants that set the same for each transaction share', async (t: Test) => {
+    const sql = "SELECT current_setting('app.tenant')"
+    const clients = await Promise.all(['a', 'a', 'b'].map(() => loginRaw(t, one)))
+    for (const [i, tenant] of ['a', 'a', 'b'].entries()) {
+      const client = clients[i]!
+      await client.query('BEGIN')
+      await client.query("SET LOCAL lock_timeout = '10s'")
+      await client.query(`SET LOCAL app.tenant = '${tenant}'`)
+      const [line] = await play(client, [prepared('s', sql)], async () => {})
+      t.match(line, new RegExp(`^12D.*Z ${tenant} `))
+      await client.query('COMMIT')
+    }
+    const list = `SELECT count(*) FROM pg_prepared_statements WHERE statement = '${sql.replaceAll("'", "''")}'`
+    t.same(await clients[0]!.rows(list), [['2']])
+    for (const tenant of ['b', 'a']) {
+      for (const client of clients) {
+        const steps = ['BEGIN', `SET LOCAL app.tenant = '${tenant}'`, run('s'), 'COMMIT']
+        const lines = await play(client, steps, async () => {})
+        t.match(lines[2], new RegExp(`^2DCZ ${tenant} `))
+      }
+    }
+  })
 })
