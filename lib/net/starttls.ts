@@ -5,7 +5,8 @@
  * In: a raw socket without a 'data' listener, and where the client began with TLS at once (first byte 0x16), the bytes
  * read so far. Out: the TLS socket with its handshake done, or a TlsHandshakeError with the raw socket destroyed.
  * What must hold: the handshake has a deadline of its own (a bare TLSSocket has none on either runtime), and no listener
- * of ours stays on either socket but the shared one that keeps an 'error' from ending the process.
+ * of ours stays on either socket but the shared ones that keep an 'error' from ending the process, and end a connection
+ * whose TLS is broken.
  *
  * Two ways to wrap, since both runtimes lack one half:
  * - `new TLSSocket(raw)` shares one secure context between all connections, but on Node it never says whether the
@@ -126,6 +127,7 @@ export function acceptTls(raw: Socket, context: TlsContext, options: AcceptTlsOp
       socket.on('error', ignoreError)
       socket.on('error', onError)
       socket.on('secure', onSecure)
+      socket.on(TLS_ERROR, endBroken)
     }
   })
 }
@@ -156,6 +158,17 @@ const TLS_REASONS: readonly (readonly [RegExp, string])[] = [
   [/BAD_PACKET_LENGTH/, 'the peer broke off (does it trust our certificate?)'],
   [/ECONNRESET|EPIPE/, 'the peer closed the connection'],
 ]
+
+/**
+ * What Node emits instead of 'error' when something goes wrong after the handshake of a socket that no tls.Server has
+ * made, as a tls.Server itself hears of it. Nothing else tells: the connection would stay, deaf and open. Bun emits
+ * 'error' and ends it.
+ */
+const TLS_ERROR = '_tlsError'
+
+function endBroken(this: TLSSocket, error: Error): void {
+  this.destroy(error)
+}
 
 /** A listener that every socket keeps: an 'error' nobody listens to would end the process. The 'close' behind it tells. */
 export function ignoreError(): void {}
