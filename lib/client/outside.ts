@@ -65,7 +65,7 @@ async function cancelRunning(session: ClientSession): Promise<void> {
   for (let repeats = 0; here(); repeats++) {
     const young = now() - session.since < YOUNG_MS
     await session.ports.cancelServer(server)
-    if (!young || repeats === REPEATS || !here()) return
+    if (!young || repeats === REPEATS || !here() || server.closeReason !== undefined) return
     await delay(REPEAT_MS)
   }
 }

@@ -6,6 +6,7 @@
  * and of the library's options is camelCase. Names and defaults are PgBouncer's where it has the setting, except that
  * plain numbers are milliseconds.
  */
+import { TLS_ROWS } from './tls-options.ts'
 import {
   bool,
   bytes,
@@ -21,10 +22,6 @@ import {
   text,
   type ValueOf,
 } from './types.ts'
-
-const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
-const TLS_PROTOCOLS = { pattern: /^(secure|all|tlsv1\.[0-3](\s*,\s*tlsv1\.[0-3])*)$/i } as const
-const EXPECTS_PROTOCOLS = 'secure, all, or a list such as "tlsv1.2,tlsv1.3"'
 
 const server = section('server', {
   listen_port: int(6432, 'TCP port clients connect to, and the suffix of the unix socket name.', {
@@ -120,6 +117,20 @@ const pool = section('pool', {
     scope: 'pool',
     pgbouncer: 'default_pool_size',
     aliases: ['default_pool_size'],
+  }),
+  max_server_connections: int(
+    0,
+    'Server connections in all; replication connections come on top. ' +
+      '0 is 90, or pool_size and reserve_pool_size together where they are more.',
+    { scope: 'server' },
+  ),
+  max_db_connections: int(0, 'Server connections to one database, of all users; 0 is no limit.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  max_user_connections: int(0, 'Server connections of one user, in all databases; 0 is no limit.', {
+    scope: 'server',
+    pgbouncer: '=',
   }),
   min_pool_size: int(0, 'Server connections a pool in use keeps open at least.', { scope: 'pool', pgbouncer: '=' }),
   reserve_pool_size: int(0, 'Further server connections a pool may open when clients wait too long.', {
@@ -271,51 +282,7 @@ const auth = section('auth', {
   }),
 })
 
-const tls = section('tls', {
-  client_tls_mode: choice(TLS_MODES, 'disable', 'TLS towards clients.', {
-    scope: 'client',
-    pgbouncer: 'client_tls_sslmode',
-  }),
-  client_tls_key_file: file('Private key shown to clients (PEM).', { scope: 'client', pgbouncer: '=' }),
-  client_tls_cert_file: file('Certificate chain shown to clients (PEM).', { scope: 'client', pgbouncer: '=' }),
-  client_tls_ca_file: file('Authorities that may sign client certificates (PEM).', { scope: 'client', pgbouncer: '=' }),
-  client_tls_protocols: text('secure', 'TLS versions towards clients; secure is 1.2 and 1.3.', {
-    ...TLS_PROTOCOLS,
-    expects: EXPECTS_PROTOCOLS,
-    scope: 'client',
-    pgbouncer: '=',
-  }),
-  client_tls_ciphers: text('default', 'Cipher suites towards clients, in OpenSSL notation.', {
-    scope: 'client',
-    pgbouncer: '=',
-  }),
-  server_tls_mode: choice(TLS_MODES, 'prefer', 'TLS towards PostgreSQL.', {
-    scope: 'server',
-    pgbouncer: 'server_tls_sslmode',
-  }),
-  server_tls_key_file: file('Private key shown to PostgreSQL (PEM).', { scope: 'server', pgbouncer: '=' }),
-  server_tls_cert_file: file('Certificate shown to PostgreSQL (PEM).', { scope: 'server', pgbouncer: '=' }),
-  server_tls_ca_file: file("Authorities that may sign PostgreSQL's certificate (PEM).", {
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-  server_tls_negotiation: choice(
-    ['postgres', 'direct'],
-    'postgres',
-    'Ask PostgreSQL before TLS begins, or begin at once (PostgreSQL 17 and later).',
-    { scope: 'server' },
-  ),
-  server_tls_protocols: text('secure', 'TLS versions towards PostgreSQL; secure is 1.2 and 1.3.', {
-    ...TLS_PROTOCOLS,
-    expects: EXPECTS_PROTOCOLS,
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-  server_tls_ciphers: text('default', 'Cipher suites towards PostgreSQL, in OpenSSL notation.', {
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-})
+const tls = section('tls', TLS_ROWS)
 
 const processOptions = section('process', {
   pid_file: text('', 'File that holds the process id while pgbun runs; empty is none.', {

@@ -35,6 +35,12 @@ export interface PoolerOptions {
   maxClientConn?: number
   /** Server connections per database and user; replication connections come on top. A number from 1 to 1000000. Default: 25. */
   poolSize?: number
+  /** Server connections in all; replication connections come on top. 0 is 90, or poolSize and reservePoolSize together where they are more. A number from 0 to 1000000. Default: 0. */
+  maxServerConnections?: number
+  /** Server connections to one database, of all users; 0 is no limit. A number from 0 to 1000000. Default: 0. */
+  maxDbConnections?: number
+  /** Server connections of one user, in all databases; 0 is no limit. A number from 0 to 1000000. Default: 0. */
+  maxUserConnections?: number
   /** Server connections a pool in use keeps open at least. A number from 0 to 1000000. Default: 0. */
   minPoolSize?: number
   /** Further server connections a pool may open when clients wait too long. A number from 0 to 1000000. Default: 0. */

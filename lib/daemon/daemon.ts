@@ -14,7 +14,8 @@ import { Deadlines } from '../net/deadlines.ts'
 import { type ListenAddress, ListenError, type Listener, listen } from '../net/listener.ts'
 import { TlsStore } from '../net/tls-context.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
-import { poolSettings } from '../pool/settings.ts'
+import { ServerLimits } from '../pool/server-limits.ts'
+import { poolSettings, serverLimits } from '../pool/settings.ts'
 import { Prover } from '../routing/prover.ts'
 import { Router } from '../routing/router.ts'
 import { StatementStore } from '../session/statements.ts'
@@ -75,11 +76,25 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     },
   })
   const statements = new StatementStore()
-  const access = new ServerAccess({ config: () => config, tls: serverTls, keyCache, passthrough, statements, log })
+  const limits: ServerLimits = new ServerLimits(
+    () => serverLimits(config),
+    () => router.pools(),
+    log,
+  )
+  const access = new ServerAccess({
+    config: () => config,
+    tls: serverTls,
+    keyCache,
+    passthrough,
+    statements,
+    limits,
+    log,
+  })
   const registry = new Registry(() => config.maxClientConn)
-  const router = new Router((database, user) => poolSettings(config, database, user), {
-    open: (pool) => access.open(pool),
+  const router: Router = new Router((database, user) => poolSettings(config, database, user), {
+    open: (pool, slot) => access.open(pool, slot),
     cancel: (server) => access.cancel(server),
+    limits,
     log,
   })
   const ports: ClientPorts = {
@@ -102,7 +117,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       passthrough,
     ),
     pool: (database, user) => router.pool(database, user),
-    openDedicated: (pool, credentials, startup) => access.openWith(pool, credentials, startup),
+    openDedicated: (pool, credentials, startup) => access.openReplication(pool, credentials, startup),
     dedicate: ({ dedicated }, opened, consumer) => dedicated.lend(access.keep(dedicated, opened), consumer),
     cancelServer: (server) => access.cancel(server),
   }

@@ -8,11 +8,12 @@ import { type DialOptions, sendAndWaitClose } from '../net/dial.ts'
 import type { DialTarget } from '../net/dial-error.ts'
 import type { TlsStore } from '../net/tls-context.ts'
 import type { Pool } from '../pool/pool.ts'
+import type { ServerLimits, Slot } from '../pool/server-limits.ts'
 import { writeCancelRequest } from '../protocol/startup.ts'
 import { passthroughKey } from '../routing/prover.ts'
 import { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
-import { type OpenedServer, openServer, type ReplicationStartup } from '../server/open.ts'
+import { type OpenedServer, type OpenOptions, openServer, type ReplicationStartup } from '../server/open.ts'
 import type { ServerOwner } from '../server/ports.ts'
 import type { StatementStore } from '../session/statements.ts'
 import type { Logger } from '../util/logger.ts'
@@ -24,6 +25,7 @@ export interface ServerAccessParts {
   keyCache: ScramKeyCache
   passthrough: PassthroughMemory
   statements: StatementStore
+  limits: ServerLimits
   log: Logger
 }
 
@@ -40,14 +42,14 @@ export class ServerAccess {
     this.#parts = parts
   }
 
-  /** One more connection of `pool`, with its credentials. Rejects with a LoginError. */
-  async open(pool: Pool): Promise<ServerConnection> {
+  /** One more connection of `pool` in `slot`, with its credentials. Rejects with a LoginError. */
+  async open(pool: Pool, slot: Slot): Promise<ServerConnection> {
     const { config, passthrough } = this.#parts
     const { credentials } = pool
     const key = passthroughKey(pool)
     const passing = config().authType === 'passthrough'
     try {
-      const opened = await this.openWith(pool, credentials)
+      const opened = await this.#openIn(slot, pool, credentials)
       if (passing && !opened.askedForPassword) passthrough.markNoPassword(key)
       return this.keep(pool, opened)
     } catch (error) {
@@ -70,10 +72,36 @@ export class ServerAccess {
   }
 
   /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */
-  openWith(pool: Pool, credentials: Credentials, replication?: ReplicationStartup): Promise<OpenedServer> {
+  async openWith(pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+    const { serverConnectTimeout } = this.#parts.config()
+    const { limits } = this.#parts
+    const slot = await this.#attempt((signal) => limits.enter(pool.database, pool.user, serverConnectTimeout, signal))
+    return this.#openIn(slot, pool, credentials)
+  }
+
+  /** A replication connection of one client of `pool`, which takes no slot. Rejects with a LoginError. */
+  openReplication(pool: Pool, credentials: Credentials, replication: ReplicationStartup): Promise<OpenedServer> {
+    return this.#openServer(pool, credentials, { replication })
+  }
+
+  /** Open a connection in `slot`, which is given back when it is closed, or comes to nothing. */
+  async #openIn(slot: Slot, pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+    try {
+      return await this.#openServer(pool, credentials, { onWire: (wire) => this.#parts.limits.bind(slot, wire) })
+    } finally {
+      slot.release()
+    }
+  }
+
+  #openServer(
+    pool: Pool,
+    credentials: Credentials,
+    more: Pick<OpenOptions, 'onWire' | 'replication'>,
+  ): Promise<OpenedServer> {
     const config = this.#parts.config()
     return this.#attempt((signal) =>
       openServer({
+        ...more,
         target: this.#target(),
         dial: this.#dialOptions(config.serverConnectTimeout, signal),
         user: pool.user,
@@ -82,7 +110,6 @@ export class ServerAccess {
         keyCache: this.#parts.keyCache,
         allowCleartext: config.allowCleartextPassword,
         maxPacketSize: config.maxPacketSize,
-        replication,
       }),
     )
   }

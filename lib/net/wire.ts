@@ -66,6 +66,7 @@ export class Wire {
       const wire = (this as Socket & Owned)[WIRE]
       clearTimeout(wire.#lingerTimer)
       wire.#end(wire.#error)
+      wire.#closed()
     },
   }
   static readonly #ofFramer = function (this: Framer, batch: Batch): void {
@@ -74,6 +75,8 @@ export class Wire {
 
   handler: WireHandler
   readonly scanner: Scanner
+  /** Called once when the peer has closed, too, or was cut off: later than onEnd, where pgbun is the first to close. */
+  onClosed: (() => void) | undefined
   /** Bytes written since the connection began. */
   bytesOut = 0
   readonly #socket: Socket
@@ -232,7 +235,7 @@ export class Wire {
     this.#paused = false
     socket.resume()
     socket.end()
-    this.#lingerTimer = setTimeout(() => socket.destroy(), LINGER_MS)
+    this.#lingerTimer = setTimeout(() => this.destroy(), LINGER_MS)
     this.#lingerTimer.unref()
   }
 
@@ -294,9 +297,17 @@ export class Wire {
     }
   }
 
+  #closed(): void {
+    const closed = this.onClosed
+    this.onClosed = undefined
+    closed?.()
+  }
+
   #end(error: Error | undefined): void {
     if (this.#ended) return
     this.#ended = true
+    // Some runtimes do not emit `close` of a TLS socket whose peer is gone already.
+    if (this.onClosed) setTimeout(() => this.#closed(), LINGER_MS + 500).unref()
     beginTurn()
     try {
       this.handler.onEnd(error)

@@ -11,11 +11,12 @@ import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { now } from '../util/clock.ts'
 import { Backoff } from './backoff.ts'
+import type { Slot } from './server-limits.ts'
 
 /** What opening needs from its pool. */
 export interface OpeningPorts {
-  /** Open and log in one connection. Rejects with a LoginError. */
-  open(): Promise<ServerConnection>
+  /** Open and log in one connection in `slot`. Rejects with a LoginError. */
+  open(slot: Slot): Promise<ServerConnection>
   /** There is one more connection. */
   opened(server: ServerConnection): void
   /** An attempt failed, for the log. */
@@ -59,10 +60,11 @@ export class Opening {
     return !this.#running && !this.#backoff.active(now())
   }
 
-  /** Begin an attempt. Only where `possible`. */
-  begin(): void {
+  /** Begin an attempt, if there is a slot for it. Only where `possible`. */
+  begin(slot: Slot | undefined): void {
+    if (slot === undefined) return
     this.#running = true
-    this.#ports.open().then(
+    this.#ports.open(slot).then(
       (server) => {
         this.#running = false
         this.succeeded()

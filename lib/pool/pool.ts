@@ -8,7 +8,7 @@
  */
 
 import type { Credentials } from '../auth/credentials.ts'
-import { type ErrorFields, errorFields } from '../errors.ts'
+import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
@@ -29,15 +29,15 @@ import { type OpenState, ServerLists } from './server-lists.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
 import {
   closeOverdue,
-  idlePreparation,
   needsDrain,
   type Preparation,
   preparation,
   reasonToClose,
   reasonToRetire,
   resetAfter,
+  sweepIdle,
 } from './upkeep.ts'
-import type { Waiter } from './waiter.ts'
+import { refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 
 /** Connections of one database and user. */
@@ -78,7 +78,7 @@ export class Pool implements ServerOwner {
     this.functions = functions
     this.#ports = ports
     this.#opening = new Opening({
-      open: () => ports.open(this),
+      open: (slot) => ports.open(this, slot),
       opened: (server) => this.#opened(server),
       failed: (error) => this.#openFailed(error),
       refuseAll: (error) => this.#refuseAll(error),
@@ -117,7 +117,7 @@ export class Pool implements ServerOwner {
     const refused = this.#refusal()
     if (refused) return Promise.reject(refused)
     const waiting = this.welcome.wait()
-    this.#grow()
+    this.grow()
     return waiting
   }
 
@@ -138,7 +138,7 @@ export class Pool implements ServerOwner {
     if (refused) this.#refuse(waiter, refused)
     else {
       this.#serve()
-      this.#grow()
+      this.grow()
     }
     return undefined
   }
@@ -179,21 +179,21 @@ export class Pool implements ServerOwner {
   /** Compare deadlines; called by the janitor. */
   sweep(at: number): void {
     const { settings } = this
-    for (const waiter of this.waiters) {
-      if (settings.queryWaitTimeoutMs === 0 || at - waiter.waitingSince < settings.queryWaitTimeoutMs) break
-      this.waiters.remove(waiter)
-      waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: whyWaiting(this) }))
-    }
+    const why = (): string => this.#ports.limits.reached(this) ?? whyWaiting(this)
+    refuseOverdue(this.waiters, at, settings.queryWaitTimeoutMs, why)
     closeOverdue(this.#lists, at, settings.connectTimeoutMs)
-    this.#sweepIdle(at)
+    sweepIdle(this.#lists.idle, at, this, this.#closing, this.#ports.log, (server, needed) =>
+      this.#prepare(server, needed),
+    )
     this.#warm()
-    this.#grow()
+    this.grow()
     this.#serve()
   }
 
   /** Close what is idle and let the rest go as it comes back; nobody is served any more. */
   close(reason: string): void {
     this.#closing = true
+    this.#ports.limits.leave(this)
     for (const server of this.#lists.idle) server.close(reason)
     for (const server of this.#lists.held) server.close(reason)
   }
@@ -218,7 +218,7 @@ export class Pool implements ServerOwner {
 
   onServerGone(server: ServerConnection): void {
     this.functions.note(server)
-    this.#grow()
+    this.grow()
     this.#serve()
   }
 
@@ -294,12 +294,14 @@ export class Pool implements ServerOwner {
       server.setState('held')
       return
     }
-    const reason = reasonToClose(server, this.#closing, this.functions)
+    const waiter = this.waiters.first
+    const reason =
+      reasonToClose(server, this.#closing, this.functions) ??
+      this.#ports.limits.reasonToGive(server, this, waiter !== null)
     if (reason !== undefined) {
       server.close(reason)
       return
     }
-    const waiter = this.waiters.first
     if (waiter === null || this.#serving) {
       server.setState('idle')
       return
@@ -333,19 +335,29 @@ export class Pool implements ServerOwner {
 
   // ---- opening ----
 
-  /** Open a connection where somebody waits for one and the limits allow it. */
-  #grow(): void {
-    if (this.#closing || !this.#opening.possible) return
+  /** Somebody waits for a connection that is not made ready yet, and the pool may have one more. */
+  get wants(): boolean {
+    if (this.#closing || !this.#opening.possible) return false
     const waiting = this.waiters.size + this.welcome.waiting
-    if (waiting === 0) return
-    if (this.waiters.size > 0 && this.#preparing >= waiting) return
-    if (this.connected < connectionLimit(this.settings, this.waiters.first, now())) this.#opening.begin()
+    if (waiting === 0 || (this.waiters.size > 0 && this.#preparing >= waiting)) return false
+    return this.connected < connectionLimit(this.settings, this.waiters.first, now())
+  }
+
+  /** The next to make way for another pool. */
+  get oldestIdle(): ServerConnection | null {
+    return this.#lists.idle.first
+  }
+
+  /** Open a connection where somebody waits for one and the limits allow it. */
+  grow(): void {
+    if (this.wants) this.#opening.begin(this.#ports.limits.take(this))
   }
 
   /** Keep `min_pool_size` connections while the pool has clients. */
   #warm(): void {
     if (this.#closing || this.clients === 0 || !this.#opening.possible) return
-    if (this.connected < Math.min(this.settings.minSize, this.settings.size)) this.#opening.begin()
+    if (this.connected >= Math.min(this.settings.minSize, this.settings.size)) return
+    this.#opening.begin(this.#ports.limits.takeSpare(this))
   }
 
   #opened(server: ServerConnection): void {
@@ -354,7 +366,7 @@ export class Pool implements ServerOwner {
     // Another version may spell values in another way, or refuse them.
     if (this.welcome.begin(server.baseline, server.identity.notices)) this.accepted.clear()
     this.#offer(server)
-    this.#grow()
+    this.grow()
   }
 
   #openFailed(error: LoginError): void {
@@ -384,16 +396,5 @@ export class Pool implements ServerOwner {
   /** A failed login at PostgreSQL in the words a client gets. */
   failureFields(error: LoginError): ErrorFields {
     return this.#opening.fields(error)
-  }
-
-  // ---- housekeeping ----
-
-  #sweepIdle(at: number): void {
-    for (const server of this.#lists.idle) {
-      const reason = reasonToRetire(server, at, this, this.#closing)
-      const needed = reason === undefined ? idlePreparation(server, at, this.functions, this.#ports.log) : undefined
-      if (reason !== undefined) server.close(reason)
-      else if (needed !== undefined) this.#prepare(server, needed)
-    }
   }
 }

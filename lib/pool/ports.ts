@@ -3,11 +3,13 @@
 import type { ServerConnection } from '../server/connection.ts'
 import type { Logger } from '../util/logger.ts'
 import type { Pool } from './pool.ts'
+import type { ServerLimits, Slot } from './server-limits.ts'
 
 /** Passed in by whoever makes the pool. */
 export interface PoolPorts {
-  /** Open and log in one more connection of this pool. Rejects with a LoginError. */
-  open(pool: Pool): Promise<ServerConnection>
+  /** Open and log in one more connection of this pool in `slot`. Rejects with a LoginError. */
+  open(pool: Pool, slot: Slot): Promise<ServerConnection>
+  readonly limits: ServerLimits
   /** Ask PostgreSQL to cancel what runs on `server`. */
   cancel(server: ServerConnection): Promise<void>
   log: Logger

@@ -1,6 +1,7 @@
 /** The settings of one pool, from the configuration. Times in milliseconds. */
 
 import { type Config, scopedValue } from '../config/options.ts'
+import type { Limits } from './server-limits.ts'
 
 /** When a server goes back into the pool: at the end of the session, the transaction or the statement. */
 export type PoolMode = 'session' | 'transaction' | 'statement'
@@ -56,6 +57,19 @@ export function poolSettings(config: Config, database: string, user: string): Po
     loginRetryMs: config.serverLoginRetry,
     queryWaitTimeoutMs: config.queryWaitTimeout,
     drainTimeoutMs: config.cancelWaitTimeout,
+  }
+}
+
+/** What `max_server_connections` is by default: PostgreSQL has 100 for all of its clients. */
+const MOST = 90
+
+/** How many connections there may be to one PostgreSQL in all, in a database, of a user. */
+export function serverLimits(config: Config): Limits {
+  const { maxServerConnections, maxDbConnections, maxUserConnections, poolSize, reservePoolSize } = config
+  return {
+    total: maxServerConnections || Math.max(MOST, poolSize + reservePoolSize),
+    database: maxDbConnections,
+    user: maxUserConnections,
   }
 }
 

@@ -101,8 +101,25 @@ function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): 
   })
 }
 
+/** Close what was idle for too long, and have the others `prepare`d that need it. */
+export function sweepIdle(
+  idle: Iterable<ServerConnection>,
+  at: number,
+  needs: RetirementNeeds,
+  closing: boolean,
+  log: Logger,
+  prepare: (server: ServerConnection, needed: Preparation) => void,
+): void {
+  for (const server of idle) {
+    const reason = reasonToRetire(server, at, needs, closing)
+    const needed = reason === undefined ? idlePreparation(server, at, needs.functions, log) : undefined
+    if (reason !== undefined) server.close(reason)
+    else if (needed !== undefined) prepare(server, needed)
+  }
+}
+
 /** What is done with `server`, which is idle; undefined for nothing. */
-export function idlePreparation(
+function idlePreparation(
   server: ServerConnection,
   at: number,
   functions: FunctionCheck,

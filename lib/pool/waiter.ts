@@ -1,9 +1,9 @@
 /** Whoever waits for a server of a pool: all that a pool knows of its clients. */
 
-import type { ErrorFields } from '../errors.ts'
+import { type ErrorFields, errorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { Consumer, ServerEnd } from '../server/ports.ts'
-import type { ListNode } from '../util/list.ts'
+import type { List, ListNode } from '../util/list.ts'
 import type { Lease } from './lease.ts'
 import type { PoolMode } from './settings.ts'
 
@@ -24,4 +24,13 @@ export interface Waiter extends ListNode<Waiter>, Consumer {
   /** It will not get one: the queue was too long for too long, or there is no server to be had. */
   onLeaseRefused(fields: ErrorFields): void
   onServerClosed(end: ServerEnd): void
+}
+
+/** Refuse those of `waiters`, which stand in the order of their coming, that have waited for `limitMs`; 0 is no limit. */
+export function refuseOverdue(waiters: List<Waiter>, at: number, limitMs: number, why: () => string): void {
+  for (const waiter of waiters) {
+    if (limitMs === 0 || at - waiter.waitingSince < limitMs) return
+    waiters.remove(waiter)
+    waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: why() }))
+  }
 }

@@ -64,6 +64,7 @@ export class Router {
 
   /** Deadlines of all pools, and the end of those nobody needs. */
   sweep(at: number): void {
+    this.#ports.limits.sweep()
     for (const [key, pool] of this.#pools) {
       try {
         pool.sweep(at)

@@ -10,7 +10,7 @@ import type { ScramKeyCache } from '../auth/scram-keys.ts'
 import { createServerAuth, type ServerAuth } from '../auth/server-auth.ts'
 import { type Dialed, type DialOptions, dial } from '../net/dial.ts'
 import { DialError, type DialTarget } from '../net/dial-error.ts'
-import { Wire } from '../net/wire.ts'
+import { Wire, type WireHandler } from '../net/wire.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { Scanner } from '../protocol/scanner.ts'
 import { PROTOCOL_3_0, writeStartup } from '../protocol/startup.ts'
@@ -30,6 +30,8 @@ export interface OpenOptions {
   /** The password may be sent in clear over plain TCP to another host. */
   allowCleartext: boolean
   maxPacketSize: number
+  /** Told of each wire as soon as there is one: of a login that fails, too. */
+  onWire?: ((wire: Wire) => void) | undefined
   /** For a replication connection: of which kind, and its startup parameters apart from the user. */
   replication?: ReplicationStartup
 }
@@ -93,7 +95,12 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
     ['user', options.user],
     ...(options.replication?.parameters ?? [['database', options.database] as const]),
   ])
-  const login = new Login((handler) => new Wire(dialed.socket, scanner, handler), startup, auth)
+  const makeWire = (handler: WireHandler): Wire => {
+    const wire = new Wire(dialed.socket, scanner, handler)
+    options.onWire?.(wire)
+    return wire
+  }
+  const login = new Login(makeWire, startup, auth)
   const result = await completed(login, auth, deadline - now(), options.dial.signal)
   return {
     wire: login.wire,

@@ -4,7 +4,7 @@ import { backend, frontend } from '../fixtures/messages.ts'
 import { errorOf, LoginError, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 import type { ScriptedConnection } from '../fixtures/scripted-postgres.ts'
 import { gate, waitFor } from '../fixtures/wait.ts'
-import { queriesOf, startLab } from './lab.ts'
+import { type Lab, queriesOf, startLab } from './lab.ts'
 
 t.test('query_wait_timeout fails the request and keeps the client', async (t) => {
   const lab = await startLab(t, { poolSize: 1, queryWaitTimeout: 20 })
@@ -88,7 +88,13 @@ t.test('max_client_conn: the one too many is told, and gets in when there is roo
 
 t.test('cancel requests get through when max_client_conn is reached', async (t) => {
   const held = gate()
-  const lab = await startLab(t, { maxClientConn: 1, script: { onMessage: () => held.opened } })
+  const lab: Lab = await startLab(t, {
+    maxClientConn: 1,
+    script: {
+      onMessage: () => held.opened,
+      onCancel: () => lab.server.connections[0]!.send(backend.error('57014', 'canceled'), backend.ready()),
+    },
+  })
   const client = await lab.client()
   client.send(frontend.query('select pg_sleep(100)'))
   await (await lab.server.connection(0)).message(0)
