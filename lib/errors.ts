@@ -18,7 +18,8 @@ export interface ErrorFields {
   message: string
   detail?: string
   hint?: string
-  /** Source routine: some drivers decide on it whether to prepare a statement anew. */
+  /** Source file and routine: some drivers decide on the latter whether to prepare a statement anew. */
+  file?: string
   routine?: string
   /** The row it was made of, for the log; no part of the message. */
   name?: ErrorName
@@ -29,6 +30,9 @@ interface ErrorRow {
   sqlstate: string
   message: string
   level: 'debug' | 'info' | 'warn' | 'error'
+  /** Where PostgreSQL raises the same error. */
+  file?: string
+  routine?: string
   /** What the log says happened, where the message alone says too little. */
   happened?: string
   /** What an operator can do about it, for the log. */
@@ -44,6 +48,12 @@ export const ERRORS = {
   auth_required: row('FATAL', '28000', 'no authentication method is available for user "{user}"', 'warn'),
   auth_unverified: row('FATAL', '28000', 'connection rejected: user "{user}" cannot be authenticated', 'warn'),
   canceled: row('ERROR', '57014', 'canceling statement due to user request', 'debug'),
+  changed_result: {
+    // Drivers prepare a statement anew by these words, or by the routine.
+    ...row('ERROR', '0A000', 'cached plan must not change result type', 'debug'),
+    file: 'plancache.c',
+    routine: 'RevalidateCachedQuery',
+  },
   client_certificate_required: row('FATAL', '28000', 'connection requires a valid client certificate', 'info'),
   client_idle_timeout: row('FATAL', '57P05', 'client_idle_timeout', 'info', {
     happened: 'the client sent nothing for longer than client_idle_timeout',
@@ -148,13 +158,15 @@ export interface ErrorArgs {
 
 /** The wire fields of one error of the catalogue. */
 export function errorFields(name: ErrorName, { args = {}, detail, hint }: ErrorArgs = {}): ErrorFields {
-  const { severity, sqlstate, message } = ERRORS[name]
+  const { severity, sqlstate, message, file, routine }: ErrorRow = ERRORS[name]
   return {
     severity,
     sqlstate,
     message: message.replace(/\{(\w+)\}/g, (_, key: string) => args[key] ?? ''),
     detail,
     hint,
+    file,
+    routine,
     name,
   }
 }

@@ -28,6 +28,14 @@ export class Inbox {
     else this.#rest.push(batch)
   }
 
+  /** `batch`, if there is one, is handled before all others. */
+  putBack(batch: Batch | undefined): void {
+    if (batch === undefined) return
+    this.#bytes += batch.bytes
+    if (this.first !== undefined) this.#rest = [this.first, ...(this.#rest ?? [])]
+    this.first = batch
+  }
+
   /** The first batch is handled. */
   shift(): void {
     const batch = this.first

@@ -25,7 +25,8 @@ export function isUncertain(
     case FRONTEND.Query:
       return prepared?.uncertainText(server, bytes.toString('latin1', 5, bytes.length - 1)) ?? false
     case FRONTEND.Parse:
-      return bytes[5] !== 0 && (prepared?.uncertain(server, bytes, 5) ?? false)
+      if (prepared === undefined) return false
+      return (bytes[5] !== 0 && prepared.uncertain(server, bytes, 5)) || prepared.parsesUncertain(server, bytes)
     case FRONTEND.Bind:
       if (bindsUnnamed(bytes.subarray(5))) {
         return !unnamed.certain(current) || (prepared?.speaksUncertain(server, unnamed.current?.text ?? '') ?? false)

@@ -7,8 +7,8 @@
  * Kept are the messages from the first that names a prepared statement to the Sync, where they came in one chunk, on a
  * server that owed nothing, in no transaction, with no more than one Bind and one Execute and nothing sent behind them.
  * There must be a Describe among them where it is stale: a client that does not ask relies on the columns it was told
- * before, and must see the error that says that they have changed. Where the server has lost the statement, there need
- * not.
+ * before, and must see the error that says that they have changed. Where the server has lost the statement, or never
+ * parsed it for this client, there need not.
  *
  * Called by upstream.ts for each message of the extended protocol.
  */
@@ -90,11 +90,11 @@ export class LastBatch {
   /**
    * The messages to be sent again where the first of them failed; undefined where they cannot be.
    * @param unanswered number of requests the server has not answered, the failed one included
-   * @param lost the server does not have the statement any more
+   * @param always also without a Describe
    */
-  take(unanswered: number, lost: boolean): Batch | undefined {
+  take(unanswered: number, always: boolean): Batch | undefined {
     const chunk = this.#chunk
-    const whole = this.#phase === 'whole' && (this.#described || lost) && unanswered === this.#requests
+    const whole = this.#phase === 'whole' && (this.#described || always) && unanswered === this.#requests
     this.spoil()
     if (!whole) return undefined
     const bytes = chunk!.subarray(this.#from, this.#to)

@@ -5,6 +5,11 @@
  * needs it. Errors are PostgreSQL's own: for a name the client does not have, or has already, something is sent of which
  * the server says so.
  *
+ * Behind each Parse pgbun asks what came of it (session/description). Prepared once more for a name, a statement gets
+ * the parameter types it had, and where its columns are others by now, a Bind is answered with PostgreSQL's own "cached
+ * plan must not change result type"; so a Bind waits for that answer. Who prepares a text, or asks for its description,
+ * is told what is true then, and waits for nothing.
+ *
  * Comes in: one message at a time, looked at before it is sent. Goes out: a Rewrite, which upstream.ts carries out.
  */
 
@@ -12,17 +17,20 @@ import { type ErrorFields, errorFields } from '../errors.ts'
 import { errorResponse, message } from '../protocol/build.ts'
 import { BACKEND, FRONTEND, TX_FAILED } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
+import type { PlanRef } from '../server/ports.ts'
 import { type ClientStatements, statementName } from '../session/client-statements.ts'
 import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../session/reply-kinds.ts'
-import { type Slot, STATEMENT_PREFIX } from '../session/server-statements.ts'
+import { Slot, STATEMENT_PREFIX } from '../session/server-statements.ts'
 import type { StatementEntry } from '../session/statements.ts'
-import { textOf } from '../session/statements.ts'
+import { speaksOfSession, textOf } from '../session/statements.ts'
 import type { ParseSettings } from '../session/wishes.ts'
+import { now } from '../util/clock.ts'
 import { STATEMENT } from './message-kinds.ts'
-import { parseUnder, wayOf } from './parse-under.ts'
+import { wayOf } from './parse-under.ts'
 import { FAILING_NAMED_PARSE, RefusedState } from './refused-state.ts'
 import { SPEAKS, type SpokenStatements } from './spoken-statements.ts'
-import { ChangedName, PreparedSlot, RetiredName, StandIn } from './statement-refs.ts'
+import { ChangedName, ChangedResult, FirstUse, StandIn } from './statement-refs.ts'
+import { describeMessage, joined, StatementSlots } from './statement-slots.ts'
 
 /** What happens to a message. */
 export interface Rewrite {
@@ -32,6 +40,16 @@ export interface Rewrite {
   prefix: Buffer | undefined
   /** Where the rest of the message begins, in bytes from its start. */
   skip: number
+  /** Only `prefix` is sent: the message waits for what comes of it, and is looked at once more then. */
+  held: boolean
+}
+
+/** The message is sent as it is. */
+export function clear(rewrite: Rewrite): void {
+  rewrite.omit = false
+  rewrite.prefix = undefined
+  rewrite.skip = 0
+  rewrite.held = false
 }
 
 /** Options that bound prepared statements; 0 is no limit for the last two. */
@@ -43,15 +61,13 @@ export interface StatementLimits {
 
 /** Statement names in the messages of one client. */
 export class PreparedStatements {
-  readonly rewrite: Rewrite = { omit: false, prefix: undefined, skip: 0 }
-  /** Number of the batch (what lies between two Syncs) under way. */
-  batch = 0
+  readonly #rewrite: Rewrite
   readonly #names: ClientStatements
   readonly #limits: () => StatementLimits
   /** What was bound last, and by which name: an error will most likely be of that. */
   #lastEntry: StatementEntry | undefined
   #lastName = ''
-  #injected: Buffer | undefined
+  readonly #slots: StatementSlots
   /** Names the client gave to texts too long to be kept: they are what the server it keeps has under them. */
   #there: Set<string> | undefined
   readonly #spoken: SpokenStatements
@@ -63,11 +79,29 @@ export class PreparedStatements {
     limits: () => StatementLimits,
     spoken: SpokenStatements,
     settings: (server: ServerConnection) => ParseSettings,
+    rewrite: Rewrite,
+    resume: () => void,
   ) {
     this.#settings = settings
     this.#spoken = spoken
+    this.#rewrite = rewrite
     this.#names = names
     this.#limits = limits
+    this.#slots = new StatementSlots(names, settings, () => limits().maxPreparedStatements, resume)
+  }
+
+  /** Number of the batch (what lies between two Syncs) under way. */
+  get batch(): number {
+    return this.#slots.batch
+  }
+
+  set batch(batch: number) {
+    this.#slots.batch = batch
+  }
+
+  /** A batch is run again that failed because of `entry`: its client asks for the columns in it, and is told anew. */
+  renew(entry: StatementEntry): void {
+    this.#slots.renewing = entry
   }
 
   /**
@@ -104,6 +138,12 @@ export class PreparedStatements {
     return sql !== '' && !this.#spoken.certain(server, sql, this.batch)
   }
 
+  /** The same for a Parse, whose description depends on the statement it executes. */
+  parsesUncertain(server: ServerConnection, bytes: Buffer): boolean {
+    const sql = textOf(bytes.subarray(bytes.indexOf(0, 5) + 1))
+    return speaksOfSession(sql) && this.speaksUncertain(server, sql)
+  }
+
   /** A Parse with a name; `bytes` is the whole message. Returns the error it is refused with, if it is. */
   onParse(server: ServerConnection, bytes: Buffer): ErrorFields | undefined {
     const nameEnd = bytes.indexOf(0, 5)
@@ -132,16 +172,15 @@ export class PreparedStatements {
     const entry = this.#names.hold(settings, body)
     this.#names.change(name, entry, this.batch)
     const ref = new ChangedName(this.#names, name)
-    if (server.statements.use(entry) !== undefined && !mayRefuse(server)) {
+    if (server.statements.use(entry)?.ready && now() - entry.checkedAt < FRESH_MS && !mayRefuse(server)) {
+      this.#names.stand(name, 'assumed')
       this.#send(true, undefined, 0)
       server.expectFake(PARSE, ref)
       return undefined
     }
-    const closes = this.#makeRoom(server)
-    const slot = server.statements.add(entry, this.batch)
-    server.plan.expect(PARSE, FORWARD, new PreparedSlot(server, slot, ref))
-    closes.push(parseMessage(slot))
-    this.#send(true, joined(closes), 0)
+    this.#names.stand(name, 'proven')
+    this.#slots.parse(server, entry, name, ref)
+    this.#send(true, this.#slots.injected, 0)
     return undefined
   }
 
@@ -172,16 +211,36 @@ export class PreparedStatements {
       this.#send(false, renamed(bytes, portalEnd + 1, nameEnd, nobodys), nameEnd + 1)
       return true
     }
+    if (this.#slots.tookDiffering(entry)) {
+      server.plan.expect(BIND, FORWARD, new ChangedResult(entry))
+      this.#send(true, FAILING_NAMED_PARSE, 0)
+      return true
+    }
     this.#lastEntry = entry
     this.#lastName = name
-    const slot = this.#ensure(server, entry)
-    const own =
-      (entry.effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(entry.body), this.batch)
-    server.plan.expect(BIND, FORWARD, slot)
+    const own = this.#speak(server, entry)
+    const slot = this.#slots.ensure(server, entry, key, true)
+    const before = joined(own, this.#slots.injected)
+    if (slot === undefined) {
+      this.#send(false, before, 0)
+      this.#rewrite.held = true
+      return true
+    }
+    server.plan.expect(BIND, FORWARD, this.#useOf(slot, key))
     // The parameters follow from the client's own bytes.
     const head = renamed(bytes, portalEnd + 1, nameEnd, slot)
-    this.#send(false, concat(this.#injected, concat(own, head)), nameEnd + 1)
+    this.#send(false, joined(before, head), nameEnd + 1)
     return entry
+  }
+
+  /** What must be sent before the text of `entry` is prepared or bound, because it names other statements. */
+  #speak(server: ServerConnection, { effects, body }: StatementEntry): Buffer | undefined {
+    return (effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(body), this.batch)
+  }
+
+  /** What a message is known by that uses `slot` under the client's `name`. */
+  #useOf(slot: Slot, name: string): PlanRef {
+    return this.#names.standing(name) === 'assumed' ? new FirstUse(slot, this.#names, name) : slot
   }
 
   /** A Describe of a named statement. False where it names none of ours. */
@@ -190,14 +249,18 @@ export class PreparedStatements {
     const entry = this.#named(bytes)
     const nobodys = entry === undefined && isOurs(bytes)
     if (entry === undefined && !nobodys) return this.#unknown(server, DESCRIBE)
-    this.#injected = undefined
-    const slot =
-      entry === undefined
-        ? new StandIn(bytes.toString('latin1', 6, bytes.length - 1), this.batch)
-        : this.#ensure(server, entry)
-    server.plan.expect(DESCRIBE, FORWARD, slot)
-    const describe = message(FRONTEND.Describe, Buffer.concat([Buffer.from([STATEMENT]), slot.name]))
-    this.#send(true, concat(this.#injected, describe), 0)
+    if (entry === undefined) {
+      const nobodys = new StandIn(bytes.toString('latin1', 6, bytes.length - 1), this.batch)
+      server.plan.expect(DESCRIBE, FORWARD, nobodys)
+      this.#send(true, describeMessage(nobodys), 0)
+      return true
+    }
+    const name = statementName(bytes, 6, bytes.length - 1)
+    const parses = entry.local && !server.statements.has(entry)
+    const own = parses ? this.#speak(server, entry) : undefined
+    const slot = this.#slots.ensure(server, entry, name, false)!
+    server.plan.expect(DESCRIBE, FORWARD, this.#useOf(slot, name))
+    this.#send(true, joined(own, this.#slots.injected, describeMessage(slot)), 0)
     return true
   }
 
@@ -237,17 +300,17 @@ export class PreparedStatements {
     }
     // What was lent under its name would be in the way.
     this.#spoken.retireLent(server)
-    const closes = this.#closeRetired(server)
+    const closes = this.#slots.closeRetired(server)
     server.plan.expect(PARSE)
-    this.#send(false, joined(closes), 0)
+    this.#send(false, joined(...closes), 0)
   }
 
   /** PostgreSQL shall say that there is no such statement: nothing under a name of its client's may be left there. */
   #unknown(server: ServerConnection, kind: number): boolean {
     this.#spoken.retireLent(server)
-    const closes = this.#closeRetired(server)
+    const closes = this.#slots.closeRetired(server)
     server.plan.expect(kind)
-    this.#send(false, joined(closes), 0)
+    this.#send(false, joined(...closes), 0)
     return true
   }
 
@@ -257,74 +320,21 @@ export class PreparedStatements {
   }
 
   #send(omit: boolean, prefix: Buffer | undefined, skip: number): void {
-    this.rewrite.omit = omit
-    this.rewrite.prefix = prefix
-    this.rewrite.skip = skip
+    this.#rewrite.omit = omit
+    this.#rewrite.prefix = prefix
+    this.#rewrite.skip = skip
   }
 
-  /** The slot of what `named` is now on `server`; what must be sent to have it there is `#injected`. */
-  #ensure(server: ServerConnection, named: StatementEntry): Slot {
-    const settings = this.#settings(server)
-    const entry = this.#names.executed(named, settings)
-    const present = server.statements.use(entry)
-    this.#injected = undefined
-    if (present !== undefined) {
-      // A batch may have needed more at once than may stay.
-      if (server.statements.size > this.#most) this.#injected = joined(this.#makeRoom(server, present))
-      return present
-    }
-    const closes = this.#makeRoom(server)
-    const slot = server.statements.add(entry, this.batch)
-    const parse = (): Buffer => {
-      server.plan.expect(PARSE, SKIP, new PreparedSlot(server, slot, undefined))
-      return parseMessage(slot)
-    }
-    const way = wayOf(server, entry.settings, settings)
-    if (way === 'as it is') closes.push(parse())
-    else closes.push(...parseUnder(server, way, entry.settings, settings, parse))
-    this.#injected = joined(closes)
-    return slot
-  }
-
-  /** Close what is stale, and the least recently used where there are too many with `wanted`, or with one more. */
-  #makeRoom(server: ServerConnection, wanted?: Slot): Buffer[] {
-    const { statements } = server
-    const closes = this.#closeRetired(server)
-    const limit = wanted === undefined ? this.#most - 1 : this.#most
-    for (let old = statements.overflow(limit, wanted); old !== undefined; old = statements.overflow(limit, wanted)) {
-      statements.remove(old)
-      closes.push(this.#close(server, old.name))
-    }
-    return closes
-  }
-
-  /** So many statements may stay on a server. */
-  get #most(): number {
-    // 0 is for sessions that begin with it: they share none.
-    return Math.max(this.#limits().maxPreparedStatements, 1)
-  }
-
-  #closeRetired(server: ServerConnection): Buffer[] {
-    return server.statements.takeRetired().map((name) => this.#close(server, name))
-  }
-
-  /** `body` of an error without the name a statement has on the server, which the client knows by another. */
-  inOwnWords(body: Buffer, slot: Slot): Buffer | undefined {
-    if (!body.includes(STATEMENT_PREFIX)) return undefined
+  /** `body` of an error of `ref` without the name a statement has on the server, which the client knows by another. */
+  inOwnWords(body: Buffer, ref: PlanRef): Buffer | undefined {
+    const slot = ref instanceof FirstUse ? ref.slot : ref
+    if (!(slot instanceof Slot) || !body.includes(STATEMENT_PREFIX)) return undefined
     const { entry, name } = slot
     const named = entry.twinOf ?? entry
     const last = named === this.#lastEntry ? this.#lastName : undefined
     const own = slot instanceof StandIn ? slot.own : (last ?? this.#names.nameOf(named))
     const text = body.toString('latin1').replaceAll(name.toString('latin1', 0, name.length - 1), () => own)
     return message(BACKEND.ErrorResponse, Buffer.from(text, 'latin1'))
-  }
-
-  #close(server: ServerConnection, name: Buffer): Buffer {
-    server.statements.closing(this.batch)
-    const text = name.toString('latin1', 0, name.length - 1)
-    server.namesThere.delete(text)
-    server.plan.expect(CLOSE, SKIP, new RetiredName(server, name, server.namesLeft.delete(text)))
-    return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
 
   /** Let PostgreSQL say that the name exists: prepare the same twice, under a name that is nobody's. */
@@ -351,13 +361,11 @@ function mayRefuse(server: ServerConnection): boolean {
   return server.txStatus === TX_FAILED || server.plan.readies > 0
 }
 
-function parseMessage(slot: Slot): Buffer {
-  return message(FRONTEND.Parse, Buffer.concat([slot.name, slot.entry.body]))
-}
-
-function concat(first: Buffer | undefined, second: Buffer): Buffer {
-  return first === undefined ? second : Buffer.concat([first, second])
-}
+/**
+ * So long a statement is taken for what it was when PostgreSQL parsed it last: a table may be changed past pgbun, and who
+ * prepares a text is to be told what it means now. Then one Parse is sent, although the server has the statement.
+ */
+const FRESH_MS = 200
 
 /** A Parse behind its name: no text, no parameter types. */
 const EMPTY_STATEMENT = Buffer.alloc(3)
@@ -374,8 +382,4 @@ function renamed(bytes: Buffer, start: number, end: number, slot: Slot): Buffer 
 /** True for a Describe or Close of a statement by a name of pgbun's own: to clients there is no such statement. */
 function isOurs(bytes: Buffer): boolean {
   return bytes[5] === STATEMENT && bytes.toString('latin1', 6, 6 + STATEMENT_PREFIX.length) === STATEMENT_PREFIX
-}
-
-function joined(messages: Buffer[]): Buffer | undefined {
-  return messages.length > 1 ? Buffer.concat(messages) : messages[0]
 }

@@ -268,7 +268,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   }
 
   onServerRepeat(): void {
-    this.#upstream.repeat()
+    this.#inbox.putBack(this.#upstream.repeat())
   }
 
   /** Answer a Query without a server; `status` is the transaction's. */

@@ -15,6 +15,7 @@ import { FRONTEND, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
 import { type ClientStatements, statementName } from '../session/client-statements.ts'
+import { typedBody } from '../session/description.ts'
 import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../session/reply-kinds.ts'
 import { EXECUTES, PREPARED } from '../session/state-effects.ts'
 import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../session/statement-names.ts'
@@ -101,7 +102,7 @@ export class SpokenStatements {
     return this.#portals.size > 0
   }
 
-  /** A portal is bound to `sql` next; returns what must be sent before it. */
+  /** A portal is bound to `sql` next, or what it executes described; returns what must be sent before it. */
   beforeBind(server: ServerConnection, sql: string, batch: number): Buffer | undefined {
     const parts = this.#lend(server, sql, false, batch)
     return parts.length === 0 ? undefined : Buffer.concat(parts)
@@ -131,7 +132,8 @@ export class SpokenStatements {
         server.namesLeft.add(name)
         server.namesThere.set(name, entry)
         server.plan.expect(PARSE, SKIP, new LentName(server, name, silent, before, this.#sent(batch)))
-        parts.push(message(FRONTEND.Parse, Buffer.concat([terminated, entry.body])))
+        const body = entry.description === undefined ? entry.body : typedBody(entry.body, entry.description)
+        parts.push(message(FRONTEND.Parse, Buffer.concat([terminated, body])))
       } else server.statements.unretire(terminated)
       this.#lent.push(name)
     }

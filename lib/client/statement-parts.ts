@@ -4,12 +4,17 @@
  * clients never send one.
  */
 
+import type { Batch } from '../protocol/batch.ts'
+import type { ErrorSummary } from '../protocol/error-response.ts'
+import type { ServerConnection } from '../server/connection.ts'
+import { type PlanRef, REPEAT } from '../server/ports.ts'
 import { ClientStatements } from '../session/client-statements.ts'
 import { LastBatch } from './last-batch.ts'
 import { parseSettings } from './parse-settings.ts'
-import { PreparedStatements } from './prepared.ts'
+import { PreparedStatements, type Rewrite } from './prepared.ts'
 import type { ClientSession } from './session.ts'
 import { SpokenStatements } from './spoken-statements.ts'
+import { remedyFor } from './stale-statements.ts'
 
 /** The parts, of upstream.ts alone. */
 export class StatementParts {
@@ -17,9 +22,14 @@ export class StatementParts {
   readonly spoken: SpokenStatements
   readonly prepared: PreparedStatements
   readonly last = new LastBatch()
+  #again: Batch | undefined
 
-  /** @param batch number of the client's batch under way */
-  constructor(session: ClientSession, batch: number) {
+  /**
+   * @param batch number of the client's batch under way
+   * @param rewrite where it is said what happens to a message
+   * @param resume called when a message that is held can be looked at
+   */
+  constructor(session: ClientSession, batch: number, rewrite: Rewrite, resume: () => void) {
     const { ports } = session
     this.names = new ClientStatements(ports.statements, session.user)
     this.spoken = new SpokenStatements(this.names)
@@ -28,7 +38,38 @@ export class StatementParts {
       () => ports.config,
       this.spoken,
       (server) => parseSettings(session, server),
+      rewrite,
+      resume,
     )
     this.prepared.batch = batch
+  }
+
+  /**
+   * What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused).
+   * @param waits something of the client's has not been sent yet: nothing can be sent before it
+   */
+  onRefused(
+    server: ServerConnection,
+    error: ErrorSummary,
+    body: Buffer,
+    ref: PlanRef,
+    waits: boolean,
+  ): Buffer | undefined {
+    const { repeat, entry, error: instead } = remedyFor(server, error, ref)
+    if (repeat !== 'no' && !waits) {
+      this.#again = this.last.take(server.plan.size, repeat === 'again')
+      if (this.#again !== undefined) {
+        if (entry !== undefined) this.prepared.renew(entry)
+        return REPEAT
+      }
+    }
+    return instead ?? this.prepared.inOwnWords(body, ref)
+  }
+
+  /** The batch that is to be sent again, after REPEAT. */
+  takeAgain(): Batch {
+    const batch = this.#again!
+    this.#again = undefined
+    return batch
   }
 }

@@ -3,6 +3,7 @@
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
 import type { ClientStatements } from '../session/client-statements.ts'
+import { type Description, DescriptionReader } from '../session/description.ts'
 import { Slot } from '../session/server-statements.ts'
 import type { StatementEntry } from '../session/statements.ts'
 import { UNKNOWN_SETTINGS } from '../session/wishes.ts'
@@ -26,7 +27,10 @@ export class ChangedName implements PlanRef {
   }
 }
 
-/** A Parse that was sent: the server has the statement only if it did not fail and was not discarded. */
+/**
+ * A Parse that was sent: the server has the statement only if it did not fail and was not discarded. Confirmed by the
+ * Describe that follows it; where none does, by itself.
+ */
 export class PreparedSlot implements PlanRef {
   readonly #server: ServerConnection
   readonly #slot: Slot
@@ -39,7 +43,7 @@ export class PreparedSlot implements PlanRef {
   }
 
   answered(): void {
-    this.#slot.ready = true
+    if (this.#slot.entry.local) this.#slot.ready = true
     this.#name?.answered()
   }
 
@@ -47,6 +51,95 @@ export class PreparedSlot implements PlanRef {
     this.#server.statements.remove(this.#slot)
     this.#name?.dropped()
   }
+}
+
+/** A Describe of pgbun's own behind a Parse: tells whether what was prepared is what its entry stands for. */
+export class SlotDescription implements PlanRef {
+  readonly #server: ServerConnection
+  readonly #slot: Slot
+  readonly #known: (description: Description) => void
+  readonly #reader = new DescriptionReader()
+
+  /** @param known called with what the server says, unless it fails */
+  constructor(server: ServerConnection, slot: Slot, known: (description: Description) => void) {
+    this.#server = server
+    this.#slot = slot
+    this.#known = known
+  }
+
+  described(type: number, bytes: Buffer, flags: number): void {
+    const description = this.#reader.take(type, bytes, flags)
+    if (description !== undefined) this.#known(description)
+  }
+
+  answered(): void {}
+
+  dropped(): void {
+    // If the Parse before it was answered, something is there of which nobody knows what it is.
+    this.#server.statements.discard(this.#slot)
+  }
+}
+
+/** A Describe of the unnamed statement. */
+export class UnnamedDescription implements PlanRef {
+  readonly #known: (description: Description) => void
+  readonly #failed: (() => void) | undefined
+  readonly #reader = new DescriptionReader()
+
+  /** @param known called with what the server says, unless that fails */
+  constructor(known: (description: Description) => void, failed?: () => void) {
+    this.#known = known
+    this.#failed = failed
+  }
+
+  described(type: number, bytes: Buffer, flags: number): void {
+    const description = this.#reader.take(type, bytes, flags)
+    if (description !== undefined) this.#known(description)
+  }
+
+  answered(): void {}
+
+  dropped(): void {
+    this.#failed?.()
+  }
+}
+
+/** The first use of a name whose Parse was answered by pgbun: where it succeeds, PostgreSQL has confirmed it. */
+export class FirstUse implements PlanRef {
+  readonly slot: Slot
+  readonly name: string
+  readonly #names: ClientStatements
+
+  constructor(slot: Slot, names: ClientStatements, name: string) {
+    this.slot = slot
+    this.#names = names
+    this.name = name
+  }
+
+  answered(): void {
+    if (this.#names.standing(this.name) === 'assumed') this.#names.stand(this.name, 'proven')
+  }
+
+  dropped(): void {}
+
+  /** The name has to be parsed. */
+  refuted(): void {
+    this.#names.stand(this.name, 'anew')
+  }
+}
+
+/** Sent in the place of a Bind whose statement has other columns now than its client was told of: it fails. */
+export class ChangedResult implements PlanRef {
+  /** Undefined for the unnamed statement. */
+  readonly entry: StatementEntry | undefined
+
+  constructor(entry: StatementEntry | undefined) {
+    this.entry = entry
+  }
+
+  answered(): void {}
+
+  dropped(): void {}
 }
 
 /** A statement being closed on the server: if the Close was discarded, it is there still. */
@@ -99,7 +192,10 @@ const NOTHING_PREPARED: StatementEntry = {
   effects: 0,
   refs: 0,
   names: 0,
-  generation: 0,
+  description: undefined,
+  checkedAt: 0,
+  outdated: false,
+  local: false,
   schema: 0,
   doubtedAt: 0,
 }

@@ -8,18 +8,36 @@
  *
  * What a Parse, Close or Query makes of it is known when the server has answered: behind an error the server discards
  * them. Until then only messages of the same batch, which would be discarded as well, can rely on it (`certain`).
+ *
+ * Sent again, it gets the parameter types it had, and where its columns are others by now, its Bind is answered with
+ * PostgreSQL's own "cached plan must not change result type". For this, what it was has to be known (session/description):
+ * from the client's own Describe, or from one of pgbun's own where a batch ends without any. A client that binds it in
+ * the batch of its Parse, as most do, is asked about for the first few statements alone, in case it binds them again.
  */
 
 import type { Batch } from '../protocol/batch.ts'
+import { FLUSH, message as messageOf } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { FRONTEND } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
-import { CLOSE, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
+import { type Description, typedBody } from '../session/description.ts'
+import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
+import { speaksOfSession, textOf } from '../session/statements.ts'
 import { Queue } from '../util/queue.ts'
+import type { Rewrite } from './prepared.ts'
+import { FAILING_NAMED_PARSE } from './refused-state.ts'
+import { ChangedResult, UnnamedDescription } from './statement-refs.ts'
 
 /** Close of the unnamed statement, sent where a client binds one it does not have. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
+
+const DESCRIBE_UNNAMED = Buffer.from([FRONTEND.Describe, 0, 0, 0, 6, 0x53, 0])
+
+/** So many statements are asked about of a client that binds each in the batch of its Parse. */
+const QUESTIONS = 4
+/** Type, length and empty name of a Parse. */
+const PARSE_HEAD = 6
 
 /**
  * Routines of PostgreSQL whose errors say that it got no further than to reading the message, or to the transaction (see
@@ -41,6 +59,8 @@ export interface Unnamed {
   effects: number
   /** Its text, kept where there is something it may leave behind. */
   text: string
+  /** What its client was told of it, or would have been; undefined where nobody has asked. */
+  description: Description | undefined
 }
 
 /**
@@ -49,7 +69,7 @@ export interface Unnamed {
  * @param effects what its text may leave behind
  */
 export function unnamedOf(message: Buffer | undefined, effects: number, text: string): Unnamed {
-  return { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text }
+  return { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text, description: undefined }
 }
 
 /** What one client's unnamed statement is. Told by the reply plan what became of each message that changes it. */
@@ -62,8 +82,21 @@ export class UnnamedStatement implements PlanRef {
   stays = true
   /** The batch of the last change. */
   #batch = 0
+  /** The columns of what the Bind that waits wants are others by now. */
+  #differing: Unnamed | undefined
+  /** Was prepared, and nobody has asked for its description. */
+  #unasked: Unnamed | undefined
+  /** The batch of the last Parse. */
+  #parsedIn = -1
+  #questions = QUESTIONS
+  readonly #resume: () => void
   /** The message that is about to be told to have failed left it alone. */
   #spared = false
+
+  /** @param resume called when the Bind that waits can be looked at */
+  constructor(resume: () => void) {
+    this.#resume = resume
+  }
 
   /** False while what it is depends on the answer to another batch than `batch`. */
   certain(batch: number): boolean {
@@ -101,7 +134,7 @@ export class UnnamedStatement implements PlanRef {
     const start = messages.start(i)
     if (messages.end(i) - start !== message.length) return undefined
     if (messages.buffer(i).compare(message, 0, message.length, start, start + message.length) !== 0) return undefined
-    return { message, effects: 0, text: '' }
+    return { message, effects: 0, text: '', description: undefined }
   }
 
   /**
@@ -110,18 +143,59 @@ export class UnnamedStatement implements PlanRef {
    */
   onParse(server: ServerConnection, unnamed: Unnamed, batch: number, shared?: SharedRef): void {
     this.#change(unnamed, batch)
+    this.#unasked = unnamed
+    this.#parsedIn = batch
     server.unnamedOwner = unnamed
     server.plan.expect(PARSE, 0, this.#told(shared))
   }
 
-  /** The client binds it; returns what must be sent first. */
-  onBind(server: ServerConnection, batch: number): Buffer | undefined {
-    return this.#claim(server, this.current, batch)
+  /** The client binds it. Says in `rewrite` what must be sent first, whether the Bind has to wait, or must fail. */
+  onBind(server: ServerConnection, batch: number, rewrite: Rewrite): void {
+    const { current } = this
+    const differs = this.#differing !== undefined && this.#differing === current
+    this.#differing = undefined
+    if (differs) {
+      server.plan.expect(BIND, FORWARD, new ChangedResult(undefined))
+      rewrite.prefix = FAILING_NAMED_PARSE
+      rewrite.omit = true
+      return
+    }
+    if (this.#parsedIn !== batch) this.#questions = Number.POSITIVE_INFINITY
+    const unasked = this.#unasked
+    this.#unasked = undefined
+    if (current === undefined || server.unnamedOwner !== current) {
+      rewrite.prefix = this.#claim(server, current, batch, rewrite)
+    } else if (unasked === current && this.#questions > 0) {
+      this.#questions--
+      rewrite.prefix = ask(server, current)
+    }
+    if (!rewrite.held) server.plan.expect(BIND)
   }
 
   /** The client describes it; returns what must be sent first. */
   onDescribe(server: ServerConnection, batch: number): Buffer | undefined {
-    return this.#claim(server, this.current, batch)
+    const { current } = this
+    this.#unasked = undefined
+    const claim = this.#claim(server, current, batch, undefined)
+    const ref =
+      current === undefined ? undefined : new UnnamedDescription((found) => void (current.description = found))
+    server.plan.expect(DESCRIBE, FORWARD, ref)
+    return claim
+  }
+
+  /** The client executes something: from then on the server may be in a COPY, in which nothing may be asked. */
+  onExecute(): void {
+    this.#unasked = undefined
+  }
+
+  /** The client ends its batch; returns what must be sent first. */
+  onSync(server: ServerConnection): Buffer | undefined {
+    const unasked = this.#unasked
+    if (unasked === undefined) return undefined
+    this.#unasked = undefined
+    return unasked === this.current && server.unnamedOwner === unasked && !server.plan.copyIn
+      ? ask(server, unasked)
+      : undefined
   }
 
   /** The client closes it. */
@@ -167,8 +241,16 @@ export class UnnamedStatement implements PlanRef {
     this.#batch = batch
   }
 
-  /** Have the server's unnamed statement be `unnamed`. */
-  #claim(server: ServerConnection, wanted: Unnamed | undefined, batch: number): Buffer | undefined {
+  /**
+   * Have the server's unnamed statement be `wanted`; returns what must be sent.
+   * @param bind of a Bind, whose client relies on what it was told: it may have to wait
+   */
+  #claim(
+    server: ServerConnection,
+    wanted: Unnamed | undefined,
+    batch: number,
+    bind: Rewrite | undefined,
+  ): Buffer | undefined {
     if (wanted !== undefined && server.unnamedOwner === wanted) return undefined
     if (wanted !== undefined && wanted.message === undefined && this.stays) return undefined
     const unnamed = wanted?.message === undefined ? undefined : wanted
@@ -180,6 +262,42 @@ export class UnnamedStatement implements PlanRef {
       return CLOSE_UNNAMED
     }
     server.plan.expect(PARSE, SKIP, this)
-    return unnamed.message
+    const message = unnamed.message!
+    const text = message.subarray(PARSE_HEAD)
+    const { description } = unnamed
+    if (speaksOfSession(textOf(text))) return message
+    if (description === undefined) return bind ? Buffer.concat([message, ask(server, unnamed)]) : message
+    const body = typedBody(text, description)
+    const parse = body === text ? message : messageOf(FRONTEND.Parse, Buffer.concat([NO_NAME, body]))
+    // What is discarded unseen is not answered.
+    if (bind === undefined || server.plan.skipping || server.plan.copyIn) return parse
+    bind.held = true
+    server.plan.expect(DESCRIBE, SKIP, this.#comparison(server, unnamed, description))
+    return Buffer.concat([parse, DESCRIBE_UNNAMED, FLUSH])
   }
+
+  #comparison(server: ServerConnection, unnamed: Unnamed, known: Description): PlanRef {
+    const disown = (): void => {
+      if (server.unnamedOwner === unnamed) server.unnamedOwner = undefined
+    }
+    const compare = (found: Description): void => {
+      if (!known.equals(found)) {
+        disown()
+        this.#differing = unnamed
+      }
+      this.#resume()
+    }
+    return new UnnamedDescription(compare, disown)
+  }
+}
+
+const NO_NAME = Buffer.alloc(1)
+
+/** A Describe of pgbun's own, of what the server has. */
+function ask(server: ServerConnection, unnamed: Unnamed): Buffer {
+  const learn = (found: Description): void => {
+    unnamed.description ??= found
+  }
+  server.plan.expect(DESCRIBE, SKIP, new UnnamedDescription(learn))
+  return DESCRIBE_UNNAMED
 }

@@ -11,12 +11,11 @@ import { FLUSH } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { FRONTEND, TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { type PlanRef, REPEAT } from '../server/ports.ts'
+import type { PlanRef } from '../server/ports.ts'
 import { BIND, CLOSE, DESCRIBE, EXECUTE, FORWARD, PARSE, SYNC } from '../session/reply-kinds.ts'
-import { Slot } from '../session/server-statements.ts'
-import { ANY, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
+import { ANY, EXECUTES, effectsOf, PREPARED, SEQUENCE } from '../session/state-effects.ts'
 import { DEALLOCATING } from '../session/statement-names.ts'
-import { textOf } from '../session/statements.ts'
+import { speaksOfSession, textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import { announce } from './announce.ts'
 import { hidesNames } from './bind-names.ts'
@@ -24,11 +23,12 @@ import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { bindsPlain, bindsUnnamed, isUnnamed, kindOf, passesBarrier, queryText, STATEMENT } from './message-kinds.ts'
 import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnmovable, noteUnnamed } from './note-effects.ts'
+import { clear, type Rewrite } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, SPEAKS } from './spoken-statements.ts'
-import { noteStale } from './stale-statements.ts'
 import { StatementParts } from './statement-parts.ts'
+import { joined } from './statement-slots.ts'
 import { closesStrange } from './strange-close.ts'
 import { UnnamedStatement, unnamedOf } from './unnamed-statement.ts'
 import { leave } from './without-server.ts'
@@ -44,19 +44,15 @@ export class Upstream {
   midMessage = false
   readonly #session: ClientSession
   #parts: StatementParts | undefined
-  readonly #unnamed = new UnnamedStatement()
+  readonly #unnamed = new UnnamedStatement(() => this.#lift())
   /** The server is to be asked for the answer the barrier waits for as soon as something waits. */
   #flush = false
   /** Number of the batch under way: the messages between two Syncs, of which an error takes all that follow. */
   #batch = 0
-  // What #look decided of the current message.
-  #prefix: Buffer | undefined
-  #skip = 0
-  #omit = false
+  /** What #look decided of the current message. */
+  readonly #rewrite: Rewrite = { omit: false, prefix: undefined, skip: 0, held: false }
   /** Named statements are shared with other clients, and follow this one. */
   #sharing: boolean | undefined
-  /** The batch to be sent again. */
-  #again: Batch | undefined
 
   constructor(session: ClientSession) {
     this.#session = session
@@ -96,15 +92,17 @@ export class Upstream {
           return true
         }
         this.#look(server, type, batch, i)
-        if (this.#prefix !== undefined || this.#omit) {
+        const { prefix, skip, omit, held } = this.#rewrite
+        if (held) return this.#hold(server, batch, i, from, to)
+        if (prefix !== undefined || omit) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           from = -1
-          if (this.#prefix !== undefined) this.#send(server, this.#prefix)
-          start += this.#skip
+          if (prefix !== undefined) this.#send(server, prefix)
+          start += skip
         }
-        if (this.#parts !== undefined) this.#parts.last.onMessage(type, batch, i, this.#skip > 0 || this.#omit)
+        if (this.#parts !== undefined) this.#parts.last.onMessage(type, batch, i, skip > 0 || omit)
       }
-      if (this.#omit) continue
+      if (this.#rewrite.omit) continue
       this.midMessage = (flags & LAST) === 0
       if ((flags & IN_HEAD) !== 0) {
         this.#send(server, batch.head.subarray(start, batch.end(i)))
@@ -140,6 +138,14 @@ export class Upstream {
     return false
   }
 
+  /** Segment `i` is the first that waits for the answer to what `#look` has sent before it. */
+  #hold(server: ServerConnection, batch: Batch, i: number, from: number, to: number): false {
+    this.#wait(server, batch, i, from, to)
+    this.#send(server, this.#rewrite.prefix!)
+    this.barrier = true
+    return false
+  }
+
   /** Answer message `i` where it is a DEALLOCATE of one statement the client has; false where it is not. */
   takeDeallocate(batch: Batch, i: number, status: number): boolean {
     if (!this.#parts?.spoken.deallocate(batch, i)) return false
@@ -166,20 +172,13 @@ export class Upstream {
     const query = ref instanceof DeallocatingQuery
     if (query) ref.onRefused()
     if (ref === this.#unnamed || (query && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
-    if (!(ref instanceof Slot) || this.#parts === undefined) return undefined
-    const repeat = noteStale(server, error, ref)
-    if (repeat !== 'no' && !this.barrier) {
-      this.#again = this.#parts!.last.take(server.plan.size, repeat === 'yes')
-      if (this.#again !== undefined) return REPEAT
-    }
-    return this.#parts.prepared.inOwnWords(body, ref)
+    return this.#made().onRefused(server, error, body, ref, this.barrier)
   }
 
-  /** Send the batch again that failed. */
-  repeat(): void {
-    const batch = this.#again!
-    this.#again = undefined
-    if (!this.forward(batch)) throw new Error('a batch that is repeated has to wait')
+  /** Send the batch again that failed; returns what of it has to wait. */
+  repeat(): Batch | undefined {
+    const batch = this.#parts!.takeAgain()
+    if (!this.forward(batch)) return batch
     batch.release()
   }
 
@@ -210,9 +209,7 @@ export class Upstream {
 
   /** The beginning of a message: announce it to the plan, and decide whether it is sent as it is. */
   #look(server: ServerConnection, type: number, batch: Batch, i: number): void {
-    this.#prefix = undefined
-    this.#skip = 0
-    this.#omit = false
+    clear(this.#rewrite)
     if (!this.#pooled()) {
       announce(this.#session, server, type, batch, i)
       return
@@ -229,23 +226,26 @@ export class Upstream {
         return
       case FRONTEND.Describe:
         if (kindOf(batch, i) !== STATEMENT) server.plan.expect(DESCRIBE)
-        else if (this.#made().prepared.onDescribe(server, batch.bytesOf(i))) this.#adopt()
-        else {
-          if (isUnnamed(batch.bodyOf(i))) this.#prefix = this.#unnamed.onDescribe(server, this.#batch)
-          server.plan.expect(DESCRIBE)
-        }
+        else if (this.#made().prepared.onDescribe(server, batch.bytesOf(i))) return
+        else if (isUnnamed(batch.bodyOf(i))) {
+          const own = this.#speak(server, this.#unnamed.current?.effects ?? 0, this.#unnamed.current?.text ?? '')
+          this.#rewrite.prefix = this.#unnamed.onDescribe(server, this.#batch)
+          this.#putInFront(own)
+        } else server.plan.expect(DESCRIBE)
         return
       case FRONTEND.Close:
-        if (this.#made().prepared.onClose(server, batch.bytesOf(i))) this.#adopt()
-        else if (isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
-        else if (closesStrange(this.#session, server, batch.bodyOf(i))) this.#omit = true
+        if (this.#made().prepared.onClose(server, batch.bytesOf(i))) return
+        if (isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
+        else if (closesStrange(this.#session, server, batch.bodyOf(i))) this.#rewrite.omit = true
         else server.plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
+        this.#unnamed.onExecute()
         if (this.#parts?.spoken.bound) this.#onExecute(server, batch.bodyOf(i))
         else server.plan.expect(EXECUTE)
         return
       case FRONTEND.Sync:
+        this.#rewrite.prefix = this.#unnamed.onSync(server)
         server.plan.expect(SYNC)
         this.#batch++
         if (this.#parts !== undefined) this.#parts.prepared.batch = this.#batch
@@ -269,12 +269,12 @@ export class Upstream {
       const refused = effects === 0 ? undefined : refuseState(this.#session, sql, false)
       if (refused !== undefined) {
         this.#unnamed.onQuery(server, this.#batch, refused)
-        this.#prefix = FAILING_QUERY
-        this.#omit = true
+        this.#rewrite.prefix = FAILING_QUERY
+        this.#rewrite.omit = true
         return
       }
       noteEffects(this.#session, server, effects, sql)
-      if ((effects & SPEAKS) !== 0) this.#prefix = this.#made().spoken.onQuery(server, sql, this.#batch)
+      if ((effects & SPEAKS) !== 0) this.#rewrite.prefix = this.#made().spoken.onQuery(server, sql, this.#batch)
       this.barrier = (effects & PREPARED) !== 0 && DEALLOCATING.test(sql)
       if (this.barrier) deallocating = this.#made().spoken.refOf(server, sql)
     }
@@ -287,7 +287,7 @@ export class Upstream {
     const plain = bindsPlain(batch, i)
     const entry = plain ? false : this.#made().prepared.onBind(server, batch.bytesOf(i))
     if (entry !== false) {
-      this.#adopt()
+      if (this.#rewrite.held) return
       const sql = entry === true || entry.effects === 0 ? '' : textOf(entry.body)
       if (entry !== true) noteNamed(this.#session, server, entry)
       if (sql !== '' || this.#parts!.spoken.bound) this.#parts!.spoken.onBind(batch.bodyOf(i), sql)
@@ -298,10 +298,15 @@ export class Upstream {
       noteUnnamed(this.#session, server, this.#unnamed.current)
       const own = (effects & SPEAKS) === 0 ? undefined : this.#made().spoken.beforeBind(server, text, this.#batch)
       if (text !== '' || this.#parts?.spoken.bound) this.#made().spoken.onBind(batch.bodyOf(i), text)
-      this.#prefix = this.#unnamed.onBind(server, this.#batch)
+      this.#unnamed.onBind(server, this.#batch, this.#rewrite)
       this.#putInFront(own)
-    }
-    server.plan.expect(BIND)
+    } else server.plan.expect(BIND)
+  }
+
+  /** What must be sent before `sql` is parsed or described, because its columns are another statement's. */
+  #speak(server: ServerConnection, effects: number, sql: string): Buffer | undefined {
+    if ((effects & EXECUTES) === 0 || !speaksOfSession(sql)) return undefined
+    return this.#made().spoken.beforeBind(server, sql, this.#batch)
   }
 
   #onExecute(server: ServerConnection, body: Buffer): void {
@@ -337,20 +342,22 @@ export class Upstream {
     if (refused !== undefined) {
       if (named) server.plan.expect(PARSE, FORWARD, refused)
       else this.#unnamed.onParse(server, unnamedOf(FAILING_PARSE, 0, ''), this.#batch, refused)
-      this.#prefix = named ? FAILING_NAMED_PARSE : FAILING_PARSE
-      this.#omit = true
+      this.#rewrite.prefix = named ? FAILING_NAMED_PARSE : FAILING_PARSE
+      this.#rewrite.omit = true
       return
     }
     if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
     if (named && effects !== 0) notePrepared(session, effects)
+    const own = this.#speak(server, effects, sql)
     if (whole && named && this.#shares) {
       const before = this.#made().spoken.beforeParse(server, batch.bytesOf(i), this.#batch)
       const refused = this.#made().prepared.onParse(server, batch.bytesOf(i))
       if (refused !== undefined) session.logRefused(refused)
-      this.#adopt()
       this.#putInFront(before)
+      this.#putInFront(own)
       return
     }
+    this.#rewrite.prefix = own
     const pins = noteUnmovable(session, named, whole)
     if (!named) {
       this.#unnamed.stays = pins
@@ -360,27 +367,17 @@ export class Upstream {
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
     server.namesLeft.add('')
     if (whole) server.plan.expect(PARSE)
-    else {
-      this.#made().prepared.onLongParse(server, batch.bytesOf(i), pins)
-      this.#adopt()
-    }
+    else this.#made().prepared.onLongParse(server, batch.bytesOf(i), pins)
   }
 
   #putInFront(bytes: Buffer | undefined): void {
-    if (bytes !== undefined) this.#prefix = this.#prefix === undefined ? bytes : Buffer.concat([bytes, this.#prefix])
-  }
-
-  #adopt(): void {
-    const { rewrite } = this.#parts!.prepared
-    this.#prefix = rewrite.prefix
-    this.#skip = rewrite.skip
-    this.#omit = rewrite.omit
+    if (bytes !== undefined) this.#rewrite.prefix = joined(bytes, this.#rewrite.prefix)
   }
 
   /** What the prepared statements need, from now on. */
   #made(): StatementParts {
     if (this.#parts === undefined) {
-      this.#parts = new StatementParts(this.#session, this.#batch)
+      this.#parts = new StatementParts(this.#session, this.#batch, this.#rewrite, this.#lift)
       this.#beginBatch(this.#session.lease!.server)
     }
     return this.#parts

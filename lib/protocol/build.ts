@@ -93,6 +93,7 @@ function fieldsBody(fields: ErrorFields): Buffer {
     ['M', fields.message],
     ['D', fields.detail],
     ['H', fields.hint],
+    ['F', fields.file],
     ['R', fields.routine],
   ]
   let text = ''

@@ -126,7 +126,7 @@ export const BACKEND_TABLE: MessageTable = table({
   [BACKEND.NoData]: { pass: false, need: 0, cap: 0 },
   [BACKEND.NoticeResponse]: { pass: false, need: 0, cap: LARGE },
   [BACKEND.NotificationResponse]: { pass: false, need: 0, cap: LARGE },
-  [BACKEND.ParameterDescription]: { pass: true, need: 0, cap: LARGE },
+  [BACKEND.ParameterDescription]: { pass: false, need: 0, cap: LARGE },
   [BACKEND.ParameterStatus]: { pass: false, need: AUTH, cap: AUTH },
   [BACKEND.ParseComplete]: { pass: false, need: 0, cap: 0 },
   [BACKEND.PortalSuspended]: { pass: false, need: 0, cap: 0 },

@@ -67,6 +67,8 @@ export class Downstream implements PlanObserver {
   readonly #server: ServerConnection
   /** What is done with the rest of the message that began last. */
   #disposition = TO_CLIENT
+  /** Wants to read the message that began last. */
+  #reading: PlanRef | undefined
   /** Replies of our own whose turn came with the segment just looked at. */
   #fakes: Buffer[] = []
 
@@ -92,6 +94,7 @@ export class Downstream implements PlanObserver {
         server.abort(`unexpected ${backendName(type)}`)
         return
       }
+      if (this.#reading !== undefined) this.#read(type, batch, i, flags)
       if (this.#disposition === TO_CLIENT) {
         this.midMessage = (flags & LAST) === 0
         if ((flags & IN_HEAD) !== 0) {
@@ -128,6 +131,12 @@ export class Downstream implements PlanObserver {
     if (violation !== undefined) server.abort(violation)
   }
 
+  #read(type: number, batch: Batch, i: number, flags: number): void {
+    const reading = this.#reading!
+    if ((flags & LAST) !== 0) this.#reading = undefined
+    reading.described!(type, batch.bytesOf(i), flags)
+  }
+
   /** The first segment of a message: update what is known of the server, decide what is done with the message. */
   #look(type: number, batch: Batch, i: number): number {
     const server = this.#server
@@ -159,6 +168,13 @@ export class Downstream implements PlanObserver {
         const disposition = server.consumer ? server.plan.onMessage(type) : DESYNC
         if (disposition === TO_CLIENT) server.consumer?.onServerCopyIn?.()
         return disposition
+      }
+      case BACKEND.ParameterDescription:
+      case BACKEND.RowDescription:
+      case BACKEND.NoData: {
+        const ref = server.plan.ref as PlanRef | undefined
+        if (ref?.described !== undefined) this.#reading = ref
+        return server.consumer ? server.plan.onMessage(type) : DESYNC
       }
       default:
         return server.consumer ? server.plan.onMessage(type) : DESYNC

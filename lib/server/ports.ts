@@ -26,6 +26,11 @@ export interface PlanRef {
   readonly silent?: boolean
   /** A statement of it was completed (CommandComplete); there may be more. */
   completed?(): void
+  /**
+   * A part of the answer to a Describe: of a ParameterDescription, RowDescription or NoData of `type`. `bytes` are a
+   * view, `flags` those of a segment (protocol/batch); the last part comes behind `answered`.
+   */
+  described?(type: number, bytes: Buffer, flags: number): void
 }
 
 /** Takes what one server sends while it is lent out. */

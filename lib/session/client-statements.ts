@@ -1,6 +1,7 @@
 /** The names one client has given to prepared statements, and what each stands for. Pure. */
 
 import { Queue } from '../util/queue.ts'
+import type { Description } from './description.ts'
 import type { StatementAccount } from './statement-memory.ts'
 import { type StatementEntry, type StatementStore, twinOf } from './statements.ts'
 import type { ParseSettings } from './wishes.ts'
@@ -14,6 +15,12 @@ export function statementName(bytes: Buffer, start: number, end: number): string
 }
 
 /**
+ * What is known of a name. `assumed`: its Parse was answered by pgbun because the server at hand had the text, and the
+ * name has not been used since. `anew`: that was wrong, it has to be parsed. `proven`: PostgreSQL has confirmed it.
+ */
+export type Standing = 'assumed' | 'anew' | 'proven'
+
+/**
  * The statements one client has named, by names as `statementName` gives them. A Parse or Close changes what a name stands for when it is sent, which is before
  * anybody knows whether the server will discard it with a batch that fails. So changes wait here until they are
  * answered or dropped; until then, only messages of the same batch, which would be dropped as well, can rely on them.
@@ -24,6 +31,8 @@ export class ClientStatements {
   readonly #named = new Map<string, StatementEntry>()
   /** Names with unanswered changes, oldest first, all of one batch. */
   readonly #changes = new Map<string, { entries: Queue<StatementEntry | undefined>; batch: number }>()
+  /** Names that are not `proven`; made with the first. */
+  #standings: Map<string, Standing> | undefined
   /** What it executes in the place of shared statements under settings that are not known. */
   #twins: Map<StatementEntry, StatementEntry> | undefined
 
@@ -93,7 +102,33 @@ export class ClientStatements {
     const entry = this.#named.get(name)
     if (entry === undefined) return
     this.#named.delete(name)
+    this.#standings?.delete(name)
     this.#release(entry)
+  }
+
+  /** What is known of `name`, which the client has. */
+  standing(name: string): Standing {
+    return this.#standings?.get(name) ?? 'proven'
+  }
+
+  stand(name: string, standing: Standing): void {
+    if (standing === 'proven') this.#standings?.delete(name)
+    else {
+      this.#standings ??= new Map()
+      this.#standings.set(name, standing)
+    }
+  }
+
+  /**
+   * `body` was prepared for `name` in the place of `entry`, and PostgreSQL said `description` of it, which is another. Returns
+   * what `name` stands for from now on; undefined where it does not stand for `entry` any more.
+   */
+  become(name: string, entry: StatementEntry, body: Buffer, description: Description): StatementEntry | undefined {
+    if (this.#named.get(name) !== entry) return undefined
+    const variant = this.#store.holdVariant(entry, body, description, this.#account)
+    this.#named.set(name, variant)
+    this.#release(entry)
+    return variant
   }
 
   /** What `name` stands for if nothing fails that is under way. */
@@ -128,14 +163,18 @@ export class ClientStatements {
     }
     const before = this.#named.get(name)
     if (before !== undefined) this.#release(before)
-    if (entry === undefined) this.#named.delete(name)
-    else this.#named.set(name, entry)
+    if (entry !== undefined) this.#named.set(name, entry)
+    else {
+      this.#named.delete(name)
+      if (!this.#changes.has(name)) this.#standings?.delete(name)
+    }
   }
 
   /** The server deallocated everything (DEALLOCATE ALL, DISCARD ALL): what is under way comes after that. */
   clear(): void {
     for (const entry of this.#named.values()) this.#release(entry)
     this.#named.clear()
+    this.#standings = undefined
   }
 
   /** The session is over. */

@@ -256,8 +256,8 @@ export class ReplyPlan {
         this.#stream = STREAMING
         return this.#partOf(QUERY, QUERY)
       default:
-        // Runs: rows, copy data, results of functions, descriptions of parameters.
-        if (this.#describedAgain && this.#head() === DESCRIBE) {
+        // Descriptions of parameters, and runs: rows, copy data, results of functions.
+        if (this.#describedAgain && this.#ring.head === (DESCRIBE | FORWARD)) {
           this.#describedAgain = false
           return SWALLOW
         }
@@ -322,7 +322,7 @@ export class ReplyPlan {
   #onError(): number {
     const head = this.#head()
     if (head === 0) return DESYNC
-    this.#failedInDescribe = this.#begun && head === DESCRIBE
+    this.#failedInDescribe = this.#begun && this.#ring.head === (DESCRIBE | FORWARD)
     this.#describedAgain = false
     // What is doubtful are Syncs with nothing to commit: they cannot fail, so this is of something behind them.
     this.#doubt = 0

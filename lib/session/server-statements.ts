@@ -9,21 +9,21 @@ let nextSlot = 1
 
 /** A statement as it is prepared on one server; also what the reply plan knows a message by that names it. */
 export class Slot {
-  readonly entry: StatementEntry
+  /** What it is prepared for; another where the server says that it is something else. */
+  entry: StatementEntry
   /** Name on the server, with its terminator. */
   readonly name: Buffer
-  /** The server confirmed it. */
+  /** The server confirmed it, and that it is what clients were told. */
   ready = false
+  /** The client's name that becomes what the server says, whatever was known of its entry before. */
+  adopter: string | undefined
   /** It was used since it was last looked at for room. */
   used = false
   /** In which batch of its client it was prepared: until it is confirmed, that one alone can rely on it. */
   readonly batch: number
-  /** Of which generation of the entry it is. */
-  readonly generation: number
 
   constructor(entry: StatementEntry, batch: number) {
     this.entry = entry
-    this.generation = entry.generation
     this.name = Buffer.from(`${STATEMENT_PREFIX}${nextSlot++}\0`)
     this.batch = batch
   }
@@ -54,15 +54,10 @@ export class ServerStatements {
     return this.#slots.size
   }
 
-  /** The slot of `entry`, if it is prepared or being prepared here and not stale; it counts as used now. */
+  /** The slot of `entry`, if it is prepared or being prepared here; it counts as used now. */
   use(entry: StatementEntry): Slot | undefined {
     const slot = this.#slots.get(entry)
-    if (slot === undefined) return undefined
-    if (slot.generation !== entry.generation) {
-      this.drop(entry)
-      return undefined
-    }
-    slot.used = true
+    if (slot !== undefined) slot.used = true
     return slot
   }
 
@@ -115,7 +110,24 @@ export class ServerStatements {
     this.#store.release(slot.entry)
   }
 
-  /** Use `entry`'s slot no more (its plan is stale): it is closed at the next opportunity. */
+  /** What is prepared in `slot` is not what its entry stands for: it is closed at the next opportunity. */
+  discard(slot: Slot): void {
+    if (this.#slots.get(slot.entry) === slot) this.drop(slot.entry)
+  }
+
+  /** What is prepared in `slot` is `entry`. */
+  rehome(slot: Slot, entry: StatementEntry): void {
+    const before = slot.entry
+    if (this.#slots.get(before) !== slot) return
+    this.drop(entry)
+    this.#slots.delete(before)
+    slot.entry = entry
+    entry.refs++
+    this.#slots.set(entry, slot)
+    this.#store.release(before)
+  }
+
+  /** Use `entry`'s slot no more: it is closed at the next opportunity. */
   drop(entry: StatementEntry): void {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return
@@ -154,6 +166,11 @@ export class ServerStatements {
     const retired = [...this.#retired.values()]
     this.#retired.clear()
     return retired
+  }
+
+  /** No change of what texts mean was seen since there is `entry`. */
+  unaltered(entry: StatementEntry): boolean {
+    return this.#store.unaltered(entry)
   }
 
   /** What texts mean was changed: for its own client from now on, for the others from the end of its transaction on. */

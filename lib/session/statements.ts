@@ -12,11 +12,16 @@
  * under the settings of that moment, what has become invalid. So a shared statement is executed under the settings it
  * was parsed under, and under no others: who executes it under others has a twin of it prepared.
  *
- * A text means what it meant when it was parsed. After a change of tables, functions or types (`alter`) it is another
- * entry to whoever prepares it from then on, while names given before keep the old one, as on a direct connection.
+ * A text means what it meant when it was parsed. After a change of tables, functions or types (`alter`, `outdate`) it is
+ * another entry to whoever prepares it from then on, while names given before keep the old one, as on a direct
+ * connection. What PostgreSQL said of it when it was prepared first (its description) is part of an entry for the same
+ * reason: who prepared the same text and was told otherwise has another entry.
  */
 
 import { createHash } from 'node:crypto'
+import { now } from '../util/clock.ts'
+import type { Description } from './description.ts'
+import { firstStatement } from './sql-tokens.ts'
 import { effectsOf } from './state-effects.ts'
 import { bytesOf, type Counted, StatementAccount, StatementMemory } from './statement-memory.ts'
 import type { ParseSettings } from './wishes.ts'
@@ -26,7 +31,7 @@ export interface StatementEntry extends Counted {
   readonly key: string
   /** What it was parsed under. */
   readonly settings: ParseSettings
-  /** One client's alone: whatever it is executed under, that is its client's business. */
+  /** One client's alone, because the settings are not known, or it is `local`: whatever it is executed under, that is its client's business. */
   readonly own: boolean
   /** The same statement for those who execute it under other settings, by their fingerprints. */
   twins: Map<string, StatementEntry> | undefined
@@ -40,8 +45,14 @@ export interface StatementEntry extends Counted {
   refs: number
   /** Of these, clients' names. */
   names: number
-  /** Grows when PostgreSQL says that what was prepared is stale: every server prepares it anew. */
-  generation: number
+  /** What clients with a name for it were told, or would have been; undefined until PostgreSQL has said it. Not of twins. */
+  description: Description | undefined
+  /** When that was last found to be so (ms of the clock). */
+  checkedAt: number
+  /** What the text means has changed: no new name gets it. */
+  outdated: boolean
+  /** It speaks of what its session has besides tables, as a cursor. */
+  readonly local: boolean
   /** Of which `schema` of the store it is. */
   readonly schema: number
   /** When it was taken for stale because of a value that did not fit (ms of the clock). */
@@ -104,7 +115,7 @@ export class StatementStore {
 
   #current(key: string): StatementEntry | undefined {
     const entry = this.#entries.get(key)
-    return entry?.schema === this.#schema ? entry : undefined
+    return entry?.schema === this.#schema && !entry.outdated ? entry : undefined
   }
 
   /**
@@ -113,34 +124,67 @@ export class StatementStore {
    * @param account of the client's user
    */
   hold(settings: ParseSettings, body: Buffer, account: StatementAccount): StatementEntry {
-    let entry = this.find(settings, body)
-    if (entry === undefined) {
-      const own = settings.fingerprint === undefined
-      const key = own ? '' : keyOf(settings.fingerprint!, body)
-      const kept = keptOf(settings)
-      entry = {
-        key,
-        bytes: bytesOf(key.length, body.length) + sizeOf(kept),
-        holders: new Map(),
-        settings: kept,
-        own,
-        twins: undefined,
-        twinOf: undefined,
-        body: copyOf(body),
-        effects: effectsOf(textOf(body)),
-        refs: 0,
-        names: 0,
-        generation: 0,
-        schema: this.#schema,
-        doubtedAt: Number.NEGATIVE_INFINITY,
-      }
-      if (own) this.#own++
-      else this.#entries.set(entry.key, entry)
-      this.#memory.added(entry)
-    }
+    return this.#name(this.find(settings, body) ?? this.#add(settings, body), account)
+  }
+
+  /**
+   * The entry of what `entry` has become, for one of its names: `body` was prepared in its place, and PostgreSQL said
+   * `description` of it. It is held as by `hold`.
+   */
+  holdVariant(
+    entry: StatementEntry,
+    body: Buffer,
+    description: Description,
+    account: StatementAccount,
+  ): StatementEntry {
+    const current = entry.own ? undefined : this.find(entry.settings, body)
+    if (current?.description?.equals(description)) return this.#name(current, account)
+    const variant = this.#add(entry.settings, body)
+    variant.description = description
+    variant.checkedAt = now()
+    return this.#name(variant, account)
+  }
+
+  /** False where what texts mean was changed since there is `entry`, as far as that was seen. */
+  unaltered(entry: StatementEntry): boolean {
+    return entry.schema === this.#schema
+  }
+
+  #name(entry: StatementEntry, account: StatementAccount): StatementEntry {
     entry.refs++
     entry.names++
     this.#memory.named(account, entry)
+    return entry
+  }
+
+  #add(settings: ParseSettings, body: Buffer): StatementEntry {
+    const text = textOf(body)
+    const local = speaksOfSession(text)
+    const own = local || settings.fingerprint === undefined
+    const key = own ? '' : keyOf(settings.fingerprint!, body)
+    const kept = keptOf(settings)
+    const entry: StatementEntry = {
+      key,
+      bytes: bytesOf(key.length, body.length) + sizeOf(kept),
+      holders: new Map(),
+      settings: kept,
+      own,
+      twins: undefined,
+      twinOf: undefined,
+      body: copyOf(body),
+      effects: effectsOf(text),
+      refs: 0,
+      names: 0,
+      description: undefined,
+      checkedAt: Number.NEGATIVE_INFINITY,
+      outdated: false,
+      local,
+      schema: this.#schema,
+      doubtedAt: Number.NEGATIVE_INFINITY,
+    }
+    if (own) this.#own++
+    else this.#entries.set(key, entry)
+    this.#memory.added(entry)
     return entry
   }
 
@@ -206,6 +250,25 @@ export function twinOf(entry: StatementEntry, fingerprint: string | undefined): 
   }
   return twin
 }
+
+/** PostgreSQL says `description` of `entry`. Returns false where that is not what was known of it. */
+export function agrees(entry: StatementEntry, description: Description): boolean {
+  entry.description ??= description
+  if (!entry.description.equals(description)) return false
+  entry.checkedAt = now()
+  return true
+}
+
+/**
+ * True for a text whose columns are those of something else that its session has when it is parsed: EXECUTE of a
+ * prepared statement, FETCH from a cursor. PostgreSQL does not compare them when it is run.
+ */
+export function speaksOfSession(text: string): boolean {
+  const start = firstStatement(text)
+  return start >= 0 && SPEAKING.test(text.slice(start, start + 8))
+}
+
+const SPEAKING = /^(?:execute|fetch)\b/i
 
 function keyOf(fingerprint: string, body: Buffer): string {
   const settings = `${fingerprint.length} ${fingerprint}`

@@ -22,13 +22,14 @@ import { replies, requests } from './replies.ts'
 /** A client in transaction mode that holds a server, as far as Upstream looks at them. */
 class Lab {
   readonly upstream: Upstream
+  readonly statements = new StatementStore()
   readonly #plan = new ReplyPlan({
     onAnswered: (_kind, _action, ref) => (ref as PlanRef | undefined)?.answered(),
     onDropped: (_kind, _action, ref, failed) => (ref as PlanRef | undefined)?.dropped(failed),
   })
 
   constructor() {
-    const statements = new StatementStore()
+    const { statements } = this
     const plan = this.#plan
     const server = {
       plan,
@@ -59,7 +60,12 @@ class Lab {
       unsettled: false,
       parameters: { wishes: NO_WISHES, startup: new Map() },
       remembered: { suspected: false, kinds: new Map(), note() {} },
-      pool: { counters: { received: 0 }, functions: { quiet: true, readsSequences: false } },
+      pool: {
+        database: 'database',
+        user: 'user',
+        counters: { received: 0 },
+        functions: { quiet: true, readsSequences: false },
+      },
       ports: {
         statements,
         config: { maxPreparedStatements: 200, maxClientPreparedStatements: 0, maxPreparedStatementMemory: 0 },
@@ -80,6 +86,22 @@ class Lab {
     for (let i = 0; i < types.length; i++) {
       if (this.#plan.onMessage(types[i]!) === DESYNC) throw new Error('an answer was not expected')
     }
+  }
+
+  /** The server answers with `reply`, of which the descriptions are read. */
+  tell(reply: Buffer): void {
+    const batch = scanned(BACKEND_TABLE, reply)
+    for (let i = 0; i < batch.count; i++) {
+      const ref = this.#plan.ref as PlanRef | undefined
+      if (this.#plan.onMessage(batch.type(i)) === DESYNC) throw new Error('an answer was not expected')
+      ref?.described?.(batch.type(i), batch.bytesOf(i), batch.flags(i))
+    }
+    batch.release()
+  }
+
+  /** Number of answers the server owes. */
+  get owed(): number {
+    return this.#plan.size
   }
 
   settle(): void {
@@ -116,12 +138,32 @@ function conversation(name: string, messages: number, request: Buffer, reply: Bu
   }
 }
 
+const ready = backend.ready()
+const { parse, close, describe, sync } = requests
+const described = Buffer.concat([backend.parameterDescription(23), backend.rowDescription('abalance')])
+const describeReply = Buffer.concat([described, ready])
+
 /** A client that has prepared its statement. */
 function prepared(): Lab {
   const lab = new Lab()
   lab.forward(scanned(FRONTEND_TABLE, Buffer.concat([requests.parse, requests.sync])))
-  lab.answer(typesOf(Buffer.concat([backend.parseComplete(), backend.ready()])))
+  lab.tell(Buffer.concat([backend.parseComplete(), describeReply]))
   lab.settle()
+  // However long it runs.
+  const body = parse.subarray(parse.indexOf(0, 5) + 1)
+  lab.statements.find(NO_WISHES, body)!.checkedAt = Number.POSITIVE_INFINITY
+  return lab
+}
+
+/** A client of whose unnamed statements pgbun has stopped to ask what they are: it binds each only once. */
+function habitual(): Lab {
+  const lab = new Lab()
+  for (let asked = true; asked; ) {
+    lab.forward(scanned(FRONTEND_TABLE, requests.extended))
+    asked = lab.owed > 5
+    lab.tell(asked ? Buffer.concat([backend.parseComplete(), described, replies.prepared]) : replies.extended)
+    lab.settle()
+  }
   return lab
 }
 
@@ -134,15 +176,11 @@ function shared(): Lab {
   return lab
 }
 
-const ready = backend.ready()
-const { parse, close, describe, sync } = requests
-const describeReply = Buffer.concat([backend.parameterDescription(23), backend.rowDescription('abalance'), ready])
-
 export const rewritingCases: MicroGroup = {
   title: 'scanner, upstream and reply plan together (messages of the client counted)',
   cases: [
     conversation('Query', 1, requests.query, replies.query),
-    conversation('unnamed: Parse, Bind, Describe, Execute, Sync', 5, requests.extended, replies.extended),
+    conversation('unnamed: Parse, Bind, Describe, Execute, Sync', 5, requests.extended, replies.extended, habitual),
     conversation('named: Bind, Describe, Execute, Sync', 4, requests.prepared, replies.prepared, prepared),
     conversation('named: Describe, Sync', 2, Buffer.concat([describe, sync]), describeReply, prepared),
     conversation(

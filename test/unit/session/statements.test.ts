@@ -1,9 +1,10 @@
 /** Prepared statements shared by clients: who holds an entry, and when it goes. */
 import t from 'tap'
 import { ClientStatements } from '../../../lib/session/client-statements.ts'
+import { Description } from '../../../lib/session/description.ts'
 import { ServerStatements } from '../../../lib/session/server-statements.ts'
 import type { StatementAccount } from '../../../lib/session/statement-memory.ts'
-import { StatementStore } from '../../../lib/session/statements.ts'
+import { agrees, StatementStore, speaksOfSession } from '../../../lib/session/statements.ts'
 import { NO_WISHES, Wishes } from '../../../lib/session/wishes.ts'
 
 /** Of the one user there is. */
@@ -162,6 +163,48 @@ t.test('after a change of what texts mean, names given from then on stand for ne
   t.equal(store.find(NO_WISHES, body('select 1')), fresh, 'old entries go by themselves')
   server.destroy()
   t.equal(store.size, 1)
+})
+
+t.test('what turns out to be something else is another entry from then on', async (t) => {
+  const store = new StatementStore()
+  const server = new ServerStatements(store)
+  const names = new ClientStatements(store, 'user')
+  const [old, fresh] = [undefined, Buffer.alloc(2)].map((row) => new Description(Buffer.alloc(2), row))
+  const entry = names.hold(NO_WISHES, body('select 1'))
+  names.change('a', entry, 1)
+  names.settle('a', true)
+  t.ok(agrees(entry, old!), 'the first to come')
+  t.ok(agrees(entry, old!))
+  t.notOk(agrees(entry, fresh!))
+  const slot = server.add(entry)
+  entry.outdated = true
+  const variant = names.become('a', entry, entry.body, fresh!)!
+  server.rehome(slot, variant)
+  t.equal(names.get('a'), variant)
+  t.equal(server.use(variant), slot)
+  t.equal(server.use(entry), undefined)
+  t.equal(names.become('a', entry, entry.body, old!), undefined, 'it stands for something else by now')
+  const other = names.hold(NO_WISHES, body('select 1'))
+  t.equal(other, variant, 'whoever prepares it gets that one')
+  names.change('b', other, 2)
+  names.settle('b', true)
+  server.discard(slot)
+  t.strictSame(server.takeRetired(), [slot.name])
+  names.destroy()
+  t.strictSame([store.size, store.bytes], [0, 0])
+})
+
+t.test('texts that speak of their session are shared by nobody', async (t) => {
+  const store = new StatementStore()
+  const hold = (text: string): unknown => store.hold(NO_WISHES, body(text), account(store))
+  for (const text of ['execute a', ' /* x */ EXECUTE a(1)', 'fetch 1 from c', '-- x\n;Fetch c']) {
+    t.ok(speaksOfSession(text), text)
+    t.not(hold(text), hold(text))
+  }
+  for (const text of ['select 1 fetch first row only', 'executed', 'explain execute a', '/* fetch', '']) {
+    t.notOk(speaksOfSession(text), text)
+    t.equal(hold(text), hold(text))
+  }
 })
 
 t.test('a change under way when its server is lost may have been made', async (t) => {
