@@ -15,7 +15,8 @@ import { type Credentials, credentialsOfSecret } from './credentials.ts'
 import { MD5_SALT_LENGTH, md5Available, md5Secret, verifyMd5Response } from './md5.ts'
 import { decodePassword } from './password-text.ts'
 import { SCRAM, SCRAM_PLUS, ScramServer } from './scram.ts'
-import type { ScramKeyCache, ScramKeys, Verifier } from './scram-keys.ts'
+import type { KeyAsker, ScramKeyCache, ScramKeys, Verifier } from './scram-keys.ts'
+import type { UnknownUser } from './unknown-user.ts'
 
 /** Longest password message, in bytes: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
 export const MAX_PASSWORD_MESSAGE = 65535
@@ -52,14 +53,16 @@ export interface ClientAuthOptions {
   /** End-point hash of our certificate where the connection is TLS: offers SCRAM-SHA-256-PLUS. */
   tlsEndPointHash?: Buffer
   keyCache: ScramKeyCache
-  /** Iterations of verifiers made of plain secrets, and of mock ones. */
+  /** For whom keys are computed. Default: nobody who leaves. */
+  asker?: KeyAsker
+  /** Iterations of verifiers made of plain secrets. */
   scramIterations: number
   /** Whether this connection may carry a cleartext password (TLS, loopback, unix socket, or allowed by the operator). */
   cleartextAllowed: boolean
   /** auth_type trust with a user list: a user that is not in it is refused, as by PgBouncer. Default false. */
   knownUsersOnly?: boolean
-  /** What an unknown user is treated as under auth_type md5 and plain: what most users of the list have. Default md5. */
-  unknownAs?: 'md5' | 'scram'
+  /** What a user that is not in the list is treated as. */
+  unknownUser: UnknownUser
 }
 
 /** One client's exchange. */
@@ -87,7 +90,7 @@ class Exchange implements ClientAuth {
 
   constructor(options: ClientAuthOptions) {
     this.#options = options
-    const choice = chooseMethod(options.authType, options.secret, options.unknownAs ?? 'md5')
+    const choice = chooseMethod(options.authType, options.secret, options.unknownUser.kind)
     this.#method = choice.method
     this.#problem = choice.problem
   }
@@ -144,27 +147,23 @@ class Exchange implements ClientAuth {
     const bytes = readPassword(body)
     if (!bytes) return this.#malformed('the password message is not one zero-terminated string')
     if (bytes.length === 0) return this.#conclude(false, { kind: 'none' }) // PostgreSQL accepts no empty password
-    const { user, keyCache } = this.#options
+    const { user, secret, keyCache, unknownUser, asker } = this.#options
     const password = decodePassword(bytes)
     const credentials: Credentials = { kind: 'password', password }
-    const secret = this.#cleartextSecret()
-    if (secret.kind === 'scram') {
-      const keys = keyCache.keys(password, secret.salt, secret.iterations)
-      return this.#whenKnown(keys, (known) =>
-        this.#conclude(timingSafeEqual(known.storedKey, secret.storedKey), credentials),
-      )
+    if (secret?.kind === 'md5' && !md5Available()) return this.#fail(NO_MD5)
+    if (secret?.kind !== 'scram' && !unknownUser.derives) {
+      return this.#conclude(matchesPlainly(user, password, secret), credentials)
     }
-    if (secret.kind === 'plain') return this.#conclude(equalText(password, secret.password), credentials)
-    if (!md5Available()) return this.#fail(NO_MD5)
-    return this.#conclude(equalText(md5Secret(user, password), secret.hash), credentials)
-  }
-
-  /** What a cleartext password is compared with; for an unknown user something of the kind that known ones have. */
-  #cleartextSecret(): Secret {
-    const { user, secret, keyCache, scramIterations, unknownAs } = this.#options
-    if (secret) return secret
-    if (unknownAs === 'scram') return keyCache.mockSecret(user, scramIterations)
-    return { kind: 'plain', password: '' }
+    // Where one password takes time, all do: how long it takes says nothing of the user.
+    const verifier = secret?.kind === 'scram' ? secret : keyCache.mockSecret(user, unknownUser)
+    const keys = keyCache.keys(password, verifier.salt, verifier.iterations, asker)
+    return this.#whenKnown(keys, (known) => {
+      const matches =
+        secret?.kind === 'scram'
+          ? timingSafeEqual(known.storedKey, secret.storedKey)
+          : matchesPlainly(user, password, secret)
+      return this.#conclude(matches, credentials)
+    })
   }
 
   #onMd5(body: Buffer): AuthStep {
@@ -227,10 +226,12 @@ class Exchange implements ClientAuth {
   }
 
   #chooseVerifier(): Verifier | ScramSecret {
-    const { user, secret, keyCache, scramIterations } = this.#options
+    const { user, secret, keyCache, scramIterations, unknownUser, asker } = this.#options
     if (secret?.kind === 'scram') return secret
-    if (secret?.kind === 'plain' && !this.#problem) return keyCache.verifier(user, secret.password, scramIterations)
-    return keyCache.mockSecret(user, scramIterations)
+    if (secret?.kind === 'plain' && !this.#problem) {
+      return keyCache.verifier(user, secret.password, scramIterations, asker)
+    }
+    return keyCache.mockSecret(user, unknownUser)
   }
 
   #scramCredentials(clientKey: Buffer): Credentials {
@@ -286,6 +287,12 @@ function failed(problem: AuthProblem): AuthFailed {
 /** The string of a PasswordMessage without its terminator, or undefined if it is not exactly one string. */
 export function readPassword(body: Buffer): Buffer | undefined {
   return body.length > 0 && body.indexOf(0) === body.length - 1 ? body.subarray(0, -1) : undefined
+}
+
+/** Whether `password` is that of a secret that is no SCRAM verifier; none has one that matches nothing. */
+function matchesPlainly(user: string, password: string, secret: Exclude<Secret, ScramSecret> | undefined): boolean {
+  if (secret?.kind === 'md5') return equalText(md5Secret(user, password), secret.hash)
+  return equalText(password, secret?.password ?? '')
 }
 
 const compareKey = randomBytes(32)

@@ -35,7 +35,10 @@ export class PassthroughMemory {
   readonly #digestKey = randomBytes(32)
   readonly #proofs: BoundedMap<Proof>
   /** Whether the server asked for a password under a key of which none is proven, and when that was seen. */
-  readonly #seen: BoundedMap<{ asks: boolean; seenAt: number }>
+  readonly #seen: BoundedMap<{ asks: boolean; merit: string; seenAt: number }>
+
+  /** Somebody got in without a proof. */
+  #unproven = false
 
   constructor(options: PassthroughOptions) {
     this.#options = options
@@ -71,15 +74,23 @@ export class PassthroughMemory {
     this.#seen.delete(key)
   }
 
-  /** PostgreSQL let us in without asking for a password, so no login under this key proves anything. */
-  markNoPassword(key: string): void {
+  /**
+   * PostgreSQL let us in without asking for a password, so no login under this key proves anything.
+   * @param merit what it may have let pgbun in for, see server/own-merit; '' where any program of this machine would do
+   */
+  markNoPassword(key: string, merit: string): void {
     this.#proofs.delete(key)
-    this.#seen.set(key, { asks: false, seenAt: this.#options.now() })
+    this.#seen.set(key, { asks: false, merit, seenAt: this.#options.now() })
   }
 
   /** PostgreSQL asked for a password, and nothing is known of it: spares asking again for the next login. */
   markPassword(key: string): void {
-    this.#seen.set(key, { asks: true, seenAt: this.#options.now() })
+    this.#seen.set(key, { asks: true, merit: '', seenAt: this.#options.now() })
+  }
+
+  /** What markNoPassword was told, as long as that counts; undefined where the server asks for a password, or is to be asked. */
+  meritOf(key: string): string | undefined {
+    return this.asksPassword(key) === false ? this.#seen.get(key)?.merit : undefined
   }
 
   /** Whether the server asks for a password under this key, as seen within the ttl; undefined if not seen. */
@@ -88,6 +99,13 @@ export class PassthroughMemory {
     if (proof && this.#isFresh(proof.provenAt)) return true
     const seen = this.#seen.get(key)
     return seen && this.#isFresh(seen.seenAt) ? seen.asks : undefined
+  }
+
+  /** A client was let in without a proof. True for the first one, which is worth a line in the log. */
+  noteUnproven(): boolean {
+    const first = !this.#unproven
+    this.#unproven = true
+    return first
   }
 
   /** Keys with a remembered password. */

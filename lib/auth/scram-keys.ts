@@ -4,18 +4,20 @@
  * PBKDF2 is the one expensive step of a login: 4096 rounds take milliseconds, and a reconnect storm of a few hundred
  * clients would stall everybody (or, through crypto's pool of four threads, every DNS and file access). So it runs in
  * `crypto.pbkdf2` only, two at a time, once per (password, salt, iterations): the answer is remembered, and those who
- * ask while it is computed share it. Map keys are HMACs under a key of this process, so that no password is one.
+ * ask while it is computed share it. What waits for its turn is given up when the last who asked has left, and strangers
+ * from one place do not keep others waiting. Map keys are HMACs under a key of this process, so that no password is one.
  * Called by client-auth.ts and server-auth.ts; one instance per process, passed in. A result that is known is returned
  * as a value, not as a promise, so that such a login stays in one turn.
  */
 import { createHash, createHmac, createSecretKey, type KeyObject, pbkdf2, randomBytes } from 'node:crypto'
 import type { ScramSecret } from '../config/userlist.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
+import { FairGate } from '../util/fair-gate.ts'
+import { SharedWork } from '../util/shared-work.ts'
 import { encodePassword } from './password-text.ts'
 import { saslprep } from './saslprep.ts'
+import { SALT_BYTES, type UnknownUser } from './unknown-user.ts'
 
-/** Length of salts made here, in bytes: PostgreSQL's SCRAM_DEFAULT_SALT_LEN. */
-const SALT_BYTES = 16
 const KEY_BYTES = 32
 
 /** What follows from a salted password. Only `clientKey` proves knowledge of the password. */
@@ -38,26 +40,42 @@ export interface ScramKeyCacheOptions {
   maxEntries?: number
   /** PBKDF2 computations at a time; Node has four threads that DNS and files need too. Default 2. */
   concurrency?: number
-  /** Key that mock salts derive from. Processes that serve one port must share it. Default random. */
-  mockKey?: Buffer
+  /**
+   * Key that salts made here derive from. Processes that serve one port must share it, and it should survive a restart:
+   * salts that change then tell the names that exist from those that do not. Default random.
+   */
+  saltKey?: Buffer
 }
+
+/** For whom keys are computed: it may leave before they are. */
+export interface KeyAsker {
+  /** Askers of one group do not keep the others waiting. */
+  readonly neighbourhood: string
+  /** Aborted when it leaves. */
+  readonly signal: AbortSignal
+}
+
+/** What is computed for pgbun's own logins, and ahead of any. */
+const OWN = 'own'
+const AHEAD = 'ahead'
+/** Longest salt made here: a SHA-512. */
+const MAX_SALT_BYTES = 64
+/** Mock secrets that are kept, so that the second login with a name takes the time of one that exists. */
+const MOCKS = 1000
 
 export class ScramKeyCache {
   readonly #cacheKey = randomBytes(KEY_BYTES)
-  readonly #mockKey: Buffer
-  readonly #concurrency: number
+  readonly #saltKey: Buffer
+  readonly #gate: FairGate
   readonly #known: BoundedMap<ScramKeys>
-  readonly #salts: BoundedMap<Buffer>
-  readonly #underway = new Map<string, Promise<ScramKeys>>()
-  readonly #queue: (() => void)[] = []
-  #running = 0
+  readonly #mocks = new BoundedMap<ScramSecret>(MOCKS)
+  readonly #underway = new SharedWork<ScramKeys>()
 
   constructor(options: ScramKeyCacheOptions = {}) {
-    const maxEntries = options.maxEntries ?? 10000
-    this.#known = new BoundedMap(maxEntries)
-    this.#salts = new BoundedMap(maxEntries)
-    this.#concurrency = Math.max(1, options.concurrency ?? 2)
-    this.#mockKey = options.mockKey ?? randomBytes(KEY_BYTES)
+    this.#known = new BoundedMap(options.maxEntries ?? 10000)
+    const concurrency = Math.max(1, options.concurrency ?? 2)
+    this.#gate = new FairGate(() => concurrency)
+    this.#saltKey = options.saltKey ?? randomBytes(KEY_BYTES)
   }
 
   /** Derivations running or queued. */
@@ -67,79 +85,88 @@ export class ScramKeyCache {
 
   /**
    * The keys of `password` under `salt` and `iterations`: at once where they are known. `iterations` must have been
-   * bounded by the caller. The promise rejects only if the runtime's PBKDF2 fails.
+   * bounded by the caller. The promise rejects only if the runtime's PBKDF2 fails, or when the last asker has left.
    */
-  keys(password: string, salt: Buffer, iterations: number): ScramKeys | Promise<ScramKeys> {
-    const key = this.#mapKey('keys', password, salt.toString('latin1'), iterations)
-    const known = this.#known.get(key) ?? this.#underway.get(key)
+  keys(password: string, salt: Buffer, iterations: number, asker?: KeyAsker): ScramKeys | Promise<ScramKeys> {
+    return this.#keys(password, salt, iterations, asker?.neighbourhood ?? OWN, asker)
+  }
+
+  #keys(
+    password: string,
+    salt: Buffer,
+    iterations: number,
+    group: string,
+    asker: KeyAsker | undefined,
+  ): ScramKeys | Promise<ScramKeys> {
+    const key = this.#mapKey(password, salt.toString('latin1'), iterations)
+    const known = this.#known.get(key)
     if (known) return known
-    const promise = this.#derive(password, salt, iterations).then(
-      (keys) => {
+    return this.#underway.join(key, asker?.signal, async (signal) => {
+      const leave = await this.#gate.enter(group, signal)
+      try {
+        const keys = await derive(password, salt, iterations)
         this.#known.set(key, keys)
-        this.#underway.delete(key)
         return keys
-      },
-      (error: unknown) => {
-        this.#underway.delete(key)
-        throw error
-      },
-    )
-    // The client it was started for may be gone by the time it settles.
-    promise.catch(() => {})
-    this.#underway.set(key, promise)
-    return promise
-  }
-
-  /**
-   * The verifier of a plain password from the user list, made with a random salt that stays the same while it is
-   * remembered. The salt is there at once, so that the exchange goes on while the keys are computed. Also called for
-   * every plain secret after loading a user list, so that the first login of a user takes no longer than later ones.
-   */
-  verifier(user: string, password: string, iterations: number): Verifier {
-    const key = this.#mapKey('salt', password, user, iterations)
-    let salt = this.#salts.get(key)
-    if (!salt) {
-      salt = randomBytes(SALT_BYTES)
-      this.#salts.set(key, salt)
-    }
-    return { salt, iterations, keys: this.keys(password, salt, iterations) }
-  }
-
-  /**
-   * A verifier that no password matches, for a user that does not exist or has no usable secret. The same user gets
-   * the same salt every time, as a real one would (RFC 5802 section 9; PostgreSQL's mock authentication).
-   */
-  mockSecret(user: string, iterations: number): ScramSecret {
-    const derive = (what: string) => createHmac('sha256', this.#mockKey).update(`${what}\0${user}`).digest()
-    return {
-      kind: 'scram',
-      iterations,
-      salt: derive('salt').subarray(0, SALT_BYTES),
-      storedKey: derive('stored key'),
-      serverKey: derive('server key'),
-    }
-  }
-
-  #mapKey(purpose: string, password: string, context: string, iterations: number): string {
-    const fields = JSON.stringify([purpose, password, context, iterations])
-    return createHmac('sha256', this.#cacheKey).update(fields).digest('base64')
-  }
-
-  #derive(password: string, salt: Buffer, iterations: number): Promise<ScramKeys> {
-    return new Promise((resolve, reject) => {
-      const run = () => {
-        this.#running++
-        pbkdf2(encodePassword(saslprep(password)), salt, iterations, KEY_BYTES, 'sha256', (error, salted) => {
-          this.#running--
-          this.#queue.shift()?.()
-          if (error) reject(error)
-          else resolve(keysFromSalted(salted))
-        })
+      } finally {
+        leave()
       }
-      if (this.#running < this.#concurrency) run()
-      else this.#queue.push(run)
     })
   }
+
+  /**
+   * The verifier of a plain password from the user list. Its salt is there at once, so that the exchange goes on while
+   * the keys are computed.
+   */
+  verifier(user: string, password: string, iterations: number, asker?: KeyAsker): Verifier {
+    const salt = this.#saltOf(user, SALT_BYTES)
+    return { salt, iterations, keys: this.keys(password, salt, iterations, asker) }
+  }
+
+  /** Compute a verifier before it is asked for: the first login of a user must take no longer than later ones. */
+  prepare(user: string, password: string, iterations: number): void {
+    void this.#keys(password, this.#saltOf(user, SALT_BYTES), iterations, AHEAD, undefined)
+  }
+
+  /**
+   * A verifier that no password matches, for a user that does not exist or has no usable secret: of the form of
+   * `like`. The same user gets the same salt every time, as a real one would (RFC 5802 section 9; PostgreSQL's mock
+   * authentication).
+   */
+  mockSecret(user: string, { iterations, saltLength }: Pick<UnknownUser, 'iterations' | 'saltLength'>): ScramSecret {
+    const name = `${iterations} ${saltLength} ${user}`
+    let secret = this.#mocks.get(name)
+    if (secret === undefined) {
+      const storedKey = this.#derive('stored key', user).subarray(0, KEY_BYTES)
+      const serverKey = this.#derive('server key', user).subarray(0, KEY_BYTES)
+      secret = { kind: 'scram', iterations, salt: this.#saltOf(user, saltLength), storedKey, serverKey }
+      this.#mocks.set(name, secret)
+    }
+    return secret
+  }
+
+  /** Of users that exist and of those that do not, by one rule. It says nothing of a password. */
+  #saltOf(user: string, length: number): Buffer {
+    return this.#derive('salt', user).subarray(0, Math.min(length, MAX_SALT_BYTES))
+  }
+
+  #derive(what: string, user: string): Buffer {
+    return createHmac('sha512', this.#saltKey).update(`${what}\0${user}`).digest()
+  }
+
+  #mapKey(password: string, salt: string, iterations: number): string {
+    return createHmac('sha256', this.#cacheKey)
+      .update(JSON.stringify([password, salt, iterations]))
+      .digest('base64')
+  }
+}
+
+function derive(password: string, salt: Buffer, iterations: number): Promise<ScramKeys> {
+  return new Promise((resolve, reject) => {
+    pbkdf2(encodePassword(saslprep(password)), salt, iterations, KEY_BYTES, 'sha256', (error, salted) => {
+      if (error) reject(error)
+      else resolve(keysFromSalted(salted))
+    })
+  })
 }
 
 /** Client, stored and server key of a SaltedPassword. */

@@ -3,8 +3,9 @@
  * for passthrough, by PostgreSQL's own judgement. What the client is told never depends on whether a user exists.
  *
  * passthrough: the password is asked for in clear, because it is needed to log in to PostgreSQL; therefore only where
- * nobody can listen. Where PostgreSQL does not ask pgbun for a password, it would have asked the client for one if that
- * had come from elsewhere: so only clients of this machine pass.
+ * nobody can listen; whoever cannot be asked is refused before PostgreSQL is. Where PostgreSQL does not ask pgbun for a
+ * password, nothing is proven: a client passes only where PostgreSQL would have let in the client itself as well, which
+ * is where both are on this machine and PostgreSQL knows nothing else of pgbun (server/own-merit).
  */
 
 import {
@@ -23,7 +24,8 @@ import {
   authenticationSaslContinue,
   authenticationSaslFinal,
 } from '../protocol/build.ts'
-import { passthroughKey } from '../routing/prover.ts'
+import { guessPair } from '../routing/guess-delay.ts'
+import { type Candidate, passthroughKey, type Unasked } from '../routing/prover.ts'
 import { LoginError } from '../server/login.ts'
 import type { EndReason } from './ending.ts'
 import type { ClientSession } from './session.ts'
@@ -41,6 +43,8 @@ export class AuthRefused extends Error {
 /** Who gives the client's answers. */
 export interface PasswordSource {
   nextPassword(): Promise<Buffer>
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal
 }
 
 /** The client is who it says. */
@@ -59,8 +63,8 @@ export function authenticate(session: ClientSession, source: PasswordSource): Au
   const { authType } = session.ports.config
   if (authType !== 'passthrough') return withSecrets(session, source, authType)
   const key = passthroughKey(session.pool!)
-  if (session.ports.passthrough.asksPassword(key) === false) return letInUnasked(session)
-  return passThrough(session, source, key)
+  const merit = session.ports.passthrough.meritOf(key)
+  return merit === undefined ? passThrough(session, source, key) : letInUnasked(session, { merit })
 }
 
 function cleartextAllowed(session: ClientSession): boolean {
@@ -68,26 +72,50 @@ function cleartextAllowed(session: ClientSession): boolean {
 }
 
 async function passThrough(session: ClientSession, source: PasswordSource, key: string): Promise<Authenticated> {
-  const { passthrough: memory, prover } = session.ports
+  const { prover } = session.ports
   const pool = session.pool!
-  if (!(await asksPassword(session, key))) return letInUnasked(session)
+  const unasked = await findUnasked(session, source, key)
+  if (unasked !== undefined) return letInUnasked(session, unasked)
   const password = await askPassword(session, source)
-  if (memory.check(key, password) !== 'fresh') {
-    const proof = await prover.prove(pool, password)
-    if (proof === 'not-asked') return letInUnasked(session)
+  const proof = await guarded(session, source, key, password, () => {
+    return prover.prove(pool, password, candidateOf(session, source))
+  })
+  return proof === 'accepted' ? { credentials: { kind: 'password', password } } : letInUnasked(session, proof)
+}
+
+/** The client as one whose password is to be proven. */
+export function candidateOf({ origin }: ClientSession, { signal }: PasswordSource): Candidate {
+  return { neighbourhood: origin.neighbourhood, local: origin.local, signal }
+}
+
+/**
+ * What `prove` says of `password`, unless it was proven a moment ago. Whoever has guessed wrong a few times waits
+ * before, see routing/guess-delay.
+ */
+export async function guarded<P>(
+  session: ClientSession,
+  source: PasswordSource,
+  key: string,
+  password: string,
+  prove: () => Promise<P>,
+): Promise<P | 'accepted'> {
+  const { passthrough: memory, guesses } = session.ports
+  const pair = guessPair(session.origin.neighbourhood, session.user)
+  const welcome = guesses.isWelcome(pair)
+  if (!(welcome && memory.check(key, password) === 'fresh')) await guesses.turn(pair, () => source.signal)
+  try {
+    const proof = memory.check(key, password) === 'fresh' ? 'accepted' : await prove()
+    guesses.succeeded(pair)
+    return proof
+  } catch (error) {
+    if (error instanceof LoginError && error.fromServer && error.sqlstate.startsWith('28')) guesses.failed(pair)
+    throw error
   }
-  return { credentials: { kind: 'password', password } }
 }
 
 /** The client's password in clear. @throws AuthRefused where somebody could listen */
 export async function askPassword(session: ClientSession, source: PasswordSource): Promise<string> {
-  if (!cleartextAllowed(session)) {
-    throw new AuthRefused({
-      kind: 'error',
-      name: 'cleartext_refused',
-      remedy: 'set client_tls_mode and a certificate, or use auth_file with scram-sha-256, or allow_cleartext_password',
-    })
-  }
+  refuseCleartext(session)
   session.wire.write(AUTHENTICATION_CLEARTEXT)
   const body = readPassword(await source.nextPassword())
   if (body === undefined) {
@@ -100,34 +128,66 @@ export async function askPassword(session: ClientSession, source: PasswordSource
   return decodePassword(body)
 }
 
-/** Whether PostgreSQL asks for a password here; found out by a login without one where that is not known. */
-async function asksPassword(session: ClientSession, key: string): Promise<boolean> {
+/** @throws AuthRefused where somebody could listen to a password in clear */
+export function refuseCleartext(session: ClientSession): void {
+  if (cleartextAllowed(session)) return
+  throw new AuthRefused({
+    kind: 'error',
+    name: 'cleartext_refused',
+    remedy: 'set client_tls_mode and a certificate, or use auth_file with scram-sha-256, or allow_cleartext_password',
+  })
+}
+
+/** Whether PostgreSQL asks for no password here; found out by a login without one where that is not known. */
+async function findUnasked(session: ClientSession, source: PasswordSource, key: string): Promise<Unasked | undefined> {
   const { passthrough: memory, prover } = session.ports
-  const known = memory.asksPassword(key)
-  if (known !== undefined) return known
-  // A password that was once accepted is tried again by the login itself.
-  if (memory.passwordFor(key) !== undefined) return true
+  if (mustAsk(session, key)) return undefined
   try {
-    await prover.prove(session.pool!, undefined)
-    return false
+    const proof = await prover.prove(session.pool!, undefined, candidateOf(session, source))
+    return proof === 'accepted' ? undefined : proof
   } catch (error) {
     if (error instanceof LoginError && error.askedForPassword) {
       memory.markPassword(key)
-      return true
+      return undefined
     }
     throw error
   }
 }
 
-/** PostgreSQL asks nobody for a password here: only clients of this machine pass. @throws AuthRefused for all others */
-export function letInUnasked(session: ClientSession): Authenticated {
-  if (session.origin.local) return { credentials: { kind: 'none' } }
+/**
+ * The client has to be asked for its password, whatever PostgreSQL would say without: it is from elsewhere, or PostgreSQL
+ * is known to want one.
+ * @throws AuthRefused where it may not be asked, before PostgreSQL is bothered
+ */
+export function mustAsk(session: ClientSession, key: string): boolean {
+  refuseCleartext(session)
+  const { passthrough: memory } = session.ports
+  // A password that was once accepted is tried again by the login itself.
+  return !session.origin.local || memory.asksPassword(key) === true || memory.passwordFor(key) !== undefined
+}
+
+/** PostgreSQL asked pgbun for no password: only clients of this machine may pass. @throws AuthRefused for all others */
+export function letInUnasked(session: ClientSession, unasked: Unasked): Authenticated {
+  const { prover, passthrough, log } = session.ports
+  if (prover.admits(unasked, session.origin.local)) {
+    if (passthrough.noteUnproven()) {
+      log.warn('PostgreSQL asks for no password here, so every account of this machine gets in as any user', {
+        database: session.database,
+        user: session.user,
+        remedy: 'require a password for pgbun in pg_hba.conf, or give clients their own secrets with auth_file',
+      })
+    }
+    return { credentials: { kind: 'none' } }
+  }
+  const why = session.origin.local ? unasked.merit : 'the client is on another host'
   throw new AuthRefused({
     kind: 'error',
     name: 'auth_unverified',
     args: { args: { user: session.user } },
-    reason: 'PostgreSQL let pgbun in without a password, so there is nothing to check this client with',
-    remedy: 'require a password for pgbun in pg_hba.conf, or give clients their own secrets with auth_file',
+    reason: `PostgreSQL let pgbun in without a password, which proves nothing of this client: ${why}`,
+    remedy:
+      'require a password for pgbun in pg_hba.conf, or give clients their own secrets with auth_file' +
+      (session.origin.local ? ', or set allow_unproven_local_clients' : ''),
   })
 }
 
@@ -136,13 +196,20 @@ function withSecrets(
   source: PasswordSource,
   authType: 'trust' | 'plain' | 'md5' | 'scram-sha-256',
 ): Authenticated | Promise<Authenticated> {
-  const { config, secrets, keyCache } = session.ports
+  const { config, secrets, unknownUser, keyCache } = session.ports
   const auth = createClientAuth({
     authType,
     user: session.user,
     secret: secrets?.get(session.user),
     tlsEndPointHash: session.origin.tlsEndPointHash,
     keyCache,
+    asker: {
+      neighbourhood: session.origin.neighbourhood,
+      get signal() {
+        return source.signal
+      },
+    },
+    unknownUser,
     scramIterations: config.scramIterations,
     cleartextAllowed: cleartextAllowed(session),
     knownUsersOnly: secrets !== undefined,
@@ -157,14 +224,24 @@ async function exchange(
   auth: ClientAuth,
   request: AuthRequest,
 ): Promise<Authenticated> {
+  const { guesses } = session.ports
+  const pair = guessPair(session.origin.neighbourhood, session.user)
+  // Whoever has logged in from there with the right password does not wait for those who try wrong ones.
+  const welcome = guesses.isWelcome(pair)
+  let held = !welcome
   let step: AuthRequest | AuthStep = request
   for (;;) {
     switch (step.type) {
       case 'ok':
         return { credentials: step.credentials }
       case 'done':
+        guesses.succeeded(pair)
         return { credentials: step.credentials, final: step.finalData && authenticationSaslFinal(step.finalData) }
       case 'failed':
+        if (!step.protocolViolation) {
+          guesses.failed(pair)
+          if (welcome) await guesses.turn(pair, () => source.signal)
+        }
         throw new AuthRefused({
           kind: 'error',
           name: step.protocolViolation ? 'protocol_violation' : 'auth_failed',
@@ -185,6 +262,9 @@ async function exchange(
         session.wire.write(authenticationSaslContinue(step.data))
         break
     }
-    step = await auth.onPasswordMessage(await source.nextPassword())
+    const answer = await source.nextPassword()
+    if (held) await guesses.turn(pair, () => source.signal)
+    held = false
+    step = await auth.onPasswordMessage(answer)
   }
 }

@@ -51,6 +51,9 @@ export class Login {
   #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
   /** The client was not asked for anything yet. */
   #first = true
+  /** Made where something waits that is to end with the client. */
+  #leaving: AbortController | undefined
+
   constructor(session: ClientSession) {
     this.#session = session
   }
@@ -97,6 +100,14 @@ export class Login {
     this.#welcome = undefined
     this.#password?.reject(new Gone())
     this.#password = undefined
+    this.#leaving?.abort(new Gone())
+  }
+
+  /** Aborted when the client leaves. */
+  get signal(): AbortSignal {
+    this.#leaving ??= new AbortController()
+    if (this.#session.state === 'closed') this.#leaving.abort(new Gone())
+    return this.#leaving.signal
   }
 
   /** The body of the client's next password message. */

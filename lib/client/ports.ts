@@ -3,11 +3,13 @@
 import type { Credentials } from '../auth/credentials.ts'
 import type { PassthroughMemory } from '../auth/passthrough.ts'
 import type { ScramKeyCache } from '../auth/scram-keys.ts'
+import type { UnknownUser } from '../auth/unknown-user.ts'
 import type { Config } from '../config/options.ts'
 import type { Secret } from '../config/userlist.ts'
 import type { ErrorName } from '../errors.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
+import type { GuessDelay } from '../routing/guess-delay.ts'
 import type { Prover } from '../routing/prover.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { OpenedServer, ReplicationStartup } from '../server/open.ts'
@@ -20,6 +22,8 @@ import type { ClientSession } from './session.ts'
 export interface ClientOrigin {
   /** Readable: `127.0.0.1:53210`, or `unix`. */
   address: string
+  /** Whose guesses at passwords are counted together: see net/neighbourhood. */
+  neighbourhood: string
   /** It cannot have come over a network: loopback or unix socket. */
   local: boolean
   unix: boolean
@@ -49,9 +53,12 @@ export interface ClientPorts {
   readonly registry: Registry
   /** Secrets of `auth_file`; undefined without one. */
   readonly secrets: ReadonlyMap<string, Secret> | undefined
+  /** What is shown for users that are not among them. */
+  readonly unknownUser: UnknownUser
   readonly keyCache: ScramKeyCache
   readonly passthrough: PassthroughMemory
   readonly prover: Prover
+  readonly guesses: GuessDelay
   /** The prepared statements all clients share. */
   readonly statements: StatementStore
   /** The pool of a database and user; made on first need. */

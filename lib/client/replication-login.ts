@@ -6,10 +6,18 @@
  */
 
 import type { Credentials } from '../auth/credentials.ts'
-import { passthroughKey } from '../routing/prover.ts'
+import { type Proof, passthroughKey } from '../routing/prover.ts'
 import { LoginError } from '../server/login.ts'
 import type { OpenedServer } from '../server/open.ts'
-import { askPassword, authenticate, letInUnasked, type PasswordSource } from './authenticate.ts'
+import {
+  askPassword,
+  authenticate,
+  candidateOf,
+  guarded,
+  letInUnasked,
+  mustAsk,
+  type PasswordSource,
+} from './authenticate.ts'
 import type { ClientSession } from './session.ts'
 
 /** The client is who it says, and has a connection. */
@@ -50,32 +58,41 @@ export async function loginForReplication(
 
 async function passThrough(session: ClientSession, source: PasswordSource, open: Open): Promise<OpenedServer> {
   const { passthrough: memory, prover } = session.ports
-  const pool = session.pool!
   // pg_hba.conf knows a logical walsender by its database, a physical one by the word replication.
-  const key = session.replication === 'physical' ? physicalKey(session.user) : passthroughKey(pool)
-  const asks = memory.asksPassword(key) ?? (memory.passwordFor(key) === undefined ? undefined : true)
-  if (asks === false) letInUnasked(session)
-  if (asks !== true) {
+  const key = session.replication === 'physical' ? physicalKey(session.user) : passthroughKey(session.pool!)
+  const login = (password?: string): Promise<Login> => {
+    return prover.login(key, password, candidateOf(session, source), open)
+  }
+  const merit = memory.meritOf(key)
+  if (merit !== undefined) letInUnasked(session, { merit })
+  if (!mustAsk(session, key)) {
     try {
-      return withoutProof(session, await prover.login(pool, key, undefined, open))
+      return checked(session, await login())
     } catch (error) {
       if (!(error instanceof LoginError && error.askedForPassword)) throw error
       memory.markPassword(key)
     }
   }
-  const opened = await prover.login(pool, key, await askPassword(session, source), open)
-  return opened.askedForPassword ? opened : withoutProof(session, opened)
+  const password = await askPassword(session, source)
+  const proven = await guarded(session, source, key, password, () => login(password))
+  return checked(session, proven === 'accepted' ? await login(password) : proven)
 }
 
-/** PostgreSQL let pgbun in without a password. */
-function withoutProof(session: ClientSession, opened: OpenedServer): OpenedServer {
+interface Login {
+  opened: OpenedServer
+  proof: Proof
+}
+
+/** What was opened, where that has proven who the client is, or need not. */
+function checked(session: ClientSession, { opened, proof }: Login): OpenedServer {
+  if (proof === 'accepted') return opened
   try {
-    letInUnasked(session)
+    letInUnasked(session, proof)
+    return opened
   } catch (error) {
     opened.wire.destroy()
     throw error
   }
-  return opened
 }
 
 /** The key of its password in the memory; no pool has it, because no database has an empty name. */

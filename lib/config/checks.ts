@@ -71,6 +71,13 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
     warning('auth_file', 'auth_file is not used with auth_type passthrough')
   }
 
+  if (config.authType === 'passthrough' && config.allowUnprovenLocalClients) {
+    warning(
+      'allow_unproven_local_clients',
+      'allow_unproven_local_clients: where PostgreSQL asks pgbun for no password, every account of this machine, ' +
+        'and whoever reaches pgbun through a forwarder on it, gets in as any user',
+    )
+  }
   if (config.authType === 'trust' && holdsSecrets(config.authFile)) {
     warning(
       'auth_type',

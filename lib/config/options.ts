@@ -275,6 +275,28 @@ const auth = section('auth', {
   allow_cleartext_password: bool(false, 'Ask for cleartext passwords over unencrypted TCP from other hosts too.', {
     scope: 'client',
   }),
+  allow_unproven_local_clients: bool(
+    false,
+    'With auth_type passthrough, let clients of this machine in as any user where PostgreSQL asks pgbun for no password ' +
+      'because of the account, host or certificate of pgbun (peer, ident, trust for a host, cert).',
+    { scope: 'client' },
+  ),
+  max_unproven_logins: int(
+    16,
+    'Logins at PostgreSQL at a time for passwords that are not proven yet (auth_type passthrough); half of them for one address.',
+    { min: 1, scope: 'client' },
+  ),
+  login_failure_delay: duration(
+    4000,
+    'Longest time until another password of a user is looked at when several from the same address were wrong; 0 is none.',
+    { scope: 'client' },
+  ),
+  scram_salt_secret: text(
+    '',
+    'Secret that salts of SCRAM logins are made of, so that unknown users keep theirs over a restart; ' +
+      'empty is what identifies the machine. Processes of one service need the same.',
+    { scope: 'client', reload: false, secret: true },
+  ),
   scram_iterations: int(4096, 'Iterations of the SCRAM secret made from a plain password.', {
     min: 1000,
     scope: 'client',

@@ -109,6 +109,14 @@ export interface PoolerOptions {
   passthroughTtl?: number | string
   /** Ask for cleartext passwords over unencrypted TCP from other hosts too. Default: false. */
   allowCleartextPassword?: boolean
+  /** With authType passthrough, let clients of this machine in as any user where PostgreSQL asks pgbun for no password because of the account, host or certificate of pgbun (peer, ident, trust for a host, cert). Default: false. */
+  allowUnprovenLocalClients?: boolean
+  /** Logins at PostgreSQL at a time for passwords that are not proven yet (authType passthrough); half of them for one address. A number from 1 to 1000000. Default: 16. */
+  maxUnprovenLogins?: number
+  /** Longest time until another password of a user is looked at when several from the same address were wrong; 0 is none. Milliseconds, or a text with a unit: '15s', '10min'. Default: 4000 (4s). */
+  loginFailureDelay?: number | string
+  /** Secret that salts of SCRAM logins are made of, so that unknown users keep theirs over a restart; empty is what identifies the machine. Processes of one service need the same. Default: ''. Cannot change while the pooler runs. */
+  scramSaltSecret?: string
   /** Iterations of the SCRAM secret made from a plain password. A number from 1000 to 1000000. Default: 4096. */
   scramIterations?: number
   /** TLS towards clients. Default: 'disable'. */

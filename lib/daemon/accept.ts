@@ -6,6 +6,7 @@ import { ClientSession } from '../client/session.ts'
 import { type ClientEncryption, negotiateClientEncryption } from '../net/client-encryption.ts'
 import type { Deadlines } from '../net/deadlines.ts'
 import type { ConnectionInfo } from '../net/listener.ts'
+import { neighbourhoodOf } from '../net/neighbourhood.ts'
 import type { TlsStore } from '../net/tls-context.ts'
 import { Wire } from '../net/wire.ts'
 import { Scanner } from '../protocol/scanner.ts'
@@ -62,6 +63,7 @@ function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: Acc
   const { socket, initial, tls } = outcome
   const origin: ClientOrigin = {
     address,
+    neighbourhood: info.unix ? 'unix' : neighbourhoodOf(info.remoteAddress),
     local: info.unix || info.loopback,
     unix: info.unix,
     tls: tls ? `${tls.protocol}/${tls.cipher}` : '',

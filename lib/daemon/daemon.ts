@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { PassthroughMemory } from '../auth/passthrough.ts'
 import { ScramKeyCache } from '../auth/scram-keys.ts'
+import { unknownUserOf } from '../auth/unknown-user.ts'
 import { shutDownSession } from '../client/outside.ts'
 import type { ClientPorts } from '../client/ports.ts'
 import type { Config } from '../config/options.ts'
@@ -16,6 +17,7 @@ import { TlsStore } from '../net/tls-context.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
 import { ServerLimits } from '../pool/server-limits.ts'
 import { poolSettings, serverLimits } from '../pool/settings.ts'
+import { GuessDelay } from '../routing/guess-delay.ts'
 import { Prover } from '../routing/prover.ts'
 import { Router } from '../routing/router.ts'
 import { StatementStore } from '../session/statements.ts'
@@ -25,6 +27,7 @@ import { acceptClient } from './accept.ts'
 import { startJanitor } from './janitor.ts'
 import { Registry } from './registry.ts'
 import { renewCredentials } from './renew-credentials.ts'
+import { saltKeyOf } from './salt-key.ts'
 import { ServerAccess } from './server-access.ts'
 import { takeSnapshot } from './take-snapshot.ts'
 import { clientTlsSettings, serverTlsSettings } from './tls-settings.ts'
@@ -65,10 +68,11 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   const { logger: log, version, onCrowdLeft = () => {} } = deps
   let config = initial
   let secrets = readSecrets(initial)
+  let unknownUser = unknownUserOf(secrets, config.scramIterations)
   const startedAt = now()
   const clientTls = new TlsStore('client', clientTlsSettings(config))
   const serverTls = new TlsStore('server', serverTlsSettings(config))
-  const keyCache = new ScramKeyCache()
+  const keyCache = new ScramKeyCache({ saltKey: saltKeyOf(config.scramSaltSecret) })
   const passthrough = new PassthroughMemory({
     now,
     get ttlMs() {
@@ -104,6 +108,9 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     get secrets() {
       return secrets
     },
+    get unknownUser() {
+      return unknownUser
+    },
     log,
     registry,
     keyCache,
@@ -113,9 +120,16 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       {
         open: (pool, credentials) => access.openWith(pool, credentials),
         keep: (pool, opened) => access.keep(pool, opened),
+        get limit() {
+          return config.maxUnprovenLogins
+        },
+        get trustsLocal() {
+          return config.allowUnprovenLocalClients
+        },
       },
       passthrough,
     ),
+    guesses: new GuessDelay(() => config.loginFailureDelay),
     pool: (database, user) => router.pool(database, user),
     openDedicated: (pool, credentials, startup) => access.openReplication(pool, credentials, startup),
     dedicate: ({ dedicated }, opened, consumer) => dedicated.lend(access.keep(dedicated, opened), consumer),
@@ -136,6 +150,9 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     onError: (error) => log.error(`cannot accept connections: ${error.message}`, acceptFields(error)),
   })
 
+  if (config.authType === 'passthrough' && !/^[/@]/.test(config.serverHost)) {
+    log.info('passthrough: where PostgreSQL asks for no password, clients of this machine get in without one')
+  }
   const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router.pools())
   const statsPeriodMs = () => config.statsPeriod
   const stopJanitor = startJanitor({ registry, router, statsPeriodMs, snapshot, onCrowdLeft, log })
@@ -184,6 +201,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       if (next.authType !== 'passthrough') renewCredentials(router.pools(), secrets, nextSecrets)
       config = next
       secrets = nextSecrets
+      unknownUser = unknownUserOf(secrets, next.scramIterations)
       router.configure((database, user) => poolSettings(next, database, user))
       warmVerifiers(next, secrets, keyCache)
     },
@@ -204,7 +222,7 @@ function readSecrets({ authFile }: Config): ReadonlyMap<string, Secret> | undefi
 function warmVerifiers(config: Config, secrets: ReadonlyMap<string, Secret> | undefined, cache: ScramKeyCache): void {
   if (config.authType !== 'scram-sha-256' || secrets === undefined) return
   for (const [user, secret] of secrets) {
-    if (secret.kind === 'plain') cache.verifier(user, secret.password, config.scramIterations)
+    if (secret.kind === 'plain') cache.prepare(user, secret.password, config.scramIterations)
   }
 }
 

@@ -50,7 +50,8 @@ export class ServerAccess {
     const passing = config().authType === 'passthrough'
     try {
       const opened = await this.#openIn(slot, pool, credentials)
-      if (passing && !opened.askedForPassword) passthrough.markNoPassword(key)
+      // A password was asked for when the client came in: whoever comes next finds out what it is that counts now.
+      if (passing && !opened.askedForPassword && passthrough.asksPassword(key) !== false) passthrough.forget(key)
       return this.keep(pool, opened)
     } catch (error) {
       // The password we had is no longer the right one: whoever comes next has to prove another.

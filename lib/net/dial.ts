@@ -53,6 +53,8 @@ export interface Dialed {
   /** IP address, or the unix socket's path. */
   remoteAddress: string
   remotePort: number
+  /** Where the connection comes from; undefined on a unix socket. */
+  localAddress: string | undefined
 }
 
 /**
@@ -158,7 +160,7 @@ async function dialUnix(target: DialTarget, options: DialOptions, deadline: numb
     withReadBuffer((reading) => connect({ path, ...reading })),
   )
   socket.pause()
-  return { socket, tls: undefined, remoteAddress: label, remotePort: target.port }
+  return { socket, tls: undefined, remoteAddress: label, remotePort: target.port, localAddress: undefined }
 }
 
 async function dialAddress(
@@ -183,9 +185,10 @@ async function dialAddress(
     ),
   )
   try {
+    const { localAddress } = socket
     const secured = tls ? await encrypt(target, socket, tls, limits) : undefined
     if (!secured) socket.pause()
-    return { ...(secured ?? { socket, tls: undefined }), remoteAddress: address, remotePort: target.port }
+    return { ...(secured ?? { socket, tls: undefined }), remoteAddress: address, remotePort: target.port, localAddress }
   } catch (error) {
     socket.destroy()
     if (!(error instanceof ServerTlsError)) throw error

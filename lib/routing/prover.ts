@@ -4,8 +4,9 @@
  *
  * A server that is starting up (57P03) is waited for, as by clients that are logged in.
  *
- * However many clients come with the same password at once, it is tried once; and only a few passwords of one pool are
- * tried at a time, so that a guesser cannot keep PostgreSQL busy through us.
+ * What must hold: however many clients come with the same password at once, it is tried once. What is not proven opens
+ * at most `max_unproven_logins` connections, whatever names and passwords are made up, and no address has all of them;
+ * what waits for its turn leaves with its client. A password that was proven before waits for no guess.
  */
 
 import { createHmac, randomBytes } from 'node:crypto'
@@ -16,10 +17,10 @@ import type { Pool } from '../pool/pool.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import type { OpenedServer } from '../server/open.ts'
+import { ownMerit } from '../server/own-merit.ts'
 import { delay, now } from '../util/clock.ts'
-
-/** Passwords of one pool tried at the same time. */
-const CONCURRENCY = 4
+import { FairGate } from '../util/fair-gate.ts'
+import { SharedWork } from '../util/shared-work.ts'
 
 /** How long a server that is starting up is asked again: clients give up earlier (client_login_timeout). */
 const PATIENCE_MS = 60_000
@@ -30,45 +31,74 @@ export interface ProverPorts {
   open(pool: Pool, credentials: Credentials): Promise<OpenedServer>
   /** Make a connection of the pool of it. */
   keep(pool: Pool, opened: OpenedServer): ServerConnection
+  /** `max_unproven_logins` */
+  readonly limit: number
+  /** `allow_unproven_local_clients` */
+  readonly trustsLocal: boolean
 }
 
-/** What PostgreSQL said to a password: it accepted it, or it would have let anybody in. */
-export type Proof = 'accepted' | 'not-asked'
+/** Who wants to get in. */
+export interface Candidate {
+  /** Where it comes from: see net/neighbourhood. */
+  neighbourhood: string
+  /** It is on this machine. */
+  local: boolean
+  /** Aborted when it leaves. */
+  signal: AbortSignal
+}
+
+/** PostgreSQL accepted a password, or asked for none. */
+export type Proof = 'accepted' | Unasked
+
+/** PostgreSQL asked for no password. */
+export interface Unasked {
+  /** What it may have let pgbun in for, see server/own-merit; '' where any program of this machine would do. */
+  merit: string
+}
 
 /** Tries passwords with PostgreSQL. */
 export class Prover {
   readonly #ports: ProverPorts
   readonly #memory: PassthroughMemory
   readonly #key = randomBytes(32)
-  readonly #running = new Map<string, Promise<Proof>>()
-  readonly #busy = new Map<Pool, { count: number; queue: (() => void)[] }>()
+  readonly #attempts = new SharedWork<Proof>()
+  readonly #unproven: FairGate
 
   constructor(ports: ProverPorts, memory: PassthroughMemory) {
     this.#ports = ports
     this.#memory = memory
+    this.#unproven = new FairGate(
+      () => ports.limit,
+      (limit) => Math.ceil(limit / 2),
+    )
   }
 
   /**
    * Log in to PostgreSQL with `password`, or, without one, find out whether it asks for any.
    * @throws LoginError with PostgreSQL's refusal; its `askedForPassword` tells whether there is a password to be had
    */
-  prove(pool: Pool, password: string | undefined): Promise<Proof> {
+  prove(pool: Pool, password: string | undefined, candidate: Candidate): Promise<Proof> {
     const key = passthroughKey(pool)
+    // Others' guesses of the same password stand in queues of their own.
+    const who = this.#isProven(key, password) ? '' : `${candidate.neighbourhood} ${candidate.local}`
     const digest = createHmac('sha256', this.#key)
-      .update(`${key}\0${password === undefined ? '' : `=${password}`}`)
+      .update(`${key}\0${who}\0${password === undefined ? '' : `=${password}`}`)
       .digest('base64')
-    let running = this.#running.get(digest)
-    if (running === undefined) {
-      running = this.#attempt(pool, key, password).finally(() => this.#running.delete(digest))
-      this.#running.set(digest, running)
-    }
-    return running
+    return this.#attempts.join(digest, candidate.signal, (signal) => {
+      return this.#attempt(pool, key, password, { ...candidate, signal })
+    })
   }
 
-  async #attempt(pool: Pool, key: string, password: string | undefined): Promise<Proof> {
-    const opened = await this.login(pool, key, password, (credentials) => this.#ports.open(pool, credentials))
-    this.#keep(pool, opened)
-    return opened.askedForPassword ? 'accepted' : 'not-asked'
+  async #attempt(pool: Pool, key: string, password: string | undefined, candidate: Candidate): Promise<Proof> {
+    const open = (credentials: Credentials): Promise<OpenedServer> => this.#ports.open(pool, credentials)
+    const { opened, proof } = await this.login(key, password, candidate, open)
+    this.#keep(pool, opened, proof === 'accepted' || this.admits(proof, candidate.local))
+    return proof
+  }
+
+  /** Whether a client may get in although PostgreSQL asked for no password. */
+  admits({ merit }: Unasked, local: boolean): boolean {
+    return local && (merit === '' || this.#ports.trustsLocal)
   }
 
   /**
@@ -77,62 +107,62 @@ export class Prover {
    * @throws LoginError as prove
    */
   async login(
-    pool: Pool,
     key: string,
     password: string | undefined,
+    candidate: Candidate,
     open: (credentials: Credentials) => Promise<OpenedServer>,
-  ): Promise<OpenedServer> {
-    await this.#enter(pool)
+  ): Promise<{ opened: OpenedServer; proof: Proof }> {
+    const { neighbourhood, signal } = candidate
+    const leave = this.#isProven(key, password) ? undefined : await this.#unproven.enter(neighbourhood, signal)
     try {
       const credentials: Credentials = password === undefined ? { kind: 'none' } : { kind: 'password', password }
-      const opened = await this.#patiently(() => open(credentials))
-      if (opened.askedForPassword && password !== undefined) this.#memory.remember(key, password)
-      else this.#memory.markNoPassword(key)
-      return opened
+      const opened = await this.#patiently(() => open(credentials), signal)
+      return { opened, proof: await this.#remember(key, password, opened) }
     } catch (error) {
       // Refused now, and it is the one we had: whoever is in stays in, but nobody gets in with it any more.
       const refused = error instanceof LoginError && error.fromServer && error.sqlstate.startsWith('28')
       if (refused && password !== undefined && this.#memory.passwordFor(key) === password) this.#memory.forget(key)
       throw error
     } finally {
-      this.#leave(pool)
+      leave?.()
     }
   }
 
-  async #patiently(open: () => Promise<OpenedServer>): Promise<OpenedServer> {
+  /** PostgreSQL has accepted this password before. */
+  #isProven(key: string, password: string | undefined): boolean {
+    if (password === undefined) return false
+    const verdict = this.#memory.check(key, password)
+    return verdict === 'fresh' || verdict === 'stale'
+  }
+
+  async #remember(key: string, password: string | undefined, opened: OpenedServer): Promise<Proof> {
+    if (opened.askedForPassword && password !== undefined) {
+      this.#memory.remember(key, password)
+      return 'accepted'
+    }
+    const merit = await ownMerit(opened.way)
+    this.#memory.markNoPassword(key, merit)
+    return { merit }
+  }
+
+  async #patiently(open: () => Promise<OpenedServer>, signal: AbortSignal): Promise<OpenedServer> {
     const patience = now() + PATIENCE_MS
     for (;;) {
       try {
         return await open()
       } catch (error) {
-        if (!(error instanceof LoginError && isStartingUp(error)) || now() > patience) throw error
+        if (!(error instanceof LoginError && isStartingUp(error)) || now() > patience || signal.aborted) throw error
         await delay(STARTING_UP_RETRY_MS)
       }
     }
   }
 
-  #keep(pool: Pool, opened: OpenedServer): void {
+  #keep(pool: Pool, opened: OpenedServer, wanted: boolean): void {
     const { hasRoom } = pool
     const server = this.#ports.keep(pool, opened)
-    if (hasRoom) pool.adopt(server)
+    if (!wanted) server.close('opened for a client that is not let in')
+    else if (hasRoom) pool.adopt(server)
     else server.close('proved a password; the pool is full')
-  }
-
-  async #enter(pool: Pool): Promise<void> {
-    let busy = this.#busy.get(pool)
-    if (busy === undefined) {
-      busy = { count: 0, queue: [] }
-      this.#busy.set(pool, busy)
-    }
-    if (busy.count >= CONCURRENCY) await new Promise<void>((resolve) => busy.queue.push(resolve))
-    else busy.count++
-  }
-
-  #leave(pool: Pool): void {
-    const busy = this.#busy.get(pool)!
-    const next = busy.queue.shift()
-    if (next) next()
-    else if (--busy.count === 0) this.#busy.delete(pool)
   }
 }
 

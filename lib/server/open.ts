@@ -18,6 +18,7 @@ import { BACKEND_TABLE, backendName } from '../protocol/types.ts'
 import { after, now } from '../util/clock.ts'
 import type { ServerIdentity } from './connection.ts'
 import { Login, LoginError, type LoginResult } from './login.ts'
+import { isLoopback, type ServerWay } from './own-merit.ts'
 
 /** What is needed to log in. */
 export interface OpenOptions {
@@ -49,6 +50,8 @@ export interface OpenedServer {
   identity: ServerIdentity
   /** PostgreSQL asked for a proof of the user's identity. */
   askedForPassword: boolean
+  /** What PostgreSQL may know of pgbun by the way it came. */
+  way: ServerWay
 }
 
 /** pg_hba.conf may admit a user with TLS only, or without only. */
@@ -114,6 +117,12 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
       tls: dialed.tls ? `${dialed.tls.protocol}/${dialed.tls.cipher}` : '',
     },
     askedForPassword: auth.askedForPassword,
+    way: {
+      unix,
+      remoteAddress: dialed.remoteAddress,
+      localAddress: dialed.localAddress,
+      certificate: dialed.tls !== undefined && options.dial.tls?.context.leaf !== undefined,
+    },
   }
 }
 
@@ -151,9 +160,4 @@ async function connect(options: OpenOptions, deadline: number): Promise<Dialed> 
 
 function address(host: string, ip: string, port: number): string {
   return host === ip ? `${host}, port ${port}` : `${host} (${ip}), port ${port}`
-}
-
-/** True for an IP address of this machine's loopback range. */
-export function isLoopback(ip: string): boolean {
-  return ip === '::1' || /^(::ffff:)?127\./.test(ip)
 }

@@ -67,7 +67,7 @@ function logins(name: string): MicroCase {
   const registry = new Registry(() => 1000)
   const pool = router.pool('app', 'app')
   pool.getWelcome = () => WELCOME
-  passthrough.markNoPassword(passthroughKey(pool))
+  passthrough.markNoPassword(passthroughKey(pool), '')
   const ports = {
     config: { ...config, logConnections: false, logDisconnections: false },
     log,

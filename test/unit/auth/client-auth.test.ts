@@ -4,9 +4,11 @@ import { type AuthStep, type ClientAuthOptions, createClientAuth } from '../../.
 import { md5Response, md5Secret } from '../../../lib/auth/md5.ts'
 import { SCRAM, SCRAM_PLUS, ScramClient } from '../../../lib/auth/scram.ts'
 import { ScramKeyCache } from '../../../lib/auth/scram-keys.ts'
+import type { UnknownUser } from '../../../lib/auth/unknown-user.ts'
 import type { ScramSecret, Secret } from '../../../lib/config/userlist.ts'
 
 const keyCache = new ScramKeyCache()
+const UNKNOWN: UnknownUser = { kind: 'md5', iterations: 4096, saltLength: 16, derives: false }
 const PASSWORD = 'pencil'
 const PLAIN: Secret = { kind: 'plain', password: PASSWORD }
 const MD5: Secret = { kind: 'md5', hash: md5Secret('ann', PASSWORD) }
@@ -24,6 +26,7 @@ function auth(options: Partial<ClientAuthOptions>) {
     secret: undefined,
     keyCache,
     scramIterations: 4096,
+    unknownUser: UNKNOWN,
     cleartextAllowed: true,
     ...options,
   })
@@ -132,9 +135,20 @@ t.test('an unknown user is asked the same as one with a wrong password, and the 
     const empty = await login({ authType, user: 'nobody' }, '')
     t.equal(empty.end.type, 'failed')
   }
-  const asScram = await login({ authType: 'md5', user: 'nobody', unknownAs: 'scram' }, 'wrong')
+  const asScram = await login(
+    { authType: 'md5', user: 'nobody', unknownUser: { ...UNKNOWN, kind: 'scram', derives: true } },
+    'wrong',
+  )
   t.same(asScram.trace, (await login({ authType: 'md5', secret: scram }, 'wrong')).trace)
-  t.equal((await login({ authType: 'plain', user: 'nobody', unknownAs: 'scram' }, 'wrong')).end.type, 'failed')
+  t.equal(
+    (
+      await login(
+        { authType: 'plain', user: 'nobody', unknownUser: { ...UNKNOWN, kind: 'scram', derives: true } },
+        'wrong',
+      )
+    ).end.type,
+    'failed',
+  )
 })
 
 t.test('an unknown user sees the same salt every time, of the form of a real one', async (t) => {

@@ -49,7 +49,7 @@ t.test('a refused password is forgotten', (t) => {
 t.test('whether a server asks for a password is known for the ttl', (t) => {
   const { clock, memory } = memoryAt(0)
   t.equal(memory.asksPassword('k'), undefined)
-  memory.markNoPassword('k')
+  memory.markNoPassword('k', '')
   t.equal(memory.asksPassword('k'), false)
   clock.now = 1000
   t.equal(memory.asksPassword('k'), undefined)
@@ -60,7 +60,7 @@ t.test('whether a server asks for a password is known for the ttl', (t) => {
   memory.markPassword('k')
   t.equal(memory.asksPassword('k'), true)
   t.equal(memory.size, 1, 'which says nothing of a password')
-  memory.markNoPassword('k')
+  memory.markNoPassword('k', '')
   t.equal(memory.asksPassword('k'), false)
   t.end()
 })
@@ -68,7 +68,7 @@ t.test('whether a server asks for a password is known for the ttl', (t) => {
 t.test('what the server did last counts', (t) => {
   const { memory } = memoryAt(0)
   memory.remember('k', 'pw')
-  memory.markNoPassword('k')
+  memory.markNoPassword('k', '')
   t.equal(memory.asksPassword('k'), false)
   t.equal(memory.check('k', 'pw'), 'unknown')
   memory.remember('k', 'pw')
@@ -97,7 +97,7 @@ t.test('the memory is bounded', (t) => {
   const { memory } = memoryAt(0, 1000, 3)
   for (let i = 0; i < 100; i++) {
     memory.remember(`k${i}`, 'pw')
-    memory.markNoPassword(`open ${i}`)
+    memory.markNoPassword(`open ${i}`, '')
   }
   t.equal(memory.size, 3)
   t.equal(memory.check('k99', 'pw'), 'fresh')

@@ -63,14 +63,45 @@ t.test('the verifier of a plain password keeps its salt, and two users never sha
   t.notOk(cache.verifier('ann', 'same', 4096).keys instanceof Promise)
 })
 
-t.test('mock secrets are stable per user and of the form of real ones', (t) => {
-  const cache = new ScramKeyCache({ mockKey: Buffer.alloc(32, 1) })
-  const mock = cache.mockSecret('nobody', 4096)
-  t.same(cache.mockSecret('nobody', 4096), mock)
-  t.same(new ScramKeyCache({ mockKey: Buffer.alloc(32, 1) }).mockSecret('nobody', 4096), mock)
-  t.notSame(cache.mockSecret('somebody', 4096).salt, mock.salt)
-  t.notSame(new ScramKeyCache().mockSecret('nobody', 4096).salt, mock.salt)
+t.test('mock secrets are stable per user, over restarts, and of the form of real ones', (t) => {
+  const saltKey = Buffer.alloc(32, 1)
+  const like = { iterations: 4096, saltLength: 16 }
+  const cache = new ScramKeyCache({ saltKey })
+  const mock = cache.mockSecret('nobody', like)
+  t.same(cache.mockSecret('nobody', like), mock)
+  t.same(new ScramKeyCache({ saltKey }).mockSecret('nobody', like), mock)
+  t.notSame(cache.mockSecret('somebody', like).salt, mock.salt)
+  t.notSame(new ScramKeyCache().mockSecret('nobody', like).salt, mock.salt)
   t.equal(mock.salt.length, 16)
   t.equal(mock.storedKey.length, 32)
+  t.match(cache.mockSecret('nobody', { iterations: 9000, saltLength: 24 }), { iterations: 9000, salt: { length: 24 } })
+  t.same(cache.verifier('nobody', 'pw', 1).salt, mock.salt, 'a user that exists has its salt by the same rule')
   t.end()
+})
+
+t.test('what waits for its turn leaves with the last who asked, and places take turns', async (t) => {
+  const cache = new ScramKeyCache({ concurrency: 1 })
+  const asker = (neighbourhood: string) => {
+    const controller = new AbortController()
+    return { neighbourhood, signal: controller.signal, leave: () => controller.abort(new Error('gone')) }
+  }
+  const order: string[] = []
+  const ask = (password: string, who: ReturnType<typeof asker>): Promise<void> => {
+    return Promise.resolve(cache.keys(password, salt, 1000, who)).then(
+      () => void order.push(password),
+      (error: Error) => void order.push(`${password} ${error.message}`),
+    )
+  }
+  const crowd = Array.from({ length: 20 }, () => asker('crowd'))
+  const done = crowd.map((who, i) => ask(`guess ${i}`, who))
+  const [first, second] = [asker('a'), asker('b')]
+  done.push(ask('shared', first), ask('shared', second), ask('alone', asker('c')))
+  first.leave()
+  for (const who of crowd.slice(2)) who.leave()
+  t.ok(cache.pending <= 4, 'two guesses, the shared one, and the one of c are left')
+  await Promise.all(done)
+  t.equal(cache.pending, 0)
+  t.equal(order.filter((entry) => entry.endsWith('gone')).length, 18)
+  t.ok(order.indexOf('alone') < order.indexOf('guess 1'), order.join())
+  t.equal(order.filter((entry) => entry === 'shared').length, 2, 'both who asked are answered')
 })

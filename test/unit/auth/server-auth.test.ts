@@ -69,6 +69,7 @@ async function scramLogin(o: {
     tlsEndPointHash: o.serverBinding,
     keyCache,
     scramIterations: o.iterations ?? 4096,
+    unknownUser: { kind: 'md5', iterations: 4096, saltLength: 16, derives: false },
     cleartextAllowed: false,
   })
   const auth = login({ credentials: o.credentials ?? PASSWORD, tlsEndPointHash: o.binding })

@@ -1,0 +1,167 @@
+/**
+ * Whoever guesses passwords kept others out: its attempts went on when it had left, opened as many connections to
+ * PostgreSQL as it made up names, and stood in one queue with those who know their password.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import t, { type Test } from 'tap'
+import { backend, frontend } from '../fixtures/messages.ts'
+import { startPgbun } from '../fixtures/pgbun.ts'
+import { startPostgres } from '../fixtures/postgres.ts'
+import { connectRaw, loginRaw, type RawClient } from '../fixtures/raw-client.ts'
+import type { ScriptedConnection } from '../fixtures/scripted-postgres.ts'
+import { waitFor } from '../fixtures/wait.ts'
+import { type Lab, startLab } from '../wire/lab.ts'
+
+const isLinux = process.platform === 'linux'
+/** On Linux all of 127.0.0.0/8 is this machine. */
+const STRANGER = '127.0.0.2'
+
+/** A server that asks for a password and answers it when `answer` lets it: `right` is the right one. */
+function startAsking(t: Test, options: Parameters<typeof startLab>[1] = {}) {
+  const asked: { connection: ScriptedConnection; password: string }[] = []
+  const state = { hold: true }
+  const answer = ({ connection, password }: (typeof asked)[number]): void => {
+    if (password === 'right') connection.greet()
+    else connection.end(backend.error('28P01', 'password authentication failed', 'FATAL'))
+  }
+  const lab = startLab(t, {
+    authType: 'passthrough',
+    maxUnprovenLogins: 4,
+    ...options,
+    script: {
+      onStartup: (connection) => connection.send(backend.authentication(3)),
+      onMessage(connection, message) {
+        if (message.type !== 'p') {
+          connection.send(...(message.type === 'Q' ? [backend.commandComplete('SELECT 0'), backend.ready('I')] : []))
+          return
+        }
+        const attempt = { connection, password: message.body.toString('latin1', 0, message.body.length - 1) }
+        asked.push(attempt)
+        if (!state.hold) answer(attempt)
+      },
+    },
+  })
+  return { lab, asked, state, answer }
+}
+
+/** Sends a password with its startup packet. */
+async function guess(t: Test, lab: Lab, user: string, password: string, localAddress?: string): Promise<RawClient> {
+  const { port } = lab.pooler.address as { port: number }
+  const client = await connectRaw(t, { port, localAddress })
+  client.send(frontend.startup({ user, database: 'd' }), frontend.password(password))
+  return client
+}
+
+t.test('made-up users, and guesses, open a few connections and no more', async (t) => {
+  const { lab: starting, asked } = startAsking(t)
+  const lab = await starting
+  const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => guess(t, lab, `user ${i}`, 'x')))
+  clients.push(...(await Promise.all(Array.from({ length: 20 }, (_, i) => guess(t, lab, 'alice', `guess ${i}`)))))
+  // Two of four for one address, be it to ask whether there is a password at all, or for one.
+  const open = (): number => lab.server.connections.filter(({ closed }) => !closed).length
+  await waitFor(() => asked.length === 2)
+  t.equal(open(), 2)
+  for (const client of clients) client.destroy()
+  await waitFor(() => lab.pooler.snapshot().clientCount === 0)
+  const before = lab.server.connections.length
+  for (const { connection } of asked) connection.end(backend.error('28P01', 'no', 'FATAL'))
+  await waitFor(() => open() === 0)
+  const late = await guess(t, lab, 'bob', 'x')
+  await waitFor(() => asked.length === 3)
+  t.ok(lab.server.connections.length <= before + 2, 'and none for those who have left')
+  late.destroy()
+})
+
+t.test('others get in while somebody guesses', { skip: isLinux ? false : 'one loopback address' }, async (t) => {
+  const { lab: starting, asked, state, answer } = startAsking(t, { passthroughTtl: 0, loginFailureDelay: 0 })
+  const lab = await starting
+  state.hold = false
+  const { port } = lab.pooler.address as { port: number }
+  const proven = await loginRaw(t, { port }, { user: 'alice', password: 'right' })
+  await proven.end()
+  state.hold = true
+  const before = asked.length
+  for (let i = 0; i < 12; i++) await guess(t, lab, i % 2 ? 'alice' : 'bob', `guess ${i}`, STRANGER)
+  await waitFor(() => asked.length === before + 2)
+  const first = loginRaw(t, { port, localAddress: '127.0.0.3' }, { user: 'bob', password: 'right' })
+  const again = loginRaw(t, { port }, { user: 'alice', password: 'right' })
+  const fromThere = loginRaw(t, { port, localAddress: STRANGER }, { user: 'alice', password: 'right' })
+  await waitFor(() => asked.filter(({ password }) => password === 'right').length === 1 + 2)
+  t.equal(asked.length, before + 4, 'nobody waits for the guesses, and two who know the same password ask once')
+  for (const attempt of asked.slice(before + 2)) answer(attempt)
+  await Promise.all([first, again, fromThere])
+})
+
+t.test('wrong passwords of a user from one place make the next ones wait', async (t) => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-guess-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const target = await startPostgres(t, { bootstrapSql: ["CREATE ROLE alice LOGIN PASSWORD 'wonderland'"] })
+  const authFile = path.join(dir, 'users.txt')
+  const [{ rolpassword: verifier }] = await target.query("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'")
+  const alice = { user: 'alice', password: 'wonderland' }
+  for (const [authType, secret] of [
+    ['passthrough', ''],
+    ['scram-sha-256', verifier],
+    ['scram-sha-256', 'wonderland'],
+    ['md5', 'wonderland'],
+    ['plain', verifier],
+  ] as const) {
+    await t.test(`${authType} ${secret.slice(0, 5)}`, { skip: isLinux ? false : 'one loopback address' }, async (t) => {
+      writeFileSync(authFile, `"alice" "${secret}"\n`, { mode: 0o600 })
+      const file = authType === 'passthrough' ? [] : ['--auth-file', authFile]
+      const args = ['--auth-type', authType, ...file, '--login-failure-delay', '1h']
+      const pgbun = await startPgbun(t, { target, args, ...alice })
+      const stranger = { port: pgbun.port, localAddress: STRANGER }
+      const wrong = (address: { port: number; localAddress?: string }, user = 'alice'): Promise<unknown> =>
+        loginRaw(t, address, { user, password: `wrong ${Math.random()}` }).catch((error) => error)
+      for (const user of ['alice', 'nobody']) {
+        // So many at once that the next pause is longer than this test.
+        const burst = await Promise.all(Array.from({ length: 20 }, () => wrong(stranger, user)))
+        t.match(burst[0], { code: '28P01' })
+      }
+      let answered = 0
+      for (const user of ['alice', 'nobody', 'alice']) void wrong(stranger, user).then(() => answered++)
+      for (let i = 0; i < 3; i++) {
+        const client = await loginRaw(t, pgbun, alice)
+        t.same(await client.rows('SELECT current_user'), [['alice']], 'from elsewhere alice gets in')
+        await client.end()
+      }
+      await Promise.all(Array.from({ length: 10 }, () => loginRaw(t, pgbun, alice)))
+      t.equal(answered, 0, 'while the guesses wait')
+      // Somebody at her own address guesses, too.
+      void Promise.all(Array.from({ length: 20 }, () => wrong(pgbun)))
+      for (let i = 0; i < 3; i++) t.ok(await loginRaw(t, pgbun, alice), 'with the right password she does not wait')
+    })
+  }
+})
+
+t.test('alice gets in during a flood of guesses, and after it', { skip: isLinux ? false : 'as above' }, async (t) => {
+  const target = await startPostgres(t, { bootstrapSql: ["CREATE ROLE alice LOGIN PASSWORD 'wonderland'"] })
+  const pgbun = await startPgbun(t, { target, args: ['--max-client-conn', '50', '--no-log-connections'] })
+  const alice = { user: 'alice', password: 'wonderland' }
+  let flooding = true
+  let guesses = 0
+  const flood = Array.from({ length: 20 }, async () => {
+    while (flooding) {
+      const client = await connectRaw(t, { port: pgbun.port, localAddress: STRANGER })
+      client.send(frontend.startup({ user: 'alice', database: 'postgres' }))
+      client.send(frontend.password(`guess ${guesses++}`))
+      await client.readMessage().catch(() => {})
+      client.destroy()
+    }
+  })
+  await waitFor(() => guesses > 300)
+  t.ok(await loginRaw(t, pgbun, alice))
+  await waitFor(() => guesses > 600)
+  flooding = false
+  await Promise.all(flood)
+  await waitFor(async () => {
+    const rows = await target.query(
+      "SELECT 1 FROM pg_stat_activity WHERE usename = 'alice' AND state IS DISTINCT FROM 'idle'",
+    )
+    return rows.length === 0
+  })
+  t.ok(await loginRaw(t, pgbun, alice))
+})
