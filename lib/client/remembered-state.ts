@@ -153,8 +153,11 @@ export class RememberedState {
    * `done` is called with the answer's end, and the server is busy until then.
    */
   resolve(server: ServerConnection, done: (result: TaskResult) => void): boolean {
-    // A tag told what no text did: anything may have happened.
-    const noted = this.#effects === 0 && server.touched ? ANY : this.#effects
+    // A tag told what no text did: anything may have happened. So it may where functions and triggers of the session's own
+    // are dropped: nobody looked into them.
+    const unseen =
+      this.#effects === 0 ? server.touched : (this.#effects & TEMPORARY) !== 0 && this.#found.has('temporary')
+    const noted = unseen ? this.#effects | ANY : this.#effects
     const unexplained = this.#unexplained
     const effects = unexplained.length === 0 ? noted : noted | SETTINGS
     const texts = this.#texts

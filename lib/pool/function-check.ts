@@ -2,16 +2,19 @@
  * What is known of the functions of one database that may leave session state unseen (session/hidden-functions), shared
  * by its pools, and when to ask PostgreSQL for it again.
  *
- * Holds: from a change that was seen until the answer to a question asked after it, every statement is suspected.
+ * Holds: from a change that was seen until the answer to a question asked after it, every statement is suspected; so it is
+ * before the first answer, and while there is none to be had. Clients are served all the same: one server of a database is
+ * asked at a time, for HURRIED_MS where a client may wait for it and for LEISURE_MS where it is idle; what fails is not
+ * asked again for a time that doubles.
  */
 
 import type { ServerConnection } from '../server/connection.ts'
-import { Task } from '../server/task.ts'
+import type { ServerOwner } from '../server/ports.ts'
+import { Task, type TaskResult } from '../server/task.ts'
 import {
   ALL_HIDDEN,
-  HIDDEN_FUNCTIONS,
   type HiddenFunctions,
-  NOTHING_HIDDEN,
+  hiddenFunctionsQuery,
   readHiddenFunctions,
   settingsOfSource,
 } from '../session/hidden-functions.ts'
@@ -22,6 +25,15 @@ import type { Logger } from '../util/logger.ts'
 const PERIOD_MS = 60_000
 /** No more than one part in so many of the time is spent on questions, however often functions change. */
 const SHARE = 10
+/** How long PostgreSQL may look into functions while a client may be waiting, and while none is. */
+const HURRIED_MS = 500
+const LEISURE_MS = 3000
+/** So much longer an answer may take to come; a client that waits sees to it earlier. */
+const SLACK_MS = 1000
+const IMPATIENCE_MS = 100
+/** After a question that failed, the next is asked when so long has passed; doubled with each. */
+const RETRY_MS = 10_000
+const RETRY_LIMIT_MS = 3_600_000
 /** Names of parameters kept from functions just made. */
 const MADE_LIMIT = 100
 
@@ -35,7 +47,7 @@ export class FunctionCheck {
   stamp = 0
   readonly #database: string
   #enabled = false
-  #known: HiddenFunctions = NOTHING_HIDDEN
+  #known: HiddenFunctions = ALL_HIDDEN
   /** Parameters that functions set which were made since PostgreSQL was asked. */
   #made: readonly string[] = []
   #readsSequences = false
@@ -43,12 +55,18 @@ export class FunctionCheck {
   defaultsStamp = 0
   /** Something has changed since the last question was asked. */
   #changed = false
-  #answers = 0
-  #defaults = ''
+  #defaults: string | undefined
   #asked = 0
   #answered = 0
   #askedAt = 0
   #tookMs = 0
+  /** The server that is asked, and until when it may answer. */
+  #asking: ServerConnection | undefined
+  #deadline = 0
+  #canceled = false
+  /** Questions that have failed one after the other, and when the next may be asked. */
+  #failures = 0
+  #retryAt = 0
   /** Texts that stay the same, by what stands for them: whether they are suspected. */
   #verdicts = new WeakMap<object, boolean>()
 
@@ -78,7 +96,7 @@ export class FunctionCheck {
 
   /** Somebody reads the values sequences gave a session: a function does, or a statement of a client did. */
   get readsSequences(): boolean {
-    return this.#readsSequences || this.#known.readsSequences
+    return this.#readsSequences || (this.#enabled && this.#known.readsSequences)
   }
 
   /** A statement reads values of sequences. */
@@ -131,7 +149,9 @@ export class FunctionCheck {
 
   /** True where `server` is to be asked before it is lent. */
   wanted(server: ServerConnection): boolean {
-    if (!this.#enabled || (server.functionsAsked && !this.due)) return false
+    if (!this.#enabled || (server.functionsAsked && !this.due) || !this.#mayAsk(now())) return false
+    // What has failed is left to a moment in which no client waits.
+    if (this.#failures > 0) return false
     if (this.due || this.#answered === 0 || now() - this.#askedAt >= SHARE * this.#tookMs) return true
     // Another server of this database was asked a moment ago.
     server.functionsAsked = true
@@ -140,14 +160,38 @@ export class FunctionCheck {
 
   /** Called by the janitor. True where an idle server is to be asked now. */
   overdue(at: number): boolean {
-    if (!this.#enabled) return false
+    if (!this.#enabled || !this.#mayAsk(at)) return false
+    if (this.#failures > 0) return true
     const since = at - this.#askedAt
     if (since >= PERIOD_MS || (this.#changed && since >= SHARE * this.#tookMs)) this.due = true
     return this.due
   }
 
-  /** Ask on `server`; `done` is told whether it is well. */
-  ask(server: ServerConnection, log: Logger, done: (well: boolean) => void): void {
+  #mayAsk(at: number): boolean {
+    return this.#asking === undefined && at >= this.#retryAt
+  }
+
+  /** How many servers of `owner` have been asked for so long that whoever waits should not wait for them: one or none. */
+  slowIn(owner: ServerOwner, at = now()): number {
+    return this.#asking?.owner === owner && at - this.#askedAt > IMPATIENCE_MS ? 1 : 0
+  }
+
+  /** Called by the janitor, for each pool: see to it that the question of a server of `owner` comes to an end. */
+  hurry(owner: ServerOwner, waiting: boolean, at: number, cancel: (server: ServerConnection) => void): void {
+    const server = this.#asking
+    if (server?.owner !== owner) return
+    if (at > this.#deadline) server.close('the look into functions took too long')
+    else if (waiting && !this.#canceled && this.slowIn(owner, at) > 0) {
+      this.#canceled = true
+      cancel(server)
+    }
+  }
+
+  /**
+   * Ask on `server`; `done` is told whether it is well.
+   * @param hurried a client may be waiting for it
+   */
+  ask(server: ServerConnection, hurried: boolean, log: Logger, done: (well: boolean) => void): void {
     const number = ++this.#asked
     const { stamp } = this
     const { usedAt } = server
@@ -155,32 +199,53 @@ export class FunctionCheck {
     this.#askedAt = startedAt
     this.due = false
     server.functionsAsked = true
-    Task.run(server, HIDDEN_FUNCTIONS, undefined, (result) => {
+    const limit = hurried ? HURRIED_MS : LEISURE_MS
+    this.#asking = server
+    this.#deadline = startedAt + limit + SLACK_MS
+    this.#canceled = false
+    const answered = (result: TaskResult): void => {
+      this.#asking = undefined
       // It is not used by this: it may become too old in the meantime.
       server.usedAt = usedAt
-      if (result.kind !== 'closed' && number > this.#answered) {
-        this.#answered = number
-        this.#tookMs = now() - startedAt
-        if (stamp === this.stamp) this.#changed = false
-        else this.due = true
-        this.#learn(result.kind === 'done' ? read(() => result.answer.rows()) : result.error.message, log)
-      } else if (result.kind === 'closed') this.due = true
+      this.#answered = number
+      this.#tookMs = now() - startedAt
+      if (stamp === this.stamp) this.#changed = false
+      else this.due = true
+      const answer = result.kind === 'done' ? read(() => result.answer.rows()) : reasonOf(result)
+      if (typeof answer === 'string') this.#failed(answer, hurried, log)
+      else this.#learn(answer, log)
       done(result.kind !== 'closed')
-    })
+    }
+    // What is canceled is not asked again at once: it was its own limit of time, or somebody waits.
+    Task.run(server, hiddenFunctionsQuery(limit), undefined, answered, 0)
   }
 
-  #learn(answer: HiddenFunctions | string, log: Logger): void {
-    if (typeof answer === 'string' && this.#known !== ALL_HIDDEN) {
-      log.warn('cannot look into the functions of the database: every statement is suspected to change the session', {
-        database: this.#database,
-        reason: answer,
-        remedy: 'check_functions = false does without',
-      })
+  /** There is no answer to be had: everything is suspected. */
+  #failed(reason: string, hurried: boolean, log: Logger): void {
+    // An idle server may be asked for longer.
+    if (!hurried) this.#retryAt = now() + Math.min(RETRY_MS * 2 ** Math.max(0, this.#failures - 1), RETRY_LIMIT_MS)
+    this.#failures++
+    const level = hurried ? 'info' : 'warn'
+    log[level]('cannot look into the functions of the database: every statement is suspected to change the session', {
+      database: this.#database,
+      reason,
+      remedy: 'check_functions = false does without',
+    })
+    this.#learn(ALL_HIDDEN, log)
+  }
+
+  #learn(known: HiddenFunctions, log: Logger): void {
+    if (known !== ALL_HIDDEN && this.#failures > 0) {
+      this.#failures = 0
+      this.#retryAt = 0
+      log.info('the functions of the database are known again', { database: this.#database })
     }
-    const known = typeof answer === 'string' ? ALL_HIDDEN : answer
-    if (known.key !== this.#known.key) this.stamp++
-    if (this.#answers++ > 0 && known !== ALL_HIDDEN && known.defaults !== this.#defaults) this.defaultsStamp++
-    if (known !== ALL_HIDDEN) this.#defaults = known.defaults
+    // What was run while everything was suspected need not be looked at again.
+    if (known.key !== this.#known.key && this.#known !== ALL_HIDDEN) this.stamp++
+    if (known !== ALL_HIDDEN) {
+      if (this.#defaults !== undefined && known.defaults !== this.#defaults) this.defaultsStamp++
+      this.#defaults = known.defaults
+    }
     this.#known = known
     if (!this.#changed) this.#made = []
     this.#verdicts = new WeakMap()
@@ -192,6 +257,10 @@ export class FunctionCheck {
     const known = leaving !== undefined || keeping !== undefined || defining !== undefined
     this.quiet = !this.#enabled || (!this.#changed && !known)
   }
+}
+
+function reasonOf(result: Exclude<TaskResult, { kind: 'done' }>): string {
+  return result.kind === 'error' ? result.error.message : 'the server connection was closed'
 }
 
 /** What the rows say, or why they cannot be read. */

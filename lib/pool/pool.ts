@@ -156,13 +156,10 @@ export class Pool implements ServerOwner {
       server.cut(reason || 'broken')
       return
     }
-    if (!needsDrain(server, mode, outcome)) {
-      this.#finish(server, mode)
-      return
-    }
+    const finish = (): void => this.#finish(server, mode)
     const cancel = (target: ServerConnection): void => void this.#ports.cancel(target)
-    const { drainTimeoutMs } = this.settings
-    new Drain(server, outcome === 'finishing' ? undefined : cancel, drainTimeoutMs, () => this.#finish(server, mode))
+    if (!needsDrain(server, mode, outcome)) finish()
+    else new Drain(server, outcome === 'finishing' ? undefined : cancel, this.settings.drainTimeoutMs, finish)
   }
 
   /** Add a connection opened outside of the queue (a login that was proven with it). */
@@ -182,6 +179,7 @@ export class Pool implements ServerOwner {
     const why = (): string => this.#ports.limits.reached(this) ?? whyWaiting(this)
     refuseOverdue(this.waiters, at, settings.queryWaitTimeoutMs, why)
     closeOverdue(this.#lists, at, settings.connectTimeoutMs)
+    this.functions.hurry(this, this.waiters.size > 0, at, (server) => void this.#ports.cancel(server))
     sweepIdle(this.#lists.idle, at, this, this.#closing, this.#ports.log, (server, needed) =>
       this.#prepare(server, needed),
     )
@@ -339,7 +337,8 @@ export class Pool implements ServerOwner {
   get wants(): boolean {
     if (this.#closing || !this.#opening.possible) return false
     const waiting = this.waiters.size + this.welcome.waiting
-    if (waiting === 0 || (this.waiters.size > 0 && this.#preparing >= waiting)) return false
+    if (waiting === 0 || (this.waiters.size > 0 && this.#preparing - this.functions.slowIn(this) >= waiting))
+      return false
     return this.connected < connectionLimit(this.settings, this.waiters.first, now())
   }
 

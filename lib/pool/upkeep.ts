@@ -64,12 +64,12 @@ export function preparation(
 ): Preparation | undefined {
   if (functions.enabled && server.functionsStamp !== functions.stamp) {
     // What it ran before was looked at with less knowledge.
-    if (server.functionsAsked && server.lastUser !== 0) makeDirty(server)
+    if (server.lastUser !== 0) makeDirty(server)
     server.functionsStamp = functions.stamp
   }
   const reset = resetBefore(server, id)
   if (reset !== undefined) return (done) => resetServer(server, reset, done)
-  if (functions.wanted(server)) return (done) => functions.ask(server, log, done)
+  if (functions.wanted(server)) return (done) => functions.ask(server, true, log, done)
   const { checkQuery, checkDelayMs } = settings
   if (checkQuery === undefined || server.state !== 'idle' || now() - server.usedAt < checkDelayMs) return undefined
   return (done) => checkServer(server, checkQuery, log, done)
@@ -127,7 +127,9 @@ function idlePreparation(
 ): Preparation | undefined {
   // Its client did not come back at once; the next one shall not have to wait for the reset.
   if (server.needsReset) return (done) => resetServer(server, smallestReset(server), done)
-  return functions.overdue(at) || functions.wanted(server) ? (done) => functions.ask(server, log, done) : undefined
+  return functions.overdue(at) || functions.wanted(server)
+    ? (done) => functions.ask(server, false, log, done)
+    : undefined
 }
 
 /**

@@ -36,24 +36,38 @@ export class Task implements Consumer {
   #sent = false
   /** What goes ahead of it has not been answered. */
   #preparing = false
-  #retries = RETRIES
+  #retries: number
   #over = false
   #error: ErrorSummary | undefined
 
-  private constructor(server: ServerConnection, sql: string, unlimited: Unlimited, done: (result: TaskResult) => void) {
+  private constructor(
+    server: ServerConnection,
+    sql: string,
+    unlimited: Unlimited,
+    done: (result: TaskResult) => void,
+    retries: number,
+  ) {
     this.#server = server
     this.#sql = sql
     this.#unlimited = unlimited
     this.#done = done
+    this.#retries = retries
   }
 
   /**
    * Send `sql` on a settled server and call `done` when its ReadyForQuery came. The server is `busy` from now on, and
    * still is when `done` is called: who called decides what it is next.
    * @param unlimited the same under no limit of time, for where it was canceled
+   * @param retries how often it is sent again where it is canceled
    */
-  static run(server: ServerConnection, sql: string, unlimited: Unlimited, done: (result: TaskResult) => void): void {
-    const task = new Task(server, sql, unlimited, done)
+  static run(
+    server: ServerConnection,
+    sql: string,
+    unlimited: Unlimited,
+    done: (result: TaskResult) => void,
+    retries = RETRIES,
+  ): void {
+    const task = new Task(server, sql, unlimited, done, retries)
     server.lend(task, 'busy')
     // It may have been paused for a client that does not read.
     server.wire.resume()

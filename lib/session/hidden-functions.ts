@@ -15,15 +15,16 @@ import {
   KEEPING_FUNCTIONS,
   SETTING_FUNCTIONS,
 } from './known-functions.ts'
+import { EVERYTHING, type SuspectWord, type Suspicion, suspicionOf } from './suspect-words.ts'
 
 /** What is known of a database's functions. */
 export interface HiddenFunctions {
   /** A statement with one of these words may change the session; undefined where there is none. */
-  readonly leaving: RegExp | undefined
+  readonly leaving: Suspicion | undefined
   /** A statement with one of these may leave what nobody can ask for (session/known-functions). */
-  readonly keeping: RegExp | undefined
+  readonly keeping: Suspicion | undefined
   /** A statement with one of these may create functions. */
-  readonly defining: RegExp | undefined
+  readonly defining: Suspicion | undefined
   /** Parameters of applications (`app.tenant`) that they set, in lower case: PostgreSQL does not list them. */
   readonly settings: readonly string[]
   /** A function, a view or a default reads what a sequence gave its session: currval(), lastval(). */
@@ -47,7 +48,7 @@ export const NOTHING_HIDDEN: HiddenFunctions = {
 /** Nothing is known: any statement may do anything. */
 export const ALL_HIDDEN: HiddenFunctions = {
   ...NOTHING_HIDDEN,
-  leaving: /(?:)/,
+  leaving: EVERYTHING,
   readsSequences: true,
   key: 'unknown',
 }
@@ -120,35 +121,74 @@ const TEMPORARY_PATH = "'search_path=.*pg_temp'"
 
 const READS_SEQUENCES = ['currval', 'lastval']
 
-/** A question that takes longer is given up. */
-const LIMIT_MS = 5000
+/** More functions, or more characters of their sources and of views, are not looked into. */
+const FUNCTION_LIMIT = 20_000
+const SOURCE_LIMIT = 24_000_000
+/** More words than this are not looked for: everything is suspected. */
+const WORD_LIMIT = 500
+/** Waiting for a lock is not worth it: who holds one on PostgreSQL's catalogs may keep it. */
+const LOCK_LIMIT_MS = 100
+
+/** ASCII characters that are in no name without quotes. */
+const NO_NAME = Array.from({ length: 127 }, (_, at) => String.fromCharCode(at + 1))
+  .filter((char) => !/[\w$]/.test(char))
+  .join('')
+/** Schemas of other sessions: their functions are nobody else's. */
+const TEMPORARY = "n.nspname ~ '^pg_(?:toast_)?temp_'"
+const FOREIGN_SCHEMA = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND NOT ${TEMPORARY}`
+/** What stands for all functions in temporary schemas that objects outside of them use. */
+const TEMPORARY_FUNCTION = '(temporary)'
 
 /**
- * The question, for PostgreSQL 13 and later: rows of (kind, word). Runs in a transaction of its own, under settings of
- * its own: the session may have those of a client, search_path and statement_timeout among them.
+ * The question, for PostgreSQL 13 and later: rows of (kind, word, use). Runs in a transaction of its own, under settings
+ * of its own: the session may have those of a client, search_path and statement_timeout among them. Bounded: `limitMs`
+ * at most, and of more functions than FUNCTION_LIMIT only their number is told.
  *
- * `reached` begins with the functions whose source says it, and grows by what leads to one: a function that names it,
- * a view, an aggregate. Where one is run by a kind of statement (a trigger: INSERT) or without any word (an operator),
- * the words of that statement, or '' for any, stand for it; and as any function may have such a statement in it, all
- * functions are suspected then.
+ * `reached` begins with the functions whose source says it, and grows along `edge` by what leads to one: a function that
+ * names it, a view, an aggregate. Where one is run by a kind of statement (a trigger: INSERT) or without any word (an
+ * operator), the words of that statement, or '' for any, stand for it, and what has those in it is reached in turn.
+ * Names are compared, not functions: there may be many of one name. It ends with WORD_LIMIT names: each is looked for in
+ * all sources.
  */
-export const HIDDEN_FUNCTIONS = [
-  'SET LOCAL search_path = pg_catalog, pg_temp',
-  `SET LOCAL statement_timeout = ${LIMIT_MS}`,
-  'SET LOCAL jit = off',
-  `WITH RECURSIVE routine AS MATERIALIZED (
-  SELECT oid, name, plain, source, config, regexp_replace(CASE WHEN ${has('set_config')}
+export function hiddenFunctionsQuery(limitMs: number): string {
+  return [
+    'SET LOCAL search_path = pg_catalog, pg_temp',
+    `SET LOCAL statement_timeout = ${limitMs}`,
+    `SET LOCAL lock_timeout = ${Math.min(LOCK_LIMIT_MS, limitMs)}`,
+    'SET LOCAL jit = off',
+    // The table of what is reached is as large as this from the beginning.
+    "SET LOCAL work_mem = '4MB'",
+    QUESTION,
+  ].join('; ')
+}
+
+const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
+  SELECT functions, views, source_bytes + view_bytes AS bytes,
+    functions + views <= ${FUNCTION_LIMIT} AND source_bytes + view_bytes <= ${SOURCE_LIMIT} AS fits
+  FROM (
+    SELECT count(*) AS functions, coalesce(sum(octet_length(p.prosrc)), 0) AS source_bytes
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE ${FOREIGN_SCHEMA} AND l.lanname NOT IN ('internal', 'c') AND p.prokind <> 'a'
+  ) AS code, (
+    SELECT count(*) AS views, coalesce(sum(pg_column_size(w.ev_action)), 0) AS view_bytes
+    FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE ${FOREIGN_SCHEMA}
+  ) AS rules
+), routine AS MATERIALIZED (
+  SELECT oid, name, plain, raw, source, config, regexp_replace(CASE WHEN ${has('set_config')}
     THEN regexp_replace(source, ${regex(LOCAL_CALL)}, '', 'g') ELSE source END,
     CASE WHEN ${has('drop')} AND ${has('temp')} THEN ${regex(DROPPED_TABLE)} ELSE '^$' END, '', 'g') AS lasting
   FROM (
-    SELECT p.oid, lower(p.proname) AS name, l.lanname IN ('sql', 'plpgsql') AS plain,
-      replace(lower(CASE WHEN p.prosrc <> '' THEN p.prosrc
-        ELSE regexp_replace(pg_get_functiondef(p.oid), ${regex('^.*?\\n(BEGIN ATOMIC|RETURN )')}, ${regex('\\1')})
-      END), '"', '') AS source, p.proconfig::text AS config
-    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND l.lanname NOT IN ('internal', 'c')
-      AND p.prokind <> 'a'
-  ) AS raw
+    SELECT oid, name, plain, raw, config, replace(raw, '"', '') AS source
+    FROM (
+      SELECT p.oid, lower(p.proname) AS name, l.lanname IN ('sql', 'plpgsql') AS plain,
+        lower(CASE WHEN p.prosrc <> '' THEN p.prosrc
+          ELSE regexp_replace(pg_get_functiondef(p.oid), ${regex('^.*?\\n(BEGIN ATOMIC|RETURN )')}, ${regex('\\1')})
+        END) AS raw, p.proconfig::text AS config
+      FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE ${FOREIGN_SCHEMA} AND l.lanname NOT IN ('internal', 'c') AND p.prokind <> 'a' AND (SELECT fits FROM extent)
+    ) AS written
+  ) AS unquoted
 ), seed AS MATERIALIZED (
   SELECT oid, name, lasting FROM routine, (
     SELECT EXISTS (SELECT 1 FROM pg_db_role_setting WHERE setconfig::text ~ ${TEMPORARY_PATH}) AS temporary
@@ -169,113 +209,152 @@ export const HIDDEN_FUNCTIONS = [
   FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN (${words(READS_SEQUENCES)})
 ), direct AS MATERIALIZED (
   SELECT c.oid, c.relname, w.ev_action FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
-    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
-), reached (tag, class, oid, name) AS (
-  SELECT 'leaving', 'pg_proc'::regclass::oid, oid, name FROM seed
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${FOREIGN_SCHEMA} AND (SELECT fits FROM extent)
+), keyword AS MATERIALIZED (
+  SELECT word, catcode FROM pg_get_keywords() WHERE catcode <> 'U'
+), callable AS MATERIALIZED (
+  SELECT lower(p.proname) AS name, bool_or(coalesce(t.typtype IN ('c', 'd', 'p'), false)) AS bare
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace LEFT JOIN pg_type t ON t.oid = p.proargtypes[0]
+  WHERE ${FOREIGN_SCHEMA} AND (SELECT fits FROM extent)
+  GROUP BY 1
+), edge (source, target, named) AS MATERIALIZED (
+  SELECT CASE WHEN ${TEMPORARY} THEN '${TEMPORARY_FUNCTION}' ELSE lower(p.proname) END, next.name, next.named
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+    LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+    LEFT JOIN pg_trigger g ON d.classid = 'pg_trigger'::regclass AND g.oid = d.objid
+    LEFT JOIN pg_attrdef a ON d.classid = 'pg_attrdef'::regclass AND a.oid = d.objid
+    LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+    LEFT JOIN pg_policy y ON d.classid = 'pg_policy'::regclass AND y.oid = d.objid
+    LEFT JOIN pg_proc f ON d.classid = 'pg_proc'::regclass AND f.oid = d.objid
+    LEFT JOIN pg_class c ON c.oid = coalesce(w.ev_class, g.tgrelid, a.adrelid, nullif(k.conrelid, 0), y.polrelid,
+      CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid END)
+    LEFT JOIN pg_namespace o ON o.oid = coalesce(c.relnamespace, f.pronamespace)
+    CROSS JOIN LATERAL (
+      SELECT lower(f.proname) AS name, true AS named WHERE f.oid IS NOT NULL
+      UNION ALL SELECT lower(c.relname), true WHERE y.oid IS NOT NULL OR w.ev_type = '1'
+      UNION ALL SELECT unnest(CASE
+          WHEN g.oid IS NOT NULL OR a.oid IS NOT NULL OR w.oid IS NOT NULL OR k.contypid = 0 THEN ARRAY[${words(WRITES)}]
+          WHEN d.classid = 'pg_event_trigger'::regclass THEN ARRAY[${words(DDL)}]
+          ELSE ARRAY[''] END), false
+        WHERE f.oid IS NULL AND y.oid IS NULL AND w.ev_type IS DISTINCT FROM '1'
+    ) AS next
+  WHERE d.refobjid >= 16384 AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    AND (o.nspname IS NULL OR o.nspname !~ '^pg_(?:toast_)?temp_') AND (SELECT fits FROM extent)
   UNION
-  SELECT CASE WHEN b.proname IN (${words(KEEPING_FUNCTIONS)}) THEN 'keeping' ELSE 'leaving' END,
-    'pg_proc'::regclass::oid, p.oid, lower(p.proname)
+  SELECT lower(v.relname), lower(c.relname), true
+  FROM direct v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid
+    JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.ev_type = '1'
+    JOIN pg_class c ON c.oid = w.ev_class
+), reached (tag, name, named) AS (
+  SELECT 'leaving', name, true FROM seed
+  UNION
+  SELECT CASE WHEN b.proname IN (${words(KEEPING_FUNCTIONS)}) THEN 'keeping' ELSE 'leaving' END, lower(p.proname), true
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_proc b ON b.prolang = p.prolang AND b.prosrc = p.prosrc
   WHERE l.lanname = 'internal' AND b.pronamespace = 'pg_catalog'::regnamespace
     AND b.proname IN (${words([...BUILT_IN, ...KEEPING_FUNCTIONS])}) AND p.pronamespace <> b.pronamespace
   UNION
-  SELECT 'keeping', 'pg_proc'::regclass::oid, oid, name FROM routine WHERE ${KEEPS}
+  SELECT 'keeping', name, true FROM routine WHERE ${KEEPS}
   UNION
-  SELECT 'keeping', 'pg_class'::regclass::oid, oid, lower(relname) FROM direct, keeper WHERE ev_action::text ~ pattern
+  SELECT 'keeping', lower(relname), true FROM direct, keeper WHERE ev_action::text ~ pattern
   UNION
-  SELECT 'keeping', 0::oid, 0::oid, unnest(ARRAY[${words(WRITES)}])
-  WHERE EXISTS (SELECT 1 FROM pg_attrdef, keeper WHERE adbin::text ~ pattern)
+  SELECT 'keeping', unnest(ARRAY[${words(WRITES)}]), false WHERE EXISTS (SELECT 1 FROM pg_attrdef, keeper WHERE adbin::text ~ pattern)
   UNION
-  SELECT 'defining', 'pg_proc'::regclass::oid, oid, name FROM routine
+  SELECT 'leaving', '${TEMPORARY_FUNCTION}', true WHERE EXISTS (
+    SELECT 1 FROM pg_namespace n JOIN pg_proc p ON p.pronamespace = n.oid
+      JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+    WHERE ${TEMPORARY})
+  UNION
+  SELECT 'defining', name, true FROM routine
   WHERE CASE WHEN ${has('create')} OR ${has('alter')} THEN source ~ ${regex(MAKES)} ELSE false END
   UNION
-  SELECT 'leaving', 'pg_class'::regclass::oid, oid, lower(relname) FROM direct, built_in WHERE ev_action::text ~ pattern
+  SELECT 'leaving', lower(relname), true FROM direct, built_in WHERE ev_action::text ~ pattern
   UNION
-  SELECT 'leaving', 'pg_class'::regclass::oid, c.oid, lower(c.relname)
+  SELECT 'leaving', lower(c.relname), true
   FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class c ON c.oid = w.ev_class
     JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-    AND d.refobjid = 'pg_settings'::regclass AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    AND d.refobjid = 'pg_settings'::regclass AND ${FOREIGN_SCHEMA}
   UNION
-  SELECT 'leaving', 0::oid, 0::oid, unnest(ARRAY[${words(WRITES)}])
+  SELECT 'leaving', unnest(ARRAY[${words(WRITES)}]), false
   WHERE EXISTS (SELECT 1 FROM pg_attrdef, built_in WHERE adbin::text ~ pattern)
   UNION
-  SELECT r.tag, next.class, next.oid, next.name FROM reached r CROSS JOIN LATERAL (
-    SELECT 'pg_proc'::regclass::oid AS class, f.oid, f.name FROM routine f
-    WHERE CASE WHEN strpos(f.source, r.name) = 0 THEN false
-      WHEN r.name ~ '^[a-z0-9_]+$' THEN f.source ~ (${regex('\\m')} || r.name || ${regex('\\M')}) ELSE true END
+  SELECT r.tag, next.name, next.named FROM (
+    SELECT tag, name, name <> translate(name, ${regex(NO_NAME)}, '') AS odd, strpos(name, '$') > 0 AS dollar,
+      '"' || replace(name, '"', '""') || '"' AS quoted, ${regex('\\m')} || name || ${regex('\\M')} AS whole,
+      CASE WHEN named AND k.word IS NOT NULL THEN ${regex('\\.\\s*(?:--|/\\*|')} || name || ${regex('\\M)')} END AS qualified
+    FROM reached LEFT JOIN keyword k ON k.word = name AND k.catcode IN ('R', 'C') WHERE name <> '' OFFSET 0
+  ) AS r CROSS JOIN LATERAL (
+    SELECT f.name, true AS named FROM routine f WHERE CASE
+      WHEN odd THEN strpos(f.raw, quoted) > 0
+      WHEN strpos(f.raw, r.name) = 0 THEN false
+      WHEN dollar THEN true
+      WHEN qualified IS NOT NULL THEN strpos(f.raw, quoted) > 0 OR f.raw ~ qualified
+      ELSE f.raw ~ whole END
     UNION ALL
-    SELECT d.classid, p.oid, lower(p.proname) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
-    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = r.class AND d.refobjid = r.oid
-    UNION ALL
-    SELECT 'pg_class'::regclass, c.oid, lower(c.relname)
-    FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class c ON c.oid = w.ev_class
-    WHERE d.classid = 'pg_rewrite'::regclass AND w.ev_type = '1' AND d.refclassid = r.class AND d.refobjid = r.oid
-    UNION ALL
-    SELECT 'pg_class'::regclass, c.oid, lower(c.relname)
-    FROM pg_depend d JOIN pg_policy y ON y.oid = d.objid JOIN pg_class c ON c.oid = y.polrelid
-    WHERE d.classid = 'pg_policy'::regclass AND r.class = 'pg_proc'::regclass
-      AND d.refclassid = r.class AND d.refobjid = r.oid
-    UNION ALL
-    SELECT 0, 0, unnest(CASE
-        WHEN d.classid IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass) OR w.oid IS NOT NULL OR k.contypid = 0
-          THEN ARRAY[${words(WRITES)}]
-        WHEN d.classid = 'pg_event_trigger'::regclass THEN ARRAY[${words(DDL)}]
-        ELSE ARRAY[''] END)
-    FROM pg_depend d
-      LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
-      LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
-    WHERE r.class = 'pg_proc'::regclass AND d.refclassid = r.class AND d.refobjid = r.oid
-      AND d.classid NOT IN ('pg_proc'::regclass, 'pg_policy'::regclass) AND (w.oid IS NULL OR w.ev_type <> '1')
+    SELECT e.target, e.named FROM edge e WHERE e.source = r.name
   ) AS next
-  WHERE r.class <> 0
+), found AS MATERIALIZED (
+  SELECT tag, name, named FROM reached LIMIT ${WORD_LIMIT + 1}
 )
-SELECT tag, name FROM reached
-UNION
-SELECT tag, any_name FROM (SELECT DISTINCT tag FROM reached WHERE class = 0) AS tags, (
-  SELECT name FROM routine
-  UNION ALL
-  SELECT lower(c.relname) FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class c ON c.oid = w.ev_class
-  WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_proc'::regclass
-    AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
-) AS every (any_name)
-UNION
-SELECT 'sequence', '' WHERE EXISTS (SELECT 1 FROM routine WHERE ${READS_SEQUENCES.map((word) => `strpos(source, '${word}') > 0`).join(' OR ')})
-  OR EXISTS (SELECT 1 FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace, reader
-    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND ev_action::text ~ pattern)
+SELECT f.tag, f.name, CASE WHEN f.named THEN concat_ws(' ',
+  CASE WHEN c.name IS NOT NULL AND NOT c.bare AND NOT EXISTS (SELECT 1 FROM direct WHERE lower(relname) = f.name) THEN 'call' END,
+  CASE WHEN k.catcode = 'R' OR k.catcode = CASE WHEN c.name IS NULL THEN 'T' ELSE 'C' END THEN 'keyword' END) END
+FROM found f LEFT JOIN callable c ON c.name = f.name LEFT JOIN keyword k ON k.word = f.name
+WHERE f.name <> '${TEMPORARY_FUNCTION}'
+UNION ALL
+SELECT 'excess', concat_ws(' ', functions, 'functions,', views, 'views,', bytes, 'bytes'), '' FROM extent WHERE NOT fits
+UNION ALL
+SELECT 'sequence', '', '' WHERE EXISTS (SELECT 1 FROM routine WHERE ${READS_SEQUENCES.map((word) => `strpos(source, '${word}') > 0`).join(' OR ')})
+  OR EXISTS (SELECT 1 FROM direct, reader WHERE ev_action::text ~ pattern)
   OR EXISTS (SELECT 1 FROM pg_attrdef, reader WHERE adbin::text ~ pattern)
-UNION
-SELECT 'defaults', md5(string_agg(concat_ws(' ', setdatabase, setrole, setconfig::text), chr(10) ORDER BY setdatabase, setrole))
+UNION ALL
+SELECT 'defaults', md5(string_agg(concat_ws(' ', setdatabase, setrole, setconfig::text), chr(10) ORDER BY setdatabase, setrole)), ''
 FROM pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-UNION
-SELECT 'setting', found[1] FROM seed CROSS JOIN LATERAL (
+UNION ALL
+SELECT DISTINCT 'setting', found[1], '' FROM seed CROSS JOIN LATERAL (
   SELECT regexp_matches(lasting, ${regex(`\\mset_config\\s*\\(\\s*'+(${NAMED_SETTING})'`)}, 'g') AS found
   UNION ALL
   SELECT regexp_matches(lasting, ${regex(`\\mset\\s+(?:session\\s+)?(${NAMED_SETTING})\\s*(?:=|to\\M)`)}, 'g')
-) AS settings`,
-].join('; ')
+) AS settings`
 
-/** The answer to HIDDEN_FUNCTIONS. */
+/** The answer to hiddenFunctionsQuery. @throws Error where that says that there is too much to look into */
 export function readHiddenFunctions(rows: readonly (readonly (string | null)[])[]): HiddenFunctions {
-  const found: Record<string, string[]> = {
-    leaving: [],
-    keeping: [],
-    defining: [],
-    setting: [],
-    sequence: [],
-    defaults: [],
+  const found: Record<string, SuspectWord[]> = { leaving: [], keeping: [], defining: [] }
+  const settings: string[] = []
+  let readsSequences = false
+  let defaults = ''
+  let count = 0
+  for (const [kind, word, use] of rows) {
+    const text = word ?? ''
+    if (kind === 'excess') throw new Error(`too much to look into: ${text}`)
+    if (kind === 'setting') settings.push(text)
+    else if (kind === 'sequence') readsSequences = true
+    else if (kind === 'defaults') defaults = text
+    else if (Object.hasOwn(found, kind ?? '') && ++count <= WORD_LIMIT) {
+      found[kind!]!.push({ word: text, call: /call/.test(use ?? ''), keyword: /keyword/.test(use ?? '') })
+    }
   }
-  for (const [kind, word] of rows) found[kind ?? '']?.push(word ?? '')
-  for (const words of Object.values(found)) words.sort()
+  if (count > WORD_LIMIT) throw new Error(`more than ${WORD_LIMIT} functions and views to look for`)
+  settings.sort()
   return {
-    leaving: anyOf(found.leaving!),
-    keeping: anyOf(found.keeping!),
-    defining: anyOf(found.defining!),
-    settings: found.setting!,
-    readsSequences: found.sequence!.length > 0,
-    defaults: found.defaults!.join(),
-    key: rows.every(([kind]) => kind === 'defaults') ? '' : JSON.stringify({ ...found, defaults: [] }),
+    leaving: suspicionOf(found.leaving!),
+    keeping: suspicionOf(found.keeping!),
+    defining: suspicionOf(found.defining!),
+    settings: settings.slice(0, SETTING_LIMIT),
+    readsSequences,
+    defaults,
+    key: keyOf(rows),
   }
+}
+
+/** Names of parameters that are looked for. */
+const SETTING_LIMIT = 1000
+
+/** The rows as one text, whatever their order. */
+function keyOf(rows: readonly (readonly (string | null)[])[]): string {
+  const said = rows.filter(([kind]) => kind !== 'defaults').map((row) => row.join('\0'))
+  return said.sort().join('\n')
 }
 
 const CALLED = new RegExp(`\\bset_config\\s*\\(\\s*'+(${NAMED_SETTING})'`, 'gi')
@@ -291,20 +370,6 @@ const IN_STRING = new RegExp(`'(${NAMED_SETTING})'`, 'gi')
 /** The strings in `text` that may name parameters of applications: what is called with one may set it. */
 export function settingsInStrings(text: string): string[] {
   return text.includes("'") ? [...text.matchAll(IN_STRING)].map(([, name]) => name!.toLowerCase()) : []
-}
-
-/** Letters outside of ASCII, of which it is not known how the client's encoding spells them. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-const FOREIGN = /[^\x00-\x7f]/
-
-/** Matches texts that have one of `words`, quoted or not, or hide their names: U&"d\0061ta". */
-function anyOf(words: readonly string[]): RegExp | undefined {
-  if (words.length === 0) return undefined
-  if (words.includes('')) return /(?:)/
-  const plain = words.filter((word) => !FOREIGN.test(word))
-  const patterns = plain.map((word) => word.replaceAll('"', '""').replace(/[^\w\s]/g, '\\$&'))
-  const foreign = plain.length < words.length ? `|${FOREIGN.source}` : ''
-  return new RegExp(`(?<![\\w$])(?:${patterns.join('|')})(?![\\w$])|u&"${foreign}`, 'i')
 }
 
 function nested(inner: string): string {

@@ -53,7 +53,8 @@ const WORDS: Record<string, number> = {
   into: TEMPORARY | RESHAPES,
   temp: TEMPORARY,
   temporary: TEMPORARY,
-  pg_temp: TEMPORARY,
+  // It may be a function of the session's own.
+  pg_temp: ANY,
   drop: TEMPORARY,
   hold: CURSOR,
   close: CURSOR,
@@ -125,7 +126,7 @@ export function effectsOf(text: string): number {
       writes ??= WRITES.test(text) && !text.includes(';')
       if (writes || (word === 'into' && BEFORE_INTO.test(before(text, match.index)))) continue
     }
-    effects |= WORDS[word] ?? (word.startsWith('pg_temp') ? TEMPORARY : ANY)
+    effects |= WORDS[word] ?? ANY
   }
   return effects
 }

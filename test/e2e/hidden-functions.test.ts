@@ -1,7 +1,7 @@
 /** How functions that may leave session state are found, and which statements are suspected to lead to them. */
 import type pg from 'pg'
 import t from 'tap'
-import { HIDDEN_FUNCTIONS, readHiddenFunctions } from '../../lib/session/hidden-functions.ts'
+import { hiddenFunctionsQuery, readHiddenFunctions } from '../../lib/session/hidden-functions.ts'
 import { frontend } from '../fixtures/messages.ts'
 import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
@@ -49,7 +49,10 @@ const plpgsql = (name: string, body: string): string =>
 async function ask(server: TestPostgres): Promise<ReturnType<typeof readHiddenFunctions>> {
   const client = await server.connect()
   // Several statements: one result each, which the types of pg do not know of.
-  const results = (await client.query({ text: HIDDEN_FUNCTIONS, rowMode: 'array' })) as unknown as pg.QueryArrayResult[]
+  const results = (await client.query({
+    text: hiddenFunctionsQuery(20_000),
+    rowMode: 'array',
+  })) as unknown as pg.QueryArrayResult[]
   await client.end()
   return readHiddenFunctions(results.at(-1)!.rows)
 }
@@ -77,9 +80,10 @@ t.test('the question', async (t) => {
   const found = await ask(server)
   for (const [at, body] of LEAVING.entries()) t.ok(found.leaving?.test(`SELECT leaves_${at}()`), body)
   for (const at of HARMLESS.keys()) t.notOk(found.leaving?.test(`SELECT fine_${at}()`), `beside it, ${HARMLESS[at]}`)
-  for (const name of ['calls', 'CALLS_THAT', '"Odd name"', 'seen', 'public.seen_again', 'direct']) {
-    t.ok(found.leaving?.test(`TABLE ${name}`), name)
+  for (const name of ['calls()', 'CALLS_THAT ()', '"Odd name"()', 'seen', 'public.seen_again', 'direct']) {
+    t.ok(found.leaving?.test(`SELECT * FROM ${name}`), name)
   }
+  t.notOk(found.leaving?.test('SELECT calls FROM t'), 'a function that is not called')
   t.notOk(found.leaving?.test('SELECT calls_other, xcalls, calls$ FROM "call"'), 'whole words only')
   t.ok(found.leaving?.test('SELECT U&"\\0063alls"()'), 'a name in disguise')
   if (server.major >= 14) {
@@ -97,6 +101,28 @@ t.test('the question', async (t) => {
   t.ok(fired.leaving?.test('insert into t values (1)'), 'a trigger: whatever writes')
   t.ok(fired.leaving?.test('SELECT fine_0()'), 'in functions, too')
   t.notOk(fired.leaving?.test('SELECT * FROM t'), 'what only reads does not')
+  await server.query(`
+    CREATE FUNCTION "select"() RETURNS text LANGUAGE sql AS $$ SELECT set_config('work_mem', '1MB', false) $$;
+    CREATE FUNCTION calls_it() RETURNS text LANGUAGE sql AS 'SELECT public . select ()';
+    CREATE FUNCTION "a b"() RETURNS text LANGUAGE sql AS 'SELECT calls_it()';
+    CREATE FUNCTION calls_odd() RETURNS text LANGUAGE sql AS 'SELECT"a b"()';
+    CREATE FUNCTION a$c() RETURNS text LANGUAGE sql AS 'SELECT calls_odd()'`)
+  const common = await ask(server)
+  t.notOk(common.leaving?.test('SELECT 1 FROM t'), 'a function whose name is a keyword: not every statement')
+  for (const call of ['public.select()', '"select"()', 'calls_it()', '"a b"()', 'calls_odd()', 'a$c()']) {
+    t.ok(common.leaving?.test(`SELECT ${call}`), call)
+  }
+  await server.query('CREATE TABLE other (a int)')
+  const temporary = await server.connect()
+  await temporary.query(
+    "CREATE FUNCTION pg_temp.mine() RETURNS text LANGUAGE sql AS $$ SELECT set_config('a.b', '', false) $$",
+  )
+  t.notOk((await ask(server)).leaving?.test('SELECT mine()'), 'a temporary function of another session')
+  await temporary.query('DROP TRIGGER fires ON t')
+  t.notOk((await ask(server)).leaving?.test('DELETE FROM other'))
+  await temporary.query('ALTER TABLE other ALTER a SET DEFAULT length(pg_temp.mine())')
+  t.ok((await ask(server)).leaving?.test('DELETE FROM other'), 'one that a permanent object uses')
+  await temporary.end()
   await server.query(`
     CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RESET ALL; RETURN true; END $$;
     CREATE OPERATOR === (leftarg = int, rightarg = int, function = same)`)
