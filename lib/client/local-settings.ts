@@ -15,7 +15,7 @@ import { digestOf, isHarmless, type ParseSettings, type Wishes } from '../sessio
 import type { ClientSession } from './session.ts'
 
 /** Texts that may end a transaction, or take back what was set since a savepoint, and leave a block open behind them. */
-const CONTROLS = /\b(?:commit|rollback|abort)\b|(?:^|[;/\n\r])\s*end\b/i
+const CONTROLS = /\b(?:commit|rollback|abort)\b|(?:^|[;/\n\r])[ \t]*end\b/i
 /** Of a search_path: functions that are not PostgreSQL's own may come first. */
 const CATALOG = /pg_catalog/i
 

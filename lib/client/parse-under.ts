@@ -15,6 +15,8 @@ import type { ServerConnection } from '../server/connection.ts'
 import { quoteLiteral } from '../session/parameters.ts'
 import { BIND, CLOSE, EXECUTE, PARSE, SKIP } from '../session/reply-kinds.ts'
 import { STATEMENT_PREFIX } from '../session/server-statements.ts'
+import { firstStatement } from '../session/sql-tokens.ts'
+import { type StatementEntry, textOf } from '../session/statements.ts'
 import type { ParseSettings } from '../session/wishes.ts'
 
 /** Who the session is decides what it may set. */
@@ -23,14 +25,27 @@ const IDENTITY = ['session_authorization', 'role']
 /** How a Parse of a statement that was parsed under `wanted` is sent under `present`. */
 export type Way = 'as it is' | 'around' | 'savepoint' | 'wait'
 
-/** The way there is. Where there is none to be had, the Parse is sent as it is. */
-export function wayOf(server: ServerConnection, wanted: ParseSettings, present: ParseSettings): Way {
+/** What PostgreSQL runs alike behind another Execute of the same batch; VACUUM and CALL it does not. */
+const PLAIN = /^(?:select|with|values|insert|update|delete|merge|table|\()/i
+
+/** The way there is for a statement. Where there is none to be had, its Parse is sent as it is. */
+export function wayOf(
+  server: ServerConnection,
+  { settings: wanted, body }: StatementEntry,
+  present: ParseSettings,
+): Way {
   if (wanted.values === undefined || wanted.fingerprint === present.fingerprint) return 'as it is'
-  if (present.values !== undefined) return 'around'
   const { plan, txStatus } = server
   // Whether a block is open is known when what was sent before is answered.
   if (plan.readies > 0) return 'wait'
-  return txStatus === TX_BLOCK && !plan.executed ? 'savepoint' : 'as it is'
+  const inBlock = txStatus === TX_BLOCK && !plan.executed
+  if (present.values === undefined) return inBlock ? 'savepoint' : 'as it is'
+  return inBlock || isPlain(textOf(body)) ? 'around' : 'as it is'
+}
+
+function isPlain(sql: string): boolean {
+  const start = firstStatement(sql)
+  return start >= 0 && PLAIN.test(sql.slice(start, start + 8))
 }
 
 /**

@@ -121,7 +121,7 @@ export class PreparedStatements {
     const settings = this.#settings(server)
     const executed = needs ? this.#names.known(entry, settings) : entry
     if (!server.statements.certain(executed, this.batch)) return true
-    return needs && !server.statements.has(executed) && wayOf(server, executed.settings, settings) === 'wait'
+    return needs && !server.statements.has(executed) && wayOf(server, executed, settings) === 'wait'
   }
 
   /**

@@ -169,7 +169,7 @@ export class StatementSlots {
       server.plan.expect(DESCRIBE, SKIP, new SlotDescription(server, slot, (found) => known(slot, found)))
       return Buffer.concat([bytes, describeMessage(slot)])
     }
-    const way = parsed === undefined ? wayOf(server, entry.settings, settings) : 'as it is'
+    const way = parsed === undefined ? wayOf(server, entry, settings) : 'as it is'
     if (way === 'as it is') messages.push(parse())
     else messages.push(...parseUnder(server, way, entry.settings, settings, parse))
     this.injected = joined(...messages)

@@ -24,6 +24,11 @@ export interface CampaignOptions {
   pool: readonly [number, number]
   /** Send statements that leave state in the session. */
   state: boolean
+  /**
+   * Send settings of transactions, and what they decide the meaning of: on one server that has room for all statements,
+   * because what a name meant that was given under settings nobody knows is lost with its server (TRANSACTION-MODE.md).
+   */
+  meaning: boolean
   /** How long a client waits for a message, in milliseconds. */
   patience: number
   /** Compare a direct connection with another: whether the generator keeps its promise. */
@@ -56,6 +61,7 @@ export const DEFAULTS: CampaignOptions = {
   modes: ['transaction', 'transaction', 'transaction', 'statement', 'session'],
   pool: [1, 3],
   state: false,
+  meaning: false,
   patience: 15_000,
   direct: false,
 }
@@ -63,11 +69,13 @@ export const DEFAULTS: CampaignOptions = {
 /** The script of the case with this seed. */
 export function scriptOf(seed: number, options: CampaignOptions): Script {
   const random = new Random(seed ^ 0x5eed)
-  const [low, high] = options.pool
+  const { meaning } = options
+  const [low, high] = meaning ? [1, 1] : options.pool
   return generateScript(seed, {
-    mode: random.pick(options.modes),
+    mode: meaning ? 'transaction' : random.pick(options.modes),
     poolSize: random.between(low, high),
-    statements: random.pick([200, 200, 3, 1, 0]),
+    statements: meaning ? 200 : random.pick([200, 200, 3, 1, 0]),
+    meaning,
     clients: random.between(1, options.clients),
     turns: options.turns,
     state: options.state,

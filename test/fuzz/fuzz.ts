@@ -24,6 +24,7 @@ const USAGE = `npm run fuzz -- [options]
   --pool LOW..HIGH  pool sizes (default ${DEFAULTS.pool.join('..')})
   --mode LIST       pool modes, with commas (default: all, transaction more often)
   --state           also statements that leave state in the session
+  --settings        also settings of transactions and texts that depend on them, on one server
   --url URL         a PostgreSQL that is running and trusts its superuser and the role "fuzz", which is made there
   --direct          compare direct connections with each other: tests the fuzzer itself
   --keep-going      go on behind a failing case
@@ -41,6 +42,7 @@ const { values } = parseArgs({
     pool: { type: 'string' },
     mode: { type: 'string' },
     state: { type: 'boolean', default: false },
+    settings: { type: 'boolean', default: false },
     url: { type: 'string' },
     direct: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
@@ -89,6 +91,7 @@ function readOptions(): CampaignOptions {
     modes: modes as PoolMode[],
     pool: [Number(pool[1]), Number(pool[2] ?? pool[1])],
     state: values.state,
+    meaning: values.settings,
     patience: whole('patience', DEFAULTS.patience),
     direct: values.direct,
   }

@@ -29,6 +29,8 @@ export interface GenerateOptions extends Settings {
   turns: number
   /** Statements that leave state behind in a session are sent, too. */
   state: boolean
+  /** Settings of transactions are sent, too, and what they decide the meaning of. */
+  meaning?: boolean
 }
 
 /** Type ids for Parse: int4, text, and not given. */
@@ -46,11 +48,15 @@ const NAMES = ['a', 'b', 'c', 'a longer name, as long as PostgreSQL keeps names 
 const PORTALS = ['p', 'q']
 
 /** The script of a case. */
-export function generateScript(seed: number, { clients, turns, state, ...settings }: GenerateOptions): Script {
+export function generateScript(
+  seed: number,
+  { clients, turns, state, meaning = false, ...settings }: GenerateOptions,
+): Script {
   const random = new Random(seed)
   const groups: Group[] = ['always']
   if (settings.mode !== 'statement') groups.push('transaction')
   if (state) groups.push('state')
+  if (meaning) groups.push('settings')
   const kinds = KINDS.filter(({ group = 'always' }) => groups.includes(group))
   const scripts: ClientScript[] = []
   for (let client = 0; client < clients; client++) {

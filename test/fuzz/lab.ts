@@ -99,6 +99,13 @@ export class Lab {
     await admin.query(`CREATE ROLE ${USER} LOGIN`)
     await admin.query('CREATE SCHEMA fuzz')
     await admin.query(`GRANT USAGE ON SCHEMA fuzz TO ${USER}`)
+    for (const [v, schema] of ['fuzz_one', 'fuzz_two'].entries()) {
+      await admin.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+      await admin.query(`CREATE SCHEMA ${schema}`)
+      await admin.query(`CREATE TABLE ${schema}.same AS SELECT ${v} AS v`)
+      await admin.query(`GRANT USAGE ON SCHEMA ${schema} TO ${USER}`)
+      await admin.query(`GRANT ALL ON ${schema}.same TO ${USER}`)
+    }
     await admin.query(`CREATE FUNCTION fuzz.say(tag text, count int) RETURNS int LANGUAGE plpgsql AS $$
       BEGIN
         FOR n IN 1 .. count LOOP RAISE NOTICE '% %', tag, n; END LOOP;

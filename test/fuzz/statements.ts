@@ -25,6 +25,8 @@ export type Group =
   | 'transaction'
   /** Leaves state behind in the session. */
   | 'state'
+  /** Settings of transactions, and what they decide the meaning of. */
+  | 'settings'
 
 export interface Kind {
   name: string
@@ -176,6 +178,49 @@ export const KINDS: readonly Kind[] = [
         `SELECT set_config('app.tag', '${tag}', true)`,
         'SET LOCAL DateStyle = German',
         'SET TRANSACTION READ ONLY',
+      ]),
+  },
+  // No text has anything of its client's own: what they share must mean to each what it means directly.
+  {
+    name: 'settings of the transaction',
+    weight: 22,
+    group: 'settings',
+    sql: ({ random }) =>
+      random.pick([
+        "SET LOCAL TimeZone = 'UTC'",
+        "SET LOCAL TimeZone = 'Asia/Tokyo'",
+        "SET TimeZone = 'Europe/Paris'",
+        'SET LOCAL DateStyle = DMY',
+        'SET LOCAL DateStyle = MDY',
+        'RESET DateStyle',
+        'SET LOCAL search_path = fuzz_one, public',
+        'SET LOCAL search_path = fuzz_two, public',
+        "SELECT set_config('search_path', 'fuzz_two', true)",
+        "SELECT set_config('TimeZone', 'America/New_York', true)",
+        'SET LOCAL IntervalStyle = iso_8601',
+        "SET LOCAL app.mode = 'a'",
+        "SELECT set_config('app.mode', 'b', true)",
+        "SET LOCAL statement_timeout = '1min'",
+        "DO $$ BEGIN PERFORM set_config('TimeZone', 'UTC', true); END $$",
+        "BEGIN; SET LOCAL TimeZone = 'Asia/Tokyo'",
+        'CREATE TEMP TABLE same ON COMMIT DROP AS SELECT 9 AS v',
+        'RESET ALL',
+      ]),
+  },
+  {
+    name: 'by settings',
+    weight: 26,
+    group: 'settings',
+    sql: ({ random }) =>
+      random.pick([
+        "SELECT extract(epoch FROM '2020-01-01 00:00'::timestamptz)::bigint",
+        "SELECT '01/02/2026'::date - '2026-01-01'::date",
+        "SELECT extract(epoch FROM '2020-01-01 00:00'::timestamptz)::bigint, '01/02/2026'::date - '2026-01-01'::date",
+        'SELECT v FROM same',
+        "SELECT v, extract(epoch FROM '2020-01-01 00:00'::timestamptz)::bigint FROM same",
+        "SELECT nullif(current_setting('app.mode', true), '')",
+        'SHOW TimeZone',
+        'SHOW search_path',
       ]),
   },
   {

@@ -58,6 +58,14 @@ const CASES: Record<string, Step[]> = {
     MOVE,
     run('b'),
   ],
+  'what must be alone in its transaction, under other settings of the session': [
+    [parse('v', 'VACUUM same'), parse('c', 'DECLARE c CURSOR FOR SELECT 1'), parse('a', EPOCH)],
+    "SET TimeZone = 'Asia/Tokyo'",
+    MOVE,
+    run('v'),
+    run('c'),
+    run('a'),
+  ],
   'a portal bound to a SET that is executed later, or never': [
     'BEGIN',
     [parse('set', TIMES[1]), frontend.bind([], 'set', 'p')],
