@@ -30,7 +30,7 @@ import { wayOf } from './parse-under.ts'
 import { FAILING_NAMED_PARSE, RefusedState } from './refused-state.ts'
 import { SPEAKS, type SpokenStatements } from './spoken-statements.ts'
 import { ChangedName, ChangedResult, FirstUse, StandIn } from './statement-refs.ts'
-import { describeMessage, joined, StatementSlots } from './statement-slots.ts'
+import { concat, describeMessage, joined, StatementSlots } from './statement-slots.ts'
 
 /** What happens to a message. */
 export interface Rewrite {
@@ -220,7 +220,8 @@ export class PreparedStatements {
     this.#lastName = name
     const own = this.#speak(server, entry)
     const slot = this.#slots.ensure(server, entry, key, true)
-    const before = joined(own, this.#slots.injected)
+    const { injected } = this.#slots
+    const before = injected === undefined ? own : concat(own, injected)
     if (slot === undefined) {
       this.#send(false, before, 0)
       this.#rewrite.held = true
@@ -229,7 +230,7 @@ export class PreparedStatements {
     server.plan.expect(BIND, FORWARD, this.#useOf(slot, key))
     // The parameters follow from the client's own bytes.
     const head = renamed(bytes, portalEnd + 1, nameEnd, slot)
-    this.#send(false, joined(before, head), nameEnd + 1)
+    this.#send(false, concat(before, head), nameEnd + 1)
     return entry
   }
 
@@ -260,7 +261,7 @@ export class PreparedStatements {
     const own = parses ? this.#speak(server, entry) : undefined
     const slot = this.#slots.ensure(server, entry, name, false)!
     server.plan.expect(DESCRIBE, FORWARD, this.#useOf(slot, name))
-    this.#send(true, joined(own, this.#slots.injected, describeMessage(slot)), 0)
+    this.#send(true, concat(own, concat(this.#slots.injected, describeMessage(slot))), 0)
     return true
   }
 
@@ -302,7 +303,7 @@ export class PreparedStatements {
     this.#spoken.retireLent(server)
     const closes = this.#slots.closeRetired(server)
     server.plan.expect(PARSE)
-    this.#send(false, joined(...closes), 0)
+    this.#send(false, joined(closes), 0)
   }
 
   /** PostgreSQL shall say that there is no such statement: nothing under a name of its client's may be left there. */
@@ -310,7 +311,7 @@ export class PreparedStatements {
     this.#spoken.retireLent(server)
     const closes = this.#slots.closeRetired(server)
     server.plan.expect(kind)
-    this.#send(false, joined(...closes), 0)
+    this.#send(false, joined(closes), 0)
     return true
   }
 

@@ -85,7 +85,7 @@ export class StatementSlots {
     if (own || (!anew && named !== this.renewing)) {
       if (usable) {
         // A batch may have needed more at once than may stay.
-        if (statements.size > this.#most) this.injected = joined(...this.#makeRoom(server, present))
+        if (statements.size > this.#most) this.injected = joined(this.#makeRoom(server, present))
         return present
       }
       // What is discarded unseen is not answered.
@@ -172,7 +172,7 @@ export class StatementSlots {
     const way = parsed === undefined ? wayOf(server, entry, settings) : 'as it is'
     if (way === 'as it is') messages.push(parse())
     else messages.push(...parseUnder(server, way, entry.settings, settings, parse))
-    this.injected = joined(...messages)
+    this.injected = joined(messages)
     return slot
   }
 
@@ -216,7 +216,11 @@ export function describeMessage(slot: Slot): Buffer {
 const STATEMENT_KIND = Buffer.from([STATEMENT])
 
 /** What is there of `messages` in one; undefined for nothing. */
-export function joined(...messages: (Buffer | undefined)[]): Buffer | undefined {
-  const there = messages.filter((message) => message !== undefined)
-  return there.length > 1 ? Buffer.concat(there) : there[0]
+export function joined(messages: readonly Buffer[]): Buffer | undefined {
+  return messages.length > 1 ? Buffer.concat(messages) : messages[0]
+}
+
+/** `first`, if there is something, and `second` behind it. Without an array where one is missing: each Bind comes by. */
+export function concat(first: Buffer | undefined, second: Buffer): Buffer {
+  return first === undefined ? second : Buffer.concat([first, second])
 }

@@ -28,7 +28,7 @@ import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from '
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, SPEAKS } from './spoken-statements.ts'
 import { StatementParts } from './statement-parts.ts'
-import { joined } from './statement-slots.ts'
+import { concat } from './statement-slots.ts'
 import { closesStrange } from './strange-close.ts'
 import { UnnamedStatement, unnamedOf } from './unnamed-statement.ts'
 import { leave } from './without-server.ts'
@@ -371,7 +371,8 @@ export class Upstream {
   }
 
   #putInFront(bytes: Buffer | undefined): void {
-    if (bytes !== undefined) this.#rewrite.prefix = joined(bytes, this.#rewrite.prefix)
+    const { prefix } = this.#rewrite
+    if (bytes !== undefined) this.#rewrite.prefix = prefix === undefined ? bytes : concat(bytes, prefix)
   }
 
   /** What the prepared statements need, from now on. */
