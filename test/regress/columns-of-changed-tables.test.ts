@@ -76,7 +76,9 @@ for (const { what, sql = ALL, setup, change, back } of COLUMNS) {
     await play.say('B', ...run(name))
     await play.say('A', bind(name, [], [0, 0, 0]), execute())
   }
-  for (const described of [true, false]) {
+  // The ways to come by a statement differ in pgbun, not in what has changed.
+  const first = COLUMNS[0]!.what === what
+  for (const described of first ? [true, false] : [true]) {
     CASES.push({
       what: `${what}, by name, ${described ? '' : 'not '}described`,
       setup: prepared,
@@ -103,7 +105,7 @@ for (const { what, sql = ALL, setup, change, back } of COLUMNS) {
       },
     })
   }
-  for (const how of ['described', 'not described', 'run']) {
+  for (const how of first ? ['described', 'not described', 'run'] : []) {
     CASES.push({
       what: `${what}, unnamed, ${how}`,
       setup: prepared,
