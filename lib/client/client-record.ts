@@ -6,11 +6,13 @@ import type { Pool } from '../pool/pool.ts'
 import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import type { Defaults } from '../session/defaults.ts'
 import { ClientParameters } from '../session/parameters.ts'
 import type { PinKind } from '../session/pin-kinds.ts'
 import { now } from '../util/clock.ts'
 import type { LogFields } from '../util/logger.ts'
+import type { HalfClosed } from './half-closed.ts'
 import type { LocalSettings } from './local-settings.ts'
 import { Pins } from './pins.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
@@ -67,6 +69,8 @@ export class ClientRecord {
   stalledSince = 0
   /** It is to say who it is, or to prove it, and has not answered. */
   silent = true
+  /** It sends no more, and waits for the answers to what it has sent. */
+  halfClosed: HalfClosed | undefined
   /** Shut down: end at the next moment no transaction is open. */
   closing = false
   /** The request that waits was canceled while its server answered to pgbun itself. */
@@ -99,6 +103,24 @@ export class ClientRecord {
     if (next === this.#state) return
     checkEdge(this.id, this.#state, next)
     this.#state = next
+  }
+
+  suits(server: ServerConnection): boolean {
+    return this.parameters.matches(server)
+  }
+
+  /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */
+  join(pool: Pool): void {
+    this.pool = pool
+    // A replication client keeps its server as one of session mode does.
+    this.mode = this.replication === 'none' ? pool.settings.mode : 'session'
+    if (this.mode !== 'session') this.remembered.policy = pool.settings.sessionState
+    this.guests(pool).clients++
+  }
+
+  /** Where this client is counted in `pool`. */
+  guests(pool: Pool): { clients: number } {
+    return this.replication === 'none' ? pool : pool.dedicated
   }
 
   /** Why it keeps its server between transactions; '' where it does not. */

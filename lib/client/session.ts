@@ -9,7 +9,6 @@
 import type { ErrorFields } from '../errors.ts'
 import type { Wire, WireHandler } from '../net/wire.ts'
 import type { Lease } from '../pool/lease.ts'
-import type { Pool } from '../pool/pool.ts'
 import { forgetSequences } from '../pool/upkeep.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { Batch } from '../protocol/batch.ts'
@@ -17,13 +16,13 @@ import { errorResponse } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { Answer } from '../server/answer.ts'
-import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
 import { now } from '../util/clock.ts'
 import { adoptSettings } from './adopt-settings.ts'
 import { ClientRecord } from './client-record.ts'
 import { type EndReason, endingOf, type NamedError, violation } from './ending.ts'
 import { giveBack } from './give-back.ts'
+import { HalfClosed, isOwed } from './half-closed.ts'
 import { Inbox } from './inbox.ts'
 import { applySettings } from './link.ts'
 import { firstLinked } from './linked.ts'
@@ -41,7 +40,7 @@ import { takeWithoutServer } from './without-server.ts'
 export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   readonly wire: Wire
   #login: Login | undefined
-  readonly #upstream: Upstream
+  readonly upstream: Upstream
   readonly #inbox = new Inbox()
   /** Made with the first request that is refused. */
   #refused: RefusedRequest | undefined
@@ -51,26 +50,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   constructor(makeWire: (handler: WireHandler) => Wire, origin: ClientOrigin, ports: ClientPorts) {
     super(origin, ports)
     this.#login = new Login(this)
-    this.#upstream = new Upstream(this)
+    this.upstream = new Upstream(this)
     this.wire = makeWire(this)
-  }
-
-  suits(server: ServerConnection): boolean {
-    return this.parameters.matches(server)
-  }
-
-  /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */
-  join(pool: Pool): void {
-    this.pool = pool
-    // A replication client keeps its server as one of session mode does.
-    this.mode = this.replication === 'none' ? pool.settings.mode : 'session'
-    if (this.mode !== 'session') this.remembered.policy = pool.settings.sessionState
-    this.#guests(pool).clients++
-  }
-
-  /** Where this client is counted in `pool`. */
-  #guests(pool: Pool): { clients: number } {
-    return this.replication === 'none' ? pool : pool.dedicated
   }
 
   /** The login is over; what it needed is not kept. */
@@ -113,6 +94,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
       this.#pumping = false
     }
     this.#regulate()
+    this.halfClosed?.look()
   }
 
   /** Take the rest of the first batch; false where it must wait. */
@@ -133,11 +115,11 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
           break
         case 'idle':
           if (takeWithoutServer(this, batch)) break
-          if (this.#upstream.takeDeallocate(batch, batch.cursor, TX_IDLE)) batch.cursor++
+          if (this.upstream.takeDeallocate(batch, batch.cursor, TX_IDLE)) batch.cursor++
           else if (!this.#acquire()) return false
           break
         case 'active':
-          if (!this.#upstream.forward(batch)) return false
+          if (!this.upstream.forward(batch)) return false
           this.#forwarded()
           break
         case 'closed':
@@ -244,7 +226,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.remembered.failed()
     // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
     if (this.lease!.server.plan.skipping) {
-      this.#upstream.barrier = false
+      this.upstream.barrier = false
       this.pump()
     }
   }
@@ -260,15 +242,15 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   }
 
   onServerDeallocated(all: boolean): void {
-    this.#upstream.onDeallocated(this.lease!.server, all)
+    this.upstream.onDeallocated(this.lease!.server, all)
   }
 
   onServerRefused(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
-    return this.#upstream.onRefused(this.lease!.server, error, body, ref)
+    return this.upstream.onRefused(this.lease!.server, error, body, ref)
   }
 
   onServerRepeat(): void {
-    this.#inbox.putBack(this.#upstream.repeat())
+    this.#inbox.putBack(this.upstream.repeat())
   }
 
   /** Answer a Query without a server; `status` is the transaction's. */
@@ -297,12 +279,12 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
       }
     }
     if (!server.plan.settled) {
-      if (!this.#upstream.midMessage) server.resolveDoubt()
+      if (!this.upstream.midMessage) server.resolveDoubt()
       // What waited for the answer to this batch.
       if (this.#inbox.first !== undefined) this.pump()
       return
     }
-    this.#upstream.settled()
+    this.upstream.settled()
     this.running = false
     this.since = now()
     if (status === TX_IDLE) this.#maybeRelease(lease!)
@@ -312,7 +294,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** The moment a lease may end: nothing outstanding, no transaction, no half message on its way. */
   #maybeRelease(lease: Lease): void {
     if (this.closing) this.endWith('admin_shutdown')
-    else if (!this.#upstream.midMessage && mayRelease(this, lease)) this.release(lease)
+    else if (!this.upstream.midMessage && mayRelease(this, lease)) this.release(lease)
   }
 
   /** Give the server back that it keeps without needing to, if nothing else keeps it. */
@@ -361,6 +343,12 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.pump()
   }
 
+  onPeerEnd(): boolean {
+    if (!isOwed(this)) return false
+    this.halfClosed = new HalfClosed(this)
+    return true
+  }
+
   onEnd(error: Error | undefined): void {
     this.end({ kind: 'disconnected', error })
   }
@@ -385,16 +373,17 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.pool?.leave(this)
     const { lease } = this
     this.lease = undefined
-    const midReply = lease !== undefined && giveBack(lease, this.#upstream.midMessage, this.remembered, reason)
-    if (reason.kind === 'disconnected' || midReply) this.wire.destroy()
-    else if (reason.kind === 'terminated') this.wire.closeBehindPeer()
+    const midReply = lease !== undefined && giveBack(lease, this.upstream.midMessage, this.remembered, reason)
+    if ((reason.kind === 'disconnected' && !this.halfClosed) || midReply) this.wire.destroy()
+    else if (reason.kind === 'terminated' || reason.kind === 'disconnected') this.wire.closeBehindPeer()
     else this.wire.close(ending.fields && errorResponse(ending.fields))
     this.#inbox.clear(this.#pumping)
     this.#login?.abandon()
-    this.#upstream.end()
+    this.halfClosed?.end()
+    this.upstream.end()
     this.ports.registry.remove(this)
     this.pins.end(this)
-    if (this.pool) this.#guests(this.pool).clients--
+    if (this.pool) this.guests(this.pool).clients--
     logEnd(this, reason, ending, phase)
   }
 }

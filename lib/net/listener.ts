@@ -4,7 +4,7 @@
  *
  * What must hold: every socket has an 'error' listener before anybody can await anything; an error while accepting (out
  * of file descriptors) is reported and never ends the process; listening succeeds on all addresses or on none. Sockets
- * are not half-open: the runtime ends ours when the client ends its own.
+ * are not half-open before there is a session: the runtime ends ours when the client ends its own.
  */
 
 import { createServer, isIP, type ListenOptions as NetListenOptions, type Server, type Socket } from 'node:net'

@@ -25,6 +25,8 @@ export interface WireHandler {
   onFull(): void
   /** The kernel took all that was written, after onFull. */
   onDrain(): void
+  /** The peer sends no more; true where it is to get what is still owed to it: onEnd comes later. Otherwise onEnd follows. */
+  onPeerEnd?(): boolean
   /** The peer closed, the socket failed (`error`), or destroy() was called with one. Comes once and last. */
   onEnd(error: Error | undefined): void
   /** The handler threw. The wire is destroyed; onEnd follows. */
@@ -57,7 +59,7 @@ export class Wire {
       ;(this as Socket & Owned)[WIRE].#onDrain()
     },
     end(this: Socket): void {
-      ;(this as Socket & Owned)[WIRE].#end(undefined)
+      ;(this as Socket & Owned)[WIRE].#onPeerEnd()
     },
     error(this: Socket, error: Error): void {
       ;(this as Socket & Owned)[WIRE].#end(new Error(describeTlsError(error), { cause: error }))
@@ -120,6 +122,8 @@ export class Wire {
       queueMicrotask(() => this.#end(this.#error))
       return
     }
+    // Through TLS whoever takes its leave is gone.
+    if (this.handler.onPeerEnd && !('encrypted' in this.#socket)) this.#socket.allowHalfOpen = true
     if (initial && initial.length > 0) this.#framer.write(initial)
     this.#socket.on('data', Wire.#ofSocket.data)
     if (!this.#paused) this.#socket.resume()
@@ -274,6 +278,23 @@ export class Wire {
     } finally {
       endTurn()
     }
+  }
+
+  #onPeerEnd(): void {
+    if (this.#ended || this.#closing || this.handler.onPeerEnd === undefined) {
+      this.#end(undefined)
+      return
+    }
+    let waits = false
+    beginTurn()
+    try {
+      waits = this.handler.onPeerEnd()
+    } catch (error) {
+      this.#fault(error)
+    } finally {
+      endTurn()
+    }
+    if (!waits) this.#end(undefined)
   }
 
   #onDrain(): void {
