@@ -193,7 +193,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   takeOver(answer: Answer): void {
     const { server } = this.lease!
     server.lend(this, 'active')
-    for (const notification of answer.notifications()) this.onServerBytes(notification)
+    for (const notification of answer.notifications(server.identity.pid, this.pid)) this.onServerBytes(notification)
     if (this.wire.full) server.wire.pause()
   }
 

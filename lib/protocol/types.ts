@@ -125,7 +125,8 @@ export const BACKEND_TABLE: MessageTable = table({
   [BACKEND.NegotiateProtocolVersion]: { pass: false, need: SMALL, cap: SMALL },
   [BACKEND.NoData]: { pass: false, need: 0, cap: 0 },
   [BACKEND.NoticeResponse]: { pass: false, need: 0, cap: LARGE },
-  [BACKEND.NotificationResponse]: { pass: false, need: 0, cap: LARGE },
+  // The process that has notified.
+  [BACKEND.NotificationResponse]: { pass: false, need: 4, cap: LARGE },
   [BACKEND.ParameterDescription]: { pass: false, need: 0, cap: LARGE },
   [BACKEND.ParameterStatus]: { pass: false, need: AUTH, cap: AUTH },
   [BACKEND.ParseComplete]: { pass: false, need: 0, cap: 0 },

@@ -99,8 +99,12 @@ export class Answer {
     return this.#bytes > LIMIT
   }
 
-  /** NotificationResponse messages that came meanwhile: they are for the client that listens. */
-  notifications(): readonly Buffer[] {
+  /**
+   * NotificationResponse messages that came meanwhile: they are for the client that listens. Those of the process `own`
+   * are its own, and bear its number `pid`.
+   */
+  notifications(own: number, pid: number): readonly Buffer[] {
+    for (const message of this.#notifications) if (message.readInt32BE(5) === own) message.writeInt32BE(pid, 5)
     return this.#notifications
   }
 

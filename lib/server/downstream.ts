@@ -55,6 +55,10 @@ const SESSION_LETTERS = new Set([...SESSION_TAGS].map((tag) => Buffer.from(`${ta
 /** SQLSTATE of an error that is provoked, and of which the client shall not hear. */
 const UNDEFINED_COLUMN = '42703'
 
+/** Where a NotificationResponse has the number of the process, and where that ends. */
+const NOTIFIER = 5
+const NOTIFIER_END = 9
+
 /** Tags after which a server has no prepared statement left. */
 const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
 
@@ -153,8 +157,11 @@ export class Downstream implements PlanObserver {
         return this.#lookAtError(batch.bodyOf(i), (batch.flags(i) & LAST) !== 0)
       case BACKEND.ParameterStatus:
         return this.#lookAtParameter(batch.bodyOf(i))
-      case BACKEND.NoticeResponse:
       case BACKEND.NotificationResponse:
+        if (batch.end(i) - batch.start(i) < NOTIFIER_END) return DESYNC
+        this.#nameNotifier(batch.bytesOf(i))
+        return server.consumer ? TO_CLIENT : SWALLOW
+      case BACKEND.NoticeResponse:
         // Asynchronous: may come anywhere. Nobody is there to read it while the server is not lent out.
         return server.consumer ? TO_CLIENT : SWALLOW
       case BACKEND.Authentication:
@@ -179,6 +186,12 @@ export class Downstream implements PlanObserver {
       default:
         return server.consumer ? server.plan.onMessage(type) : DESYNC
     }
+  }
+
+  /** What a client has notified itself of bears the process of its own BackendKeyData: drivers compare the two. */
+  #nameNotifier(message: Buffer): void {
+    const { consumer, identity } = this.#server
+    if (consumer?.pid && message.readInt32BE(NOTIFIER) === identity.pid) message.writeInt32BE(consumer.pid, NOTIFIER)
   }
 
   #lookAtError(body: Buffer, whole: boolean): number {

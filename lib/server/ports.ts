@@ -35,6 +35,8 @@ export interface PlanRef {
 
 /** Takes what one server sends while it is lent out. */
 export interface Consumer {
+  /** As which process its client knows the server; 0 or nothing where there is no client. */
+  readonly pid?: number
   /** Bytes for the other end, whole or parts of messages, in order. */
   onServerBytes(bytes: Buffer): void
   /** ReadyForQuery came, and was handed over unless not `shown`; `status` is its transaction status byte. */
