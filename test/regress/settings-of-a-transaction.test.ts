@@ -318,6 +318,8 @@ t.test('statements and the settings of transactions', async (t) => {
       await client.query('COMMIT')
     }
     const list = `SELECT count(*) FROM pg_prepared_statements WHERE statement = '${sql.replaceAll("'", "''")}'`
+    // What was parsed once more in between, to see whether it is the same still, is closed with the next Parse.
+    await play(clients[0]!, [prepared('other', 'SELECT 1')], async () => {})
     t.same(await clients[0]!.rows(list), [['2']])
     for (const tenant of ['b', 'a']) {
       for (const client of clients) {
