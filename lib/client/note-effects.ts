@@ -8,6 +8,7 @@ import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { DEFINES, settingsInStrings } from '../session/hidden-functions.ts'
 import { keepingFunction } from '../session/known-functions.ts'
+import type { LongText } from '../session/long-text.ts'
 import { RESETTING } from '../session/setting-names.ts'
 import { majorOf } from '../session/settings-sql.ts'
 import {
@@ -131,14 +132,37 @@ function noteCode(session: ClientSession, server: ServerConnection, text: string
   if (LOADS.test(text)) server.loaded = true
 }
 
-/** So many names of parameters are looked for after code has run. */
-const HIDDEN_LIMIT = 50
+/** So many parameters can be asked for after code has run. */
+const ASKED_LIMIT = 1000
 
 /** Ask for the parameters `names` as well when the transaction is over: PostgreSQL does not list them. */
-function lookFor({ remembered }: ClientSession, names: readonly string[]): void {
+export function lookFor(session: ClientSession, names: readonly string[]): void {
+  const { remembered } = session
   const { hiddenSettings: before } = remembered
   if (names.every((name) => before.includes(name))) return
-  remembered.hiddenSettings = [...new Set([...names, ...before])].slice(0, HIDDEN_LIMIT)
+  const all = [...new Set([...names, ...before])]
+  if (all.length > ASKED_LIMIT) noteUnread(session, 'more parameters than can be asked for')
+  remembered.hiddenSettings = all.slice(0, ASKED_LIMIT)
+}
+
+/** Parameters may be set of which only the server knows the names: it is the client's as long as that may keep it. */
+export function noteUnread(session: ClientSession, reason: string): void {
+  if (session.remembered.policy === 'pin') session.pin('other', reason)
+}
+
+/** A Query too long to be looked at as a whole has been read as it streamed by. */
+export function noteLong(session: ClientSession, server: ServerConnection, long: LongText): void {
+  const { effects, text, words, doubtful } = long
+  if (!session.pool!.functions.quiet || server.functionsChanged) noteHidden(session, server, effects, words)
+  noteEffects(session, server, effects, text)
+  // What it sets for its transaction, and where that ends, is not looked at.
+  session.unsettled = true
+  session.local = undefined
+  if ((effects & ANY) === ANY) noteCode(session, server, words)
+  if (doubtful) server.closeReason ??= 'its client has sent a text that cannot be read'
+  if (!long.unread) return
+  makeDirty(server)
+  noteUnread(session, 'a long text that may set parameters')
 }
 
 /** LOAD in a DO, whose tag does not tell of it. */

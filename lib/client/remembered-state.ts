@@ -15,11 +15,11 @@ import { Task, type TaskResult } from '../server/task.ts'
 import { type ClientParameters, isMemorable, isReadable, type Setting } from '../session/parameters.ts'
 import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
 import { reportedKey } from '../session/reported-names.ts'
-import { RESETTING, type SettingNames } from '../session/setting-names.ts'
-import { NO_NAMES, readNames, resets, TEXT_LIMIT } from '../session/setting-texts.ts'
+import type { SettingNames } from '../session/setting-names.ts'
+import { alsoSaid, mayReset, NO_NAMES, readNames, resets, type Said, textsOf } from '../session/setting-texts.ts'
 import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
-import { kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
+import { isUnlisted, kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { noteDefault, noteReported } from './link.ts'
 
@@ -29,6 +29,8 @@ export const ENCODED_VALUE = 'a setting in another encoding than UTF8'
 // Of the many clients that leave nothing behind: one map and one list for all of them.
 const NOTHING: ReadonlyMap<PinKind, string> = new Map()
 const NO_TEXTS: readonly string[] = []
+/** So many of the parameters that were looked for after code are looked for after other code. */
+const HIDDEN_LIMIT = 50
 
 /** Suspicions of one lease, and the state of one client that followed from them. */
 export class RememberedState {
@@ -41,7 +43,7 @@ export class RememberedState {
   #found: ReadonlyMap<PinKind, string> = NOTHING
   #forGood = false
   #effects = 0
-  #texts: readonly string[] = NO_TEXTS
+  #texts: readonly Said[] = NO_TEXTS
   /** A transaction block or an error came between: what a text sets cannot be told from the text alone. */
   #conditional = false
   /** Reported parameters, in the server's spelling, that changed although no text of the client's names them. */
@@ -83,7 +85,7 @@ export class RememberedState {
   /** A statement with these effects was sent. */
   note(effects: number, text: string): void {
     this.#effects |= effects
-    if (this.#texts.length <= TEXT_LIMIT) this.#texts = [...this.#texts, text]
+    this.#texts = alsoSaid(this.#texts, text)
   }
 
   /**
@@ -164,7 +166,9 @@ export class RememberedState {
     // Its tag came: what was bound may never have been executed.
     const ran =
       server.touched && texts.length === 1 && effects === SETTINGS && !this.#conditional && unexplained.length === 0
-    const text = ran && texts[0]!.length <= KNOWN_LENGTH && !DEPENDENT.test(texts[0]!) ? texts[0] : undefined
+    const [only] = texts
+    const brief = ran && typeof only === 'string' && only.length <= KNOWN_LENGTH && !DEPENDENT.test(only)
+    const text = brief ? only : undefined
     this.#effects = 0
     this.#texts = NO_TEXTS
     this.#unexplained = NO_TEXTS
@@ -182,13 +186,14 @@ export class RememberedState {
     // What PostgreSQL reports by itself need not be asked for.
     const named = names.names.filter((name) => !server.reports(name))
     const hidden = (effects & ANY) === ANY ? this.hiddenSettings : []
+    this.hiddenSettings = this.hiddenSettings.slice(0, HIDDEN_LIMIT)
     const asked = all ? [...new Set([...named, ...hidden, ...this.#unlisted(server)])] : named
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
     const limits = limitsOf(server)
     const listed = [...asked, ...unexplained.map(reportedKey)]
     const unlimited = (): string => stateQuery(looked, listed, all, limits)
-    const sql = isLimited(server, texts) ? unlimited() : stateQuery(looked, listed, all)
+    const sql = isLimited(server, textsOf(texts)) ? unlimited() : stateQuery(looked, listed, all)
     if (sql === '') {
       if (ran && names.complete && names.resets === 'none') this.#takeReported(server, names.names)
       if (names.resets !== 'none') this.#parameters.restoreStartup(server, (name) => resets(names, name))
@@ -252,8 +257,7 @@ export class RememberedState {
    */
   untold(server: ServerConnection): readonly Setting[] {
     const { startup } = this.#parameters
-    if (startup.size === 0 || this.#texts.length === 0) return NONE
-    if (this.#texts.length <= TEXT_LIMIT && !this.#texts.some((text) => RESETTING.test(text))) return NONE
+    if (startup.size === 0 || !mayReset(this.#texts)) return NONE
     const names = readNames(this.#texts)
     const settings: Setting[] = []
     for (const [name, value] of server.parameters) {
@@ -392,8 +396,3 @@ const KNOWN_LENGTH = 200
 const DEPENDENT = /[^\s -~]|\\/
 
 const NONE: readonly Setting[] = []
-
-/** PostgreSQL does not list it in pg_settings. */
-function isUnlisted(name: string): boolean {
-  return name === 'role' || name.includes('.')
-}

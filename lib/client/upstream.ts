@@ -21,7 +21,9 @@ import { announce } from './announce.ts'
 import { hidesNames } from './bind-names.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
+import { LongQuery } from './long-query.ts'
 import { bindsPlain, bindsUnnamed, isUnnamed, kindOf, passesBarrier, queryText, STATEMENT } from './message-kinds.ts'
+import { noteCall } from './note-call.ts'
 import { noteEffects, noteNamed, notePrepared, noteSequence, noteUnmovable, noteUnnamed } from './note-effects.ts'
 import { clear, type Rewrite } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
@@ -49,6 +51,7 @@ export class Upstream {
   #flush = false
   /** Number of the batch under way: the messages between two Syncs, of which an error takes all that follow. */
   #batch = 0
+  #long: LongQuery | undefined
   /** What #look decided of the current message. */
   readonly #rewrite: Rewrite = { omit: false, prefix: undefined, skip: 0, held: false }
   /** Named statements are shared with other clients, and follow this one. */
@@ -101,7 +104,7 @@ export class Upstream {
           start += skip
         }
         if (this.#parts !== undefined) this.#parts.last.onMessage(type, batch, i, skip > 0 || omit)
-      }
+      } else this.#long = this.#long?.readOn(batch.bytesOf(i), (flags & LAST) !== 0)
       if (this.#rewrite.omit) continue
       this.midMessage = (flags & LAST) === 0
       if ((flags & IN_HEAD) !== 0) {
@@ -251,17 +254,15 @@ export class Upstream {
         if (this.#parts !== undefined) this.#parts.prepared.batch = this.#batch
         return
       case FRONTEND.FunctionCall:
-        // Which function it calls is a number: it may be pg_advisory_lock(), or set_config().
-        noteEffects(this.#session, server, ANY, '')
+        noteCall(this.#session, server, batch.bodyOf(i), (batch.flags(i) & LAST) !== 0)
     }
     announce(this.#session, server, type, batch, i)
   }
 
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
     let deallocating: DeallocatingQuery | undefined
-    // A text too long to be looked at may do anything.
     if ((batch.flags(i) & LAST) === 0) {
-      noteEffects(this.#session, server, ANY, '')
+      this.#long = new LongQuery(this.#session, server, batch.bodyOf(i))
       this.barrier = true
     } else {
       const sql = queryText(batch, i)

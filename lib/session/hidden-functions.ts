@@ -372,6 +372,13 @@ export function settingsInStrings(text: string): string[] {
   return text.includes("'") ? [...text.matchAll(IN_STRING)].map(([, name]) => name!.toLowerCase()) : []
 }
 
+const ANYWHERE = new RegExp(`(?<![a-z0-9_$.])${NAMED_SETTING}`, 'gi')
+
+/** The same of the arguments of a call, which have no quotes. */
+export function settingsInBytes(bytes: string): string[] {
+  return bytes.includes('.') ? Array.from(bytes.matchAll(ANYWHERE), ([name]) => name.toLowerCase()) : []
+}
+
 function nested(inner: string): string {
   return `(?:[^()']|'[^'()]*'|\\(${inner}\\))*`
 }

@@ -1,9 +1,14 @@
 /** What the texts of one transaction say about parameters, together. Pure. */
 
-import { noteKept, noteResets, type SettingNames, settingNames } from './setting-names.ts'
+import { noteKept, noteResets, RESETTING, type SettingNames, settingNames } from './setting-names.ts'
 
-/** More suspicious texts than this in one transaction are not read: everything is asked. */
-export const TEXT_LIMIT = 16
+/** What a text says, or what several said one after the other. */
+export type Said = string | SettingNames
+
+/** Of more suspicious texts than this in one transaction, it is kept what they say. */
+const TEXT_LIMIT = 16
+/** More names than these are not remembered. */
+const NAME_LIMIT = 1000
 /** Nor are longer ones, in UTF-16 units of all together: reading a long text takes its time, in which nobody is served. */
 const LENGTH_LIMIT = 1 << 18
 /** It may set a parameter of an application's, which PostgreSQL does not list. */
@@ -13,22 +18,39 @@ const SETS = /\bset(?:_config)?\b/i
 export const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: false, resets: 'none', resetNames: [] }
 
 /** What was read: the answer to each of a transaction's statements asks again. */
-const known = new WeakMap<readonly string[], SettingNames>()
+const known = new WeakMap<readonly Said[], SettingNames>()
+
+/** `texts`, and `text` behind them. */
+export function alsoSaid(texts: readonly Said[], text: string): readonly Said[] {
+  return texts.length < TEXT_LIMIT ? [...texts, text] : [readNames(texts), text]
+}
+
+/** Those of `texts` that are there as they were. */
+export function textsOf(texts: readonly Said[]): string[] {
+  return texts.filter((text) => typeof text === 'string')
+}
+
+/** True where one of `texts` may take something back to its default. */
+export function mayReset(texts: readonly Said[]): boolean {
+  return texts.some((text) => (typeof text === 'string' ? RESETTING.test(text) : text.resets !== 'none'))
+}
 
 /** What several texts say about parameters, one after the other. The list is never changed. */
-export function readNames(texts: readonly string[]): SettingNames {
+export function readNames(texts: readonly Said[]): SettingNames {
   let found = known.get(texts)
   if (found === undefined) known.set(texts, (found = read(texts)))
   return found
 }
 
-function read(texts: readonly string[]): SettingNames {
-  const length = texts.reduce((sum, text) => sum + text.length, 0)
-  if (texts.length > TEXT_LIMIT || length > LENGTH_LIMIT) {
-    const unreadable = length > LENGTH_LIMIT && texts.some((text) => SETS.test(text) && text.includes('.'))
+function read(texts: readonly Said[]): SettingNames {
+  const length = texts.reduce((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0)
+  if (length > LENGTH_LIMIT) {
+    const unreadable = texts.some((text) => {
+      return typeof text === 'string' ? SETS.test(text) && text.includes('.') : text.unreadable || text.names.length > 0
+    })
     return { ...NO_NAMES, complete: false, unreadable, resets: 'all' }
   }
-  if (texts.length === 1) return settingNames(texts[0]!)
+  if (texts.length === 1) return saidBy(texts[0]!)
   const names = new Set<string>()
   const resetNames = new Set<string>()
   let complete = true
@@ -36,8 +58,9 @@ function read(texts: readonly string[]): SettingNames {
   let resets: SettingNames['resets'] = 'none'
   let kept = new Set<string>()
   for (const text of texts) {
-    const found = settingNames(text)
-    for (const name of found.names) names.add(name)
+    const found = saidBy(text)
+    for (const name of found.names) if (names.size < NAME_LIMIT) names.add(name)
+    if (names.size === NAME_LIMIT) unreadable = true
     complete &&= found.complete
     unreadable ||= found.unreadable
     noteResets(resetNames, found)
@@ -46,6 +69,10 @@ function read(texts: readonly string[]): SettingNames {
     if (found.resets !== 'none' && resets !== 'all') resets = found.resets
   }
   return { names: [...names], complete, unreadable, resets, resetNames: [...resetNames], keeps: [...kept] }
+}
+
+function saidBy(text: Said): SettingNames {
+  return typeof text === 'string' ? settingNames(text) : text
 }
 
 /** True where the texts that say `names` take `name` back to its default. */

@@ -49,10 +49,18 @@ const PINS: readonly (readonly [number, PinKind, string])[] = [
   ],
 ]
 
+/** So many parts of a question would take a stack of their own. */
+const MANY = 16
+
 const NO_LIMITS: readonly string[] = []
 
 /** What SET TRANSACTION sets: PostgreSQL lists it for longer than it holds, and refuses to reset it. */
 const OF_A_TRANSACTION = "'transaction_isolation', 'transaction_read_only', 'transaction_deferrable'"
+
+/** PostgreSQL does not list it in pg_settings: the role, and what applications made up. */
+export function isUnlisted(name: string): boolean {
+  return name === 'role' || name.includes('.')
+}
 
 /** The kinds of state that `effects` are asked about. */
 export function kindsOf(effects: number): PinKind[] {
@@ -88,9 +96,16 @@ export function stateQuery(
           ` WHERE source ${EQUAL} 'session' AND name ${UNEQUAL} ALL (ARRAY[${OF_A_TRANSACTION}])${where}`,
       )
     }
-    // Not in pg_settings: the role, and what applications made up.
-    for (const name of names.filter((name) => name.includes('.') || name === 'role')) {
-      parts.push(`SELECT 'set', ${quoteLiteral(name)}, pg_catalog.current_setting(${quoteLiteral(name)}, true)`)
+    const unlisted = names.filter(isUnlisted)
+    if (unlisted.length > MANY) {
+      const list = unlisted.map(quoteLiteral).join(', ')
+      parts.push(
+        `SELECT 'set', name, pg_catalog.current_setting(name, true) FROM pg_catalog.unnest(ARRAY[${list}]) AS name`,
+      )
+    } else {
+      for (const name of unlisted.map(quoteLiteral)) {
+        parts.push(`SELECT 'set', ${name}, pg_catalog.current_setting(${name}, true)`)
+      }
     }
     // Whether no role is a wish or the default, cannot be told.
     if (all && !names.includes('role')) {
