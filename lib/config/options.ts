@@ -112,6 +112,11 @@ const pool = section('pool', {
     scope: 'client',
     pgbouncer: '=',
   }),
+  max_silent_connections: int(
+    0,
+    'Connections that have not sent their startup packet; with one more the oldest goes. 0 is max_client_conn, at least 100.',
+    { scope: 'client' },
+  ),
   pool_size: int(25, 'Server connections per database and user; replication connections come on top.', {
     min: 1,
     scope: 'pool',

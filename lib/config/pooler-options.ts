@@ -33,6 +33,8 @@ export interface PoolerOptions {
   checkFunctions?: boolean
   /** Client connections in all; further ones are refused. A number from 1 to 1000000. Default: 100. */
   maxClientConn?: number
+  /** Connections that have not sent their startup packet; with one more the oldest goes. 0 is maxClientConn, at least 100. A number from 0 to 1000000. Default: 0. */
+  maxSilentConnections?: number
   /** Server connections per database and user; replication connections come on top. A number from 1 to 1000000. Default: 25. */
   poolSize?: number
   /** Server connections in all; replication connections come on top. 0 is 90, or poolSize and reservePoolSize together where they are more. A number from 0 to 1000000. Default: 0. */

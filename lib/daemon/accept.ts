@@ -12,12 +12,14 @@ import { Wire } from '../net/wire.ts'
 import { Scanner } from '../protocol/scanner.ts'
 import { FRONTEND_TABLE, frontendName } from '../protocol/types.ts'
 import { asError } from '../util/logger.ts'
+import type { Newcomers } from './newcomers.ts'
 import type { Registry } from './registry.ts'
 
 /** What a new client needs. */
 export interface AcceptParts {
   ports: ClientPorts
   registry: Registry
+  newcomers: Newcomers
   tls: TlsStore
   /** Clients whose first bytes are awaited. */
   deadlines: Deadlines
@@ -26,7 +28,8 @@ export interface AcceptParts {
 /** Make a session of `raw`. Never throws. */
 export function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptParts): void {
   const { config, log } = parts.ports
-  const { tls, deadlines } = parts
+  const { tls, deadlines, newcomers } = parts
+  newcomers.add(raw)
   const options = {
     mode: config.clientTlsMode,
     context: tls.current,
@@ -35,9 +38,10 @@ export function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptPar
   }
   negotiateClientEncryption(raw, options, (outcome) => {
     try {
-      makeSession(outcome, info, parts)
+      makeSession(outcome, info, parts, raw)
     } catch (error) {
       // We are called by the socket: nobody else catches this (R20).
+      newcomers.remove(raw)
       raw.destroy()
       log.error('internal error of pgbun', { address: addressOf(info), err: asError(error) })
     }
@@ -48,10 +52,11 @@ function addressOf(info: ConnectionInfo): string {
   return info.unix ? 'unix' : `${info.remoteAddress}:${info.remotePort}`
 }
 
-function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: AcceptParts): void {
+function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: AcceptParts, raw: Socket): void {
   const { config, log } = parts.ports
   const address = addressOf(info)
   if (outcome.closed !== undefined) {
+    parts.newcomers.remove(raw)
     const refused = outcome.closed === 'certificate' || outcome.closed === 'protocol' || outcome.closed === 'tls'
     if (refused && config.logPoolerErrors) log.warn(`client refused: ${outcome.message}`, { address })
     else if (!refused && config.logDisconnections) {
@@ -71,6 +76,6 @@ function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: Acc
   }
   const scanner = new Scanner(FRONTEND_TABLE, { startup: true, cap: config.maxPacketSize, name: frontendName })
   const session = new ClientSession((handler) => new Wire(socket, scanner, handler), origin, parts.ports)
-  parts.registry.add(session)
+  parts.registry.add(session, () => parts.newcomers.remove(raw))
   session.wire.start(initial)
 }

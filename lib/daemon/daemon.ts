@@ -25,6 +25,7 @@ import { delay, now } from '../util/clock.ts'
 import type { LogFields, Logger } from '../util/logger.ts'
 import { acceptClient } from './accept.ts'
 import { startJanitor } from './janitor.ts'
+import { Newcomers } from './newcomers.ts'
 import { Registry } from './registry.ts'
 import { renewCredentials } from './renew-credentials.ts'
 import { saltKeyOf } from './salt-key.ts'
@@ -56,6 +57,9 @@ export interface Daemon {
 }
 
 export { ListenError }
+
+/** So many connections may be silent at least, where max_silent_connections is not set. */
+const SILENT = 100
 
 /** How long canceled queries get to end before their connections are cut. */
 const DRAIN_MS = 2000
@@ -138,7 +142,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   warmVerifiers(config, secrets, keyCache)
 
   const deadlines = new Deadlines()
-  const accepting = { ports, registry, tls: clientTls, deadlines }
+  const newcomers = new Newcomers(() => config.maxSilentConnections || Math.max(SILENT, config.maxClientConn), log)
+  const accepting = { ports, registry, newcomers, tls: clientTls, deadlines }
   const listener: Listener = await listen({
     hosts: config.listenHost,
     port: config.listenPort,

@@ -13,6 +13,8 @@ export class Registry implements RegistryPort {
   readonly sessions = new Set<ClientSession>()
   /** Those counted against max_client_conn: not cancel requests, which must get through when it is full. */
   readonly #admitted = new Set<ClientSession>()
+  /** What is done when a client has told who it is, or has left without that. */
+  readonly #arrivals = new Map<ClientSession, () => void>()
   readonly #byPid = new Map<number, ClientSession>()
   readonly #random = new RandomPool()
   readonly #limit: () => number
@@ -33,14 +35,22 @@ export class Registry implements RegistryPort {
     this.#closing = true
   }
 
-  add(session: ClientSession): void {
+  /** A connection; `arrived` is called once, when it is admitted or gone. */
+  add(session: ClientSession, arrived: () => void): void {
     this.sessions.add(session)
+    this.#arrivals.set(session, arrived)
+  }
+
+  #arrive(session: ClientSession): void {
+    this.#arrivals.get(session)?.()
+    this.#arrivals.delete(session)
   }
 
   admit(session: ClientSession): ErrorName | undefined {
     if (this.#closing) return 'pool_closed'
     if (this.#admitted.size >= this.#limit()) return 'too_many_clients'
     this.#admitted.add(session)
+    this.#arrive(session)
     return undefined
   }
 
@@ -62,6 +72,7 @@ export class Registry implements RegistryPort {
 
   remove(session: ClientSession): void {
     this.sessions.delete(session)
+    this.#arrive(session)
     this.#admitted.delete(session)
     if (this.#byPid.get(session.pid) === session) this.#byPid.delete(session.pid)
   }

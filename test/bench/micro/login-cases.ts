@@ -10,6 +10,7 @@ import { PassthroughMemory } from '../../../lib/auth/passthrough.ts'
 import type { ClientPorts } from '../../../lib/client/ports.ts'
 import { resolveConfig } from '../../../lib/config/load.ts'
 import { acceptClient } from '../../../lib/daemon/accept.ts'
+import { Newcomers } from '../../../lib/daemon/newcomers.ts'
 import { Registry } from '../../../lib/daemon/registry.ts'
 import { Deadlines } from '../../../lib/net/deadlines.ts'
 import type { TlsStore } from '../../../lib/net/tls-context.ts'
@@ -76,7 +77,8 @@ function logins(name: string): MicroCase {
     statements: new StatementStore(),
     pool: (database: string, user: string) => router.pool(database, user),
   } as unknown as ClientPorts
-  const parts = { ports, registry, tls: { current: undefined } as TlsStore, deadlines: new Deadlines() }
+  const newcomers = new Newcomers(() => 1000, log)
+  const parts = { ports, registry, newcomers, tls: { current: undefined } as TlsStore, deadlines: new Deadlines() }
   return {
     name,
     messages: 1,
