@@ -67,6 +67,8 @@ export interface ClientPorts {
   openDedicated(pool: Pool, credentials: Credentials, startup: ReplicationStartup): Promise<OpenedServer>
   /** Lend what was opened for one client to it. */
   dedicate(pool: Pool, opened: OpenedServer, consumer: Consumer): Lease
+  /** Close the connections to `database` that nobody uses, and open none for a moment. */
+  clearDatabase(database: string): void
   /** Ask PostgreSQL to cancel what runs on `server`; resolves when it has, or could not be asked. */
   cancelServer(server: ServerConnection): Promise<void>
 }

@@ -19,6 +19,7 @@ import { speaksOfSession, textOf } from '../session/statements.ts'
 import { now } from '../util/clock.ts'
 import { announce } from './announce.ts'
 import { hidesNames } from './bind-names.ts'
+import { mustClear } from './clear-database.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
 import { isUncertain } from './is-uncertain.ts'
 import { LongQuery } from './long-query.ts'
@@ -128,6 +129,8 @@ export class Upstream {
   #mustWait(server: ServerConnection, type: number, batch: Batch, i: number): boolean {
     if (server.plan.copyIn) return false
     if (this.barrier && !passesBarrier(type)) return true
+    const parses = type === FRONTEND.Query || type === FRONTEND.Parse
+    if (parses && mustClear(this.#session, server, type, batch, i)) return true
     if (server.plan.readies === 0 || !this.#pooled()) return false
     return isUncertain(server, type, batch.bytesOf(i), this.#parts?.prepared, this.#unnamed, this.#batch)
   }

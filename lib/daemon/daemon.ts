@@ -135,6 +135,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     ),
     guesses: new GuessDelay(() => config.loginFailureDelay),
     pool: (database, user) => router.pool(database, user),
+    clearDatabase: (database) => router.clearDatabase(database),
     openDedicated: (pool, credentials, startup) => access.openReplication(pool, credentials, startup),
     dedicate: ({ dedicated }, opened, consumer) => dedicated.lend(access.keep(dedicated, opened), consumer),
     cancelServer: (server) => access.cancel(server),

@@ -131,6 +131,17 @@ export class FunctionCheck {
     return this.#enabled && (this.#known.defining?.test(text) ?? false)
   }
 
+  /** It may be another database by the time that PostgreSQL is asked again. */
+  forget(): void {
+    this.#answered = 0
+    this.#failures = 0
+    this.#retryAt = 0
+    this.#known = ALL_HIDDEN
+    this.#defaults = undefined
+    this.stamp++
+    this.#update()
+  }
+
   /** What was run on `server`, which is in no transaction any more, may have changed functions or defaults. */
   note(server: ServerConnection): void {
     if (server.defaultsChanged) this.defaultsStamp++

@@ -10,7 +10,6 @@
 import type { Credentials } from '../auth/credentials.ts'
 import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { ServerOwner, ServerState } from '../server/ports.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
@@ -29,12 +28,14 @@ import { type OpenState, ServerLists } from './server-lists.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
 import {
   closeOverdue,
+  drain,
   needsDrain,
   type Preparation,
   preparation,
   reasonToClose,
   reasonToRetire,
   resetAfter,
+  retireServers,
   sweepIdle,
 } from './upkeep.ts'
 import { refuseOverdue, type Waiter } from './waiter.ts'
@@ -64,6 +65,7 @@ export class Pool implements ServerOwner {
   /** Servers being reset or checked: they come free in a moment. */
   #preparing = 0
   #closing = false
+  #pausedUntil = 0
   /**
    * Somebody is being handed a server. A client may be done with it at once (all it asked for was answered without), and
    * so may the thousand behind it: the outermost call serves them one after the other, not each from within the last.
@@ -156,10 +158,8 @@ export class Pool implements ServerOwner {
       server.cut(reason || 'broken')
       return
     }
-    const finish = (): void => this.#finish(server, mode)
-    const cancel = (target: ServerConnection): void => void this.#ports.cancel(target)
-    if (!needsDrain(server, mode, outcome)) finish()
-    else new Drain(server, outcome === 'finishing' ? undefined : cancel, this.settings.drainTimeoutMs, finish)
+    if (!needsDrain(server, mode, outcome)) this.#finish(server, mode)
+    else drain(server, outcome, this.settings, this.#ports, () => this.#finish(server, mode))
   }
 
   /** Add a connection opened outside of the queue (a login that was proven with it). */
@@ -175,10 +175,9 @@ export class Pool implements ServerOwner {
 
   /** Compare deadlines; called by the janitor. */
   sweep(at: number): void {
-    const { settings } = this
     const why = (): string => this.#ports.limits.reached(this) ?? whyWaiting(this)
-    refuseOverdue(this.waiters, at, settings.queryWaitTimeoutMs, why)
-    closeOverdue(this.#lists, at, settings.connectTimeoutMs)
+    refuseOverdue(this.waiters, at, this.settings.queryWaitTimeoutMs, why)
+    closeOverdue(this.#lists, at, this.settings.connectTimeoutMs)
     this.functions.hurry(this, this.waiters.size > 0, at, (server) => void this.#ports.cancel(server))
     sweepIdle(this.#lists.idle, at, this, this.#closing, this.#ports.log, (server, needed) =>
       this.#prepare(server, needed),
@@ -192,8 +191,13 @@ export class Pool implements ServerOwner {
   close(reason: string): void {
     this.#closing = true
     this.#ports.limits.leave(this)
-    for (const server of this.#lists.idle) server.close(reason)
-    for (const server of this.#lists.held) server.close(reason)
+    this.clear(reason)
+  }
+
+  /** Close what is idle, let the rest go as it comes back, and open nothing for a while. */
+  clear(reason: string, pauseMs = 0): void {
+    this.#pausedUntil = now() + pauseMs
+    retireServers(this.#lists, reason)
   }
 
   /** Close every connection now. */
@@ -201,8 +205,6 @@ export class Pool implements ServerOwner {
     this.#closing = true
     for (const server of [...this.servers()]) server.close(reason)
   }
-
-  // ---- ServerOwner ----
 
   listOf(state: ServerState): List<ServerConnection> {
     return this.#lists.of(state)
@@ -223,8 +225,6 @@ export class Pool implements ServerOwner {
   onServerFree(server: ServerConnection): void {
     this.#offer(server)
   }
-
-  // ---- lending ----
 
   /** Lend idle servers to those who wait, or make as many of them ready as there are clients waiting. */
   #serve(): void {
@@ -331,11 +331,9 @@ export class Pool implements ServerOwner {
     })
   }
 
-  // ---- opening ----
-
   /** Somebody waits for a connection that is not made ready yet, and the pool may have one more. */
   get wants(): boolean {
-    if (this.#closing || !this.#opening.possible) return false
+    if (this.#closing || !this.#opening.possible || now() < this.#pausedUntil) return false
     const waiting = this.waiters.size + this.welcome.waiting
     if (waiting === 0 || (this.waiters.size > 0 && this.#preparing - this.functions.slowIn(this) >= waiting))
       return false
@@ -354,13 +352,16 @@ export class Pool implements ServerOwner {
 
   /** Keep `min_pool_size` connections while the pool has clients. */
   #warm(): void {
-    if (this.#closing || this.clients === 0 || !this.#opening.possible) return
+    if (this.#closing || !this.#opening.possible || now() < this.#pausedUntil) return
+    // Whoever logs in first brings what to log in with.
+    if (this.clients === 0 || (this.connected === 0 && this.credentials.kind === 'none')) return
     if (this.connected >= Math.min(this.settings.minSize, this.settings.size)) return
     this.#opening.begin(this.#ports.limits.takeSpare(this))
   }
 
   #opened(server: ServerConnection): void {
     this.counters.opened++
+    if (now() < this.#pausedUntil) server.closeReason ??= 'opened while a database was to be left alone'
     server.defaultsStamp = this.functions.defaultsStamp
     // Another version may spell values in another way, or refuse them.
     if (this.welcome.begin(server.baseline, server.identity.notices)) this.accepted.clear()

@@ -13,6 +13,7 @@ import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { FunctionCheck } from './function-check.ts'
 import type { LeaseOutcome } from './lease.ts'
+import type { PoolPorts } from './ports.ts'
 import type { ServerLists } from './server-lists.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
 
@@ -141,6 +142,24 @@ export function needsDrain(server: ServerConnection, mode: PoolMode, outcome: Le
   if (server.settled && server.cancels === 0) return false
   server.dirty = true
   return true
+}
+
+/** Have `server` come to an end of what its lease has left; `done` is called then. */
+export function drain(
+  server: ServerConnection,
+  outcome: LeaseOutcome,
+  { drainTimeoutMs }: PoolSettings,
+  ports: PoolPorts,
+  done: () => void,
+): void {
+  const cancel = (target: ServerConnection): void => void ports.cancel(target)
+  new Drain(server, outcome === 'finishing' ? undefined : cancel, drainTimeoutMs, done)
+}
+
+/** Close what nobody uses, and have the rest closed as it comes back. */
+export function retireServers(lists: ServerLists, reason: string): void {
+  for (const server of [...lists.idle, ...lists.held]) server.close(reason)
+  for (const server of lists.all()) server.closeReason ??= reason
 }
 
 /** `server` may hold anything a session can. */

@@ -9,6 +9,10 @@ import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'
 import { asError } from '../util/logger.ts'
 
+/** From when PostgreSQL has locked the database, which it does first, it lets nobody else in by itself. */
+const PAUSE_MS = 1000
+const CLEARED = 'a statement wants nobody connected to the database'
+
 /** The settings of the pool of a database and user. */
 export type SettingsOf = (database: string, user: string) => PoolSettings
 
@@ -51,6 +55,12 @@ export class Router {
   /** All pools there are. */
   pools(): Iterable<Pool> {
     return this.#pools.values()
+  }
+
+  /** Close the connections to `database` that nobody uses, and open none for a moment: it is about to be dropped or copied. */
+  clearDatabase(database: string): void {
+    for (const pool of this.#pools.values()) if (pool.database === database) pool.clear(CLEARED, PAUSE_MS)
+    this.#functions.get(database)?.forget()
   }
 
   /** Use other settings from now on. */

@@ -148,7 +148,7 @@ function wordAt(tokens: readonly Token[], i: number): string {
 }
 
 /** The name that begins at `i`: a word, "name" or U&"name" [UESCAPE 'c']. */
-function readName(tokens: readonly Token[], i: number): ReadName | undefined {
+export function readName(tokens: readonly Token[], i: number): ReadName | undefined {
   const token = tokens[i]
   if (token === undefined) return undefined
   if (token.kind === 'word' && token.text === 'u' && tokens[i + 1]?.text === '&' && tokens[i + 2]?.kind === 'name') {
