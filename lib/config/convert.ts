@@ -115,6 +115,13 @@ function shown(value: unknown, row: OptionRow): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
   text = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?')
   // An address with a user and password in it, in whatever option somebody tried it.
-  text = text.slice(0, 400).replace(/[^\s/@]*:[^\s@]*@(?=\S)/g, '***@')
+  text = text.slice(0, 400).replace(/\S+/g, withoutPassword)
   return text.length > 80 ? `${text.slice(0, 80)}...` : text
+}
+
+/** A word without what stands before its last `@`, if that can have a password in it. */
+function withoutPassword(word: string): string {
+  const at = word.lastIndexOf('@')
+  const secret = at !== -1 && at < word.length - 1 && word.lastIndexOf(':', at) !== -1
+  return secret ? `***${word.slice(at)}` : word
 }
