@@ -33,6 +33,7 @@ async function withReserved(sql: SQL, use: (query: Query) => Promise<void>): Pro
 const bunSql: Driver<SQL> = {
   open: async ({ url }, { workers }) => new SQL(url, { max: workers }),
   close: (sql) => sql.close(),
+  connection: withReserved,
   steps: {
     ...commonSteps<SQL>({
       query: queryOf,

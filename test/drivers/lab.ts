@@ -14,8 +14,10 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startMatrixPostgres } from './matrix-postgres.ts'
+import { type Language, languages, missingFor, runLoad } from './programs.ts'
 import { writeResult } from './results.ts'
 import { type Driver, type Load, type Outcome, runScenario, type Target } from './scenario.ts'
+import { differences } from './schema-changes.ts'
 
 /** How many server connections pgbun has for each load. */
 const POOL_SIZE = 2
@@ -44,14 +46,36 @@ export function testDriver<Handle>(driver: string, packages: string[], definitio
   testRow({ driver, version: versions(packages), run: (target, load) => runScenario(definition, target, load) })
 }
 
+/** A driver of another language: its row, the name that its program has for it, and the packages whose versions are shown. */
+export interface Program {
+  driver: string
+  program: string
+  packages: string[]
+}
+
+/** Tests the drivers of a language, one after another; all are skipped where its tool chain is not on this machine. */
+export function testPrograms(name: keyof typeof languages, programs: Program[]): void {
+  const language: Language = languages[name]
+  const missing = missingFor(language)
+  // run.ts has built them; where a test file is run alone, this does.
+  if (!missing) t.before(() => language.build())
+  for (const { driver, program, packages } of programs) {
+    const version = packages
+      .map((name, i) => `${i === 0 ? '' : `${path.basename(name, '/v5')} `}${language.version(name)}`)
+      .join(', ')
+    testRow({ driver, version, missing, run: (target, load) => runLoad(language, program, target, load) })
+  }
+}
+
 /** Tests one row of the matrix. */
 export function testRow(row: MatrixRow): void {
   if (row.missing) writeResult({ driver: row.driver, skipped: row.missing })
   t.test(row.driver, { skip: row.missing ?? false }, async (t) => {
     const server = await serverOf(t)
     const name = row.driver.toLowerCase().replace(/\W+/g, '_')
+    let direct: Outcome | undefined
     await t.test('directly', async (t) => {
-      await load(t, server, `${name}_direct`, row, SMALL)
+      direct = await load(t, server, `${name}_direct`, row, SMALL)
     })
     await t.test('through pgbun', async (t) => {
       const pgbun = await startPgbun(t, {
@@ -63,6 +87,7 @@ export function testRow(row: MatrixRow): void {
       })
       t.teardown(() => t.passing() || t.comment(`the end of pgbun's log:\n${pgbun.logs().slice(-5000)}`))
       const outcome = await load(t, server, `${name}_pooled`, row, FULL, pgbun.port)
+      t.same(differences(direct?.changes ?? [], outcome.changes), [], 'tables change as they do directly')
       t.notMatch(pgbun.logs(), /^\S+ +ERROR\b/im, 'pgbun logged no error of its own')
       const { steps, queries, mixUps } = outcome
       const { driver, version } = row

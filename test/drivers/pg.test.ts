@@ -14,6 +14,10 @@ import type { Work } from './scenario.ts'
 testDriver('pg', ['pg', 'pg-cursor', 'pg-query-stream', 'pg-copy-streams'], {
   open: async ({ url }, { workers }) => new pg.Pool({ connectionString: url, max: workers }),
   close: (pool) => pool.end(),
+  connection: (pool, use) =>
+    withClient(pool, (client) =>
+      use(async (text, values) => (await client.query(values ? { name: text, text, values } : text)).rows),
+    ),
   steps: {
     ...commonSteps<pg.Pool>({
       query: queryOf,

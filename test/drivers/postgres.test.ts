@@ -35,6 +35,10 @@ async function withReserved(sql: postgres.Sql, use: (sql: postgres.ReservedSql) 
 testDriver('postgres', ['postgres'], {
   open: async ({ url }, { workers }) => postgres(url, { max: workers }),
   close: (sql) => sql.end(),
+  connection: (sql, use) =>
+    withReserved(sql, (reserved) =>
+      use((text, values) => reserved.unsafe<Row[]>(text, values as string[] | undefined, { prepare: Boolean(values) })),
+    ),
   steps: {
     ...commonSteps<postgres.Sql>({
       query: queryOf,

@@ -11,6 +11,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startMatrixPostgres } from './matrix-postgres.ts'
+import { languages, missingFor } from './programs.ts'
 import { readResults } from './results.ts'
 import { writeTable } from './table.ts'
 
@@ -30,6 +31,13 @@ async function main(names: string[]): Promise<number> {
   if (!(await install())) return failed('npm ci in test/drivers failed')
   if ((await run(root, 'node_modules/typescript/bin/tsc', '-p', 'test/drivers')) !== 0) return failed('type errors')
 
+  // Before the tests, whose time is limited: a first build of a language may take minutes.
+  for (const [name, language] of Object.entries(languages)) {
+    if (!files.includes(`${name}.test.ts`) || missingFor(language)) continue
+    process.stdout.write(`building the drivers of ${name}\n`)
+    await language.build()
+  }
+
   const results = mkdtempSync(path.join(os.tmpdir(), 'pgbun-drivers-results-'))
   cleanups.push(() => rmSync(results, { recursive: true, force: true }))
   const { host, port, user, password } = await startMatrixPostgres({
@@ -38,7 +46,7 @@ async function main(names: string[]): Promise<number> {
   process.env.PGBUN_DRIVERS_POSTGRES = JSON.stringify({ host, port, user, password })
   process.env.PGBUN_DRIVERS_RESULTS = results
   const paths = files.map((file) => path.join('test', 'drivers', file))
-  const code = await run(root, 'node_modules/tap/dist/esm/run.mjs', 'run', ...paths)
+  const code = await run(root, 'node_modules/tap/dist/esm/run.mjs', 'run', '--timeout=300', ...paths)
   if (code !== 0) return code
 
   const text = readFileSync(page, 'utf8')

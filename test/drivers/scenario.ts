@@ -7,6 +7,8 @@
  * outcome, and lab.ts compares it with the database.
  * Neutral of the runtime, because Bun runs it too: nothing of tap and nothing of node:net.
  */
+import type { Query } from './common-steps.ts'
+import { schemaChanges, type WithConnection } from './schema-changes.ts'
 
 /** Where a driver connects to. */
 export interface Target {
@@ -37,17 +39,20 @@ export const STEPS = {
   listen: 'LISTEN',
   temporary: 'temporary tables',
   locks: 'advisory locks',
+  changes: 'tables that change under statements',
   migrations: 'migrations',
 } as const
 
 export type Step = keyof typeof STEPS
-export type LoadStep = Exclude<Step, 'migrations'>
+export type LoadStep = Exclude<Step, 'changes' | 'migrations'>
 
 export interface Driver<Handle> {
   /** The driver's own pool of `load.workers` connections. */
   open(target: Target, load: Load): Promise<Handle>
   close(handle: Handle): Promise<unknown>
   steps: Partial<Record<LoadStep, (handle: Handle, work: Work) => Promise<void>>>
+  /** One connection for what schema-changes.ts does, its statements named as the driver names them. */
+  connection?(handle: Handle, use: (query: Query) => Promise<void>): Promise<unknown>
   /** Runs all migrations once, on connections of its own. Called twice at once. */
   migrate?(target: Target): Promise<void>
 }
@@ -62,10 +67,12 @@ export interface Outcome {
   committed: string[]
   /** How often the row of `counter` was counted up under the advisory lock. */
   increments: number
+  /** What statements brought whose table had changed; it must be what a direct connection brings. */
+  changes: string[]
 }
 
 export function emptyOutcome(): Outcome {
-  return { steps: [], queries: 0, mixUps: [], committed: [], increments: 0 }
+  return { steps: [], queries: 0, mixUps: [], committed: [], increments: 0, changes: [] }
 }
 
 /** One worker's view of the load: its tags, and where it reports what came back. */
@@ -110,7 +117,7 @@ export class Work {
 }
 
 /** The SQLSTATEs in an error and in what the driver's wrapping hides below it. */
-function sqlstates(error: unknown): string[] {
+export function sqlstates(error: unknown): string[] {
   const found: string[] = []
   for (let depth = 0, at = error as Record<string, unknown> | undefined; at && depth < 5; depth++) {
     for (const field of [at.code, at.errno]) if (typeof field === 'string') found.push(field)
@@ -152,6 +159,12 @@ export async function runScenario<Handle>(driver: Driver<Handle>, target: Target
   const state = () => workers.map(({ doing }) => doing).join('; ')
   await inTime(Promise.all(workers.map(run)), () => `the load to end: ${state()}`)
   outcome.steps.push(...names)
+  const { connection } = driver
+  if (connection) {
+    const withConnection: WithConnection = (use) => connection(handle, use)
+    outcome.changes = await inTime(schemaChanges(withConnection), () => 'the changes of a table')
+    outcome.steps.push('changes')
+  }
   await inTime(Promise.resolve(driver.close(handle)), () => 'the driver to close its pool')
   const { migrate } = driver
   if (migrate) {
