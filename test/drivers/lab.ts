@@ -61,11 +61,18 @@ export function testPrograms(name: keyof typeof languages, programs: Program[]):
   if (!missing) t.before(() => language.build())
   for (const { driver, program, packages } of programs) {
     const version = packages
-      .map((name, i) => `${i === 0 ? '' : `${path.basename(name, '/v5')} `}${language.version(name)}`)
+      .map((name, i) => (i === 0 ? '' : `${shortName(name)} `) + language.version(name))
       .join(', ')
     testRow({ driver, version, missing, run: (target, load) => runLoad(language, program, target, load) })
   }
 }
+
+/** `pgx` of `pgx/v5`, `gorm` of `gorm.io/gorm`. */
+const shortName = (name: string): string =>
+  name
+    .replace(/\/v\d+$/, '')
+    .split('/')
+    .at(-1)!
 
 /** Tests one row of the matrix. */
 export function testRow(row: MatrixRow): void {
