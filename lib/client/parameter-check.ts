@@ -2,6 +2,10 @@
  * Has PostgreSQL judge a client's startup parameters while it logs in, as a direct connection would: a bad value is
  * refused with the server's own words, a good one comes back in the server's spelling. Values that were accepted before
  * cost nothing.
+ *
+ * What must hold: a value is judged with the rights it has on a direct connection. PostgreSQL takes parameters one after
+ * the other, so that what stands before `role` is judged without that role; and it judges `session_authorization`, but
+ * does not apply it.
  */
 
 import type { ErrorFields } from '../errors.ts'
@@ -13,7 +17,7 @@ import type { ServerEnd } from '../server/ports.ts'
 import type { TaskResult } from '../server/task.ts'
 import { completeDateStyle } from '../session/date-style.ts'
 import { CLIENT_MIN_MESSAGES, shownNotices } from '../session/login-notices.ts'
-import { type ClientParameters, isMemorable } from '../session/parameters.ts'
+import { ClientParameters, isMemorable } from '../session/parameters.ts'
 import { spellingOf } from '../session/reported-names.ts'
 import { Wishes } from '../session/wishes.ts'
 import type { BoundedMap } from '../util/bounded-map.ts'
@@ -31,6 +35,9 @@ export class ParameterRefused extends Error {
   }
 }
 
+const ROLE = 'role'
+const USER = 'session_authorization'
+
 /** One check; a place in the pool's queue while it waits. */
 export class ParameterCheck implements Waiter {
   list: { readonly name: string } | null = null
@@ -43,6 +50,8 @@ export class ParameterCheck implements Waiter {
   readonly #session: ClientSession
   readonly #pool: Pool
   #lease: Lease | undefined
+  /** What is still to be judged, one after the other. */
+  readonly #steps: ClientParameters[]
   #resolve: (notices: readonly Buffer[]) => void = () => {}
   #reject: (error: Error) => void = () => {}
 
@@ -50,6 +59,7 @@ export class ParameterCheck implements Waiter {
     this.id = session.id
     this.#session = session
     this.#pool = pool
+    this.#steps = stepsOf(session.parameters)
   }
 
   /** Resolves when the parameters are known to be good, with what PostgreSQL said to them. @throws ParameterRefused */
@@ -76,7 +86,23 @@ export class ParameterCheck implements Waiter {
 
   onLease(lease: Lease): void {
     this.#lease = lease
-    if (applySettings(lease.server, this.#session.parameters, (result) => this.#applied(result))) this.#accept([])
+    // What is set there another client may have set with other rights: nothing would be asked of it.
+    const { applied } = lease.server
+    for (const name of this.#session.parameters.names()) {
+      if (!applied.has(name)) continue
+      this.#steps.unshift(new ClientParameters())
+      break
+    }
+    this.#next(NOTHING_SAID)
+  }
+
+  /** Judge what comes next. `notices` is what was said to what came before. */
+  #next(notices: readonly Buffer[]): void {
+    const { server } = this.#lease!
+    for (let step = this.#steps.shift(); step !== undefined; step = this.#steps.shift()) {
+      if (!applySettings(server, step, (result) => this.#applied(result))) return
+    }
+    this.#accept(notices)
   }
 
   onLeaseRefused(fields: ErrorFields): void {
@@ -99,7 +125,7 @@ export class ParameterCheck implements Waiter {
 
   #applied(result: TaskResult): void {
     if (this.#lease === undefined) return
-    if (result.kind === 'done') this.#accept(result.answer.notices())
+    if (result.kind === 'done') this.#next(result.answer.notices())
     else if (result.kind === 'closed') this.onServerClosed(result.end)
     else {
       const { sqlstate, message, detail } = result.error
@@ -115,6 +141,8 @@ export class ParameterCheck implements Waiter {
     for (const [name, value] of parameters.startup) {
       const spelling = parameters.get(name) ?? value
       spelled.set(name, spelling)
+      // What a role may set says nothing of the user without it.
+      if (parameters.has(ROLE)) continue
       // Each client is to hear what PostgreSQL says, of which this one may have asked not to hear.
       if (notices.length === 0 && !parameters.has(CLIENT_MIN_MESSAGES) && isMemorable(name, value))
         this.#pool.accepted.set(`${name}=${value}`, spelling)
@@ -129,6 +157,29 @@ export class ParameterCheck implements Waiter {
     this.#lease = undefined
     lease?.release('done')
   }
+}
+
+const NOTHING_SAID: readonly Buffer[] = []
+
+/** What is to be applied, one after the other, to have all of `parameters` judged; the last is what they are then. */
+function stepsOf(parameters: ClientParameters): ClientParameters[] {
+  const steps: ClientParameters[] = []
+  const judge = (settings: readonly (readonly [string, string])[]): void => {
+    const step = new ClientParameters()
+    step.setStartup(new Wishes(new Map(settings)))
+    steps.push(step)
+  }
+  const all = [...parameters.startup]
+  const user = all.filter(([name]) => name === USER)
+  const others = all.filter(([name]) => name !== USER)
+  if (user.length > 0) {
+    judge(user)
+    parameters.setStartup(new Wishes(new Map(others)))
+  }
+  const role = others.findIndex(([name]) => name === ROLE)
+  if (role > 0) judge(others.slice(0, role))
+  steps.push(parameters)
+  return steps
 }
 
 type Welcome = ReadonlyMap<string, string>

@@ -25,6 +25,8 @@ export type StartupPacket =
   | { kind: 'gssenc' }
   | { kind: 'unsupported'; major: number; minor: number }
 
+const NO_TERMINATOR = 'invalid startup packet layout: expected terminator as last byte'
+
 /**
  * Read a startup packet's body (without the length word).
  * @throws ProtocolError where it is malformed
@@ -43,13 +45,17 @@ export function readStartup(body: Buffer): StartupPacket {
   const major = version >>> 16
   const minor = version & 0xffff
   if (major !== 3) return { kind: 'unsupported', major, minor }
+  // The packet is pairs of strings and a zero byte, which makes an empty name of the last string.
+  if (body.at(-1) !== 0) throw new ProtocolError(NO_TERMINATOR)
   const parameters = new Map<string, string>()
   for (;;) {
+    if (reader.left === 0) throw new ProtocolError(NO_TERMINATOR)
     const name = reader.cstring()
     if (name === '') break
+    if (reader.left === 0) throw new ProtocolError(NO_TERMINATOR)
     parameters.set(name, reader.cstring())
   }
-  if (reader.left > 0) throw new ProtocolError('invalid startup packet layout: expected terminator as last byte')
+  if (reader.left > 0) throw new ProtocolError(NO_TERMINATOR)
   return { kind: 'startup', version, parameters }
 }
 

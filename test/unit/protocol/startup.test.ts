@@ -65,15 +65,17 @@ t.test('a secret is copied: the packet it came in is gone when it is compared', 
 
 t.test('layouts PostgreSQL refuses', async (t) => {
   const version = int32(PROTOCOL_3_0)
-  for (const [rest, message] of [
-    ['', 'unterminated string'],
-    ['user\0', 'unterminated string'],
-    ['user\0me\0', 'unterminated string'],
-    ['user\0me\0database', 'unterminated string'],
-    ['user\0me\0\0x', 'invalid startup packet layout: expected terminator as last byte'],
-    ['\0\0', 'invalid startup packet layout: expected terminator as last byte'],
+  const message = 'invalid startup packet layout: expected terminator as last byte'
+  for (const rest of [
+    '',
+    'user\0',
+    'user\0me\0',
+    'user\0me\0database',
+    'user\0me\0\0x',
+    '\0\0',
+    'user\0me\0role\0\0',
   ]) {
-    t.throws(() => readStartup(Buffer.concat([version, Buffer.from(rest!)])), { name: 'ProtocolError', message })
+    t.throws(() => readStartup(Buffer.concat([version, Buffer.from(rest)])), { name: 'ProtocolError', message }, rest)
   }
   t.throws(() => readStartup(Buffer.alloc(3)), ProtocolError)
 })
