@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 const PROGRAM = fileURLToPath(new URL('../fixtures/read-texts.ts', import.meta.url))
-/** Generous: it takes half a minute of a processor, or, where anything is not linear, hours. */
+/** Generous: it takes ten seconds of a processor, or, where anything is not linear, hours. */
 const DEADLINE_MS = 400_000
 
 t.test('reading takes a time that grows no faster than the text', { timeout: DEADLINE_MS + 30_000 }, async (t) => {
