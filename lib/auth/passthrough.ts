@@ -74,6 +74,12 @@ export class PassthroughMemory {
     this.#seen.delete(key)
   }
 
+  /** Who may log in with what may have changed: every password is to be proven again. */
+  forgetAll(): void {
+    this.#proofs.clear()
+    this.#seen.clear()
+  }
+
   /**
    * PostgreSQL let us in without asking for a password, so no login under this key proves anything.
    * @param merit what it may have let pgbun in for, see server/own-merit; '' where any program of this machine would do

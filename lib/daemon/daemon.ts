@@ -94,6 +94,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     tls: serverTls,
     keyCache,
     passthrough,
+    loginRefused: ({ user }) => router.retire(user),
     statements,
     limits,
     log,
@@ -102,6 +103,10 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   const router: Router = new Router((database, user) => poolSettings(config, database, user), {
     open: (pool, slot) => access.open(pool, slot),
     cancel: (server) => access.cancel(server),
+    rolesChanged: (user, change) => {
+      passthrough.forgetAll()
+      if (change !== 'logins') router.retire(change === 'gone' ? user : undefined)
+    },
     limits,
     log,
   })
@@ -124,6 +129,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       {
         open: (pool, credentials) => access.openWith(pool, credentials),
         keep: (pool, opened) => access.keep(pool, opened),
+        passwordChanged: (key) => router.retire(key.slice(key.indexOf('\0') + 1)),
         get limit() {
           return config.maxUnprovenLogins
         },

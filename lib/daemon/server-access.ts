@@ -24,6 +24,8 @@ export interface ServerAccessParts {
   tls: TlsStore
   keyCache: ScramKeyCache
   passthrough: PassthroughMemory
+  /** PostgreSQL refuses the pool's user, or its password, which it took before. */
+  loginRefused: (pool: Pool) => void
   statements: StatementStore
   limits: ServerLimits
   log: Logger
@@ -56,7 +58,10 @@ export class ServerAccess {
     } catch (error) {
       // The password we had is no longer the right one: whoever comes next has to prove another.
       const refused = error instanceof LoginError && error.sqlstate.startsWith('28')
-      if (passing && refused) passthrough.forget(key)
+      if (passing && refused) {
+        passthrough.forget(key)
+        this.#parts.loginRefused(pool)
+      }
       if (!passing && refused && error.fromServer && error.askedForPassword) error.remedy ??= this.#wrongSecret(pool)
       throw error
     }

@@ -11,7 +11,7 @@ import type { Credentials } from '../auth/credentials.ts'
 import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
-import type { ServerOwner, ServerState } from '../server/ports.ts'
+import type { RoleChange, ServerOwner, ServerState } from '../server/ports.ts'
 import { type Counters, createCounters } from '../session/counters.ts'
 import type { Defaults } from '../session/defaults.ts'
 import { createPinCounts } from '../session/pin-kinds.ts'
@@ -222,9 +222,8 @@ export class Pool implements ServerOwner {
     this.#serve()
   }
 
-  onServerFree(server: ServerConnection): void {
-    this.#offer(server)
-  }
+  readonly onRoles = (change: RoleChange): void => this.#ports.rolesChanged(this.user, change)
+  readonly onServerFree = (server: ServerConnection): void => this.#offer(server)
 
   /** Lend idle servers to those who wait, or make as many of them ready as there are clients waiting. */
   #serve(): void {

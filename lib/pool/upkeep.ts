@@ -70,10 +70,24 @@ export function preparation(
   }
   const reset = resetBefore(server, id)
   if (reset !== undefined) return (done) => resetServer(server, reset, done)
+  if (server.roleDoubted) return (done) => askForRole(server, done)
   if (functions.wanted(server)) return (done) => functions.ask(server, true, log, done)
   const { checkQuery, checkDelayMs } = settings
   if (checkQuery === undefined || server.state !== 'idle' || now() - server.usedAt < checkDelayMs) return undefined
   return (done) => checkServer(server, checkQuery, log, done)
+}
+
+/** Whether the role of `server`'s session is still there: PostgreSQL cannot name one that was dropped. */
+function askForRole(server: ServerConnection, done: (well: boolean) => void): void {
+  server.roleDoubted = false
+  Task.run(server, 'SELECT session_user', undefined, (result) => {
+    server.roleDoubted = false
+    if (result.kind === 'error') {
+      server.close(`its role is not there any more: ${result.error.message}`)
+      server.owner.onRoles?.('gone')
+    }
+    done(result.kind === 'done')
+  })
 }
 
 /** The reset that `server` needs as soon as it comes back from a lease of `mode`; undefined for none. */

@@ -29,6 +29,8 @@ const PATIENCE_MS = 60_000
 export interface ProverPorts {
   /** A connection for `pool` with these credentials. Rejects with a LoginError. */
   open(pool: Pool, credentials: Credentials): Promise<OpenedServer>
+  /** The password of the user in `key` is another than it was. */
+  passwordChanged(key: string): void
   /** Make a connection of the pool of it. */
   keep(pool: Pool, opened: OpenedServer): ServerConnection
   /** `max_unproven_logins` */
@@ -137,7 +139,10 @@ export class Prover {
 
   async #remember(key: string, password: string | undefined, opened: OpenedServer): Promise<Proof> {
     if (opened.askedForPassword && password !== undefined) {
+      const before = this.#memory.passwordFor(key)
       this.#memory.remember(key, password)
+      // It was changed, perhaps with all else of the role.
+      if (before !== undefined && before !== password) this.#ports.passwordChanged(key)
       return 'accepted'
     }
     const merit = await ownMerit(opened.way)

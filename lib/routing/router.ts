@@ -11,6 +11,7 @@ import { asError } from '../util/logger.ts'
 
 /** From when PostgreSQL has locked the database, which it does first, it lets nobody else in by itself. */
 const PAUSE_MS = 1000
+const REPLACED = 'its role, or the password of that, may be another by now'
 const CLEARED = 'a statement wants nobody connected to the database'
 
 /** The settings of the pool of a database and user. */
@@ -61,6 +62,11 @@ export class Router {
   clearDatabase(database: string): void {
     for (const pool of this.#pools.values()) if (pool.database === database) pool.clear(CLEARED, PAUSE_MS)
     this.#functions.get(database)?.forget()
+  }
+
+  /** Close the connections of `user`, or of all, as soon as nobody uses them: the name may be another role's. */
+  retire(user: string | undefined): void {
+    for (const pool of this.#pools.values()) if (user === undefined || pool.user === user) pool.clear(REPLACED)
   }
 
   /** Use other settings from now on. */

@@ -26,7 +26,7 @@ import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import { asError, type LogFields, type Logger } from '../util/logger.ts'
 import { Downstream } from './downstream.ts'
-import type { Consumer, PlanRef, ServerEnd, ServerOwner, ServerState } from './ports.ts'
+import type { Consumer, PlanRef, RoleChange, ServerEnd, ServerOwner, ServerState } from './ports.ts'
 
 /** What login learnt about a connection. */
 export interface ServerIdentity {
@@ -107,6 +107,10 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   functionsStamp = 0
   /** What was run on it changed the settings that new sessions begin with, as of the transaction under way. */
   defaultsChanged = false
+  /** What was run on it changed roles, as of the transaction under way. */
+  rolesChanged: RoleChange | undefined
+  /** An error came as it does where the role of its session is gone. */
+  roleDoubted = false
   /** Of which ALTER ROLE … SET it was opened after, as counted by pool/function-check. */
   defaultsStamp = 0
   /** Whose sequence values (currval, lastval) it has: one client's, nobody's (0), or of several (-1). */

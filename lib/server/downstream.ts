@@ -31,6 +31,7 @@ const SESSION_TAGS = new Set([
   'LOAD',
   'PREPARE',
   'RESET',
+  'REVOKE',
   'SET',
   'UNLISTEN',
 ])
@@ -40,6 +41,9 @@ const MAKES_CODE =
   /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b/
 /** Tags of what changes the settings new sessions begin with. */
 const CHANGES_DEFAULTS = /^ALTER (?:ROLE|DATABASE)\b/
+
+/** Tags after which a name may be another role's. */
+const REPLACES_ROLES = /^(?:CREATE|DROP) ROLE\b/
 
 /** First words of tags of statements that change what texts mean, but for those of NOT_ALTERING. */
 const ALTERING = new Set(['ALTER', 'CREATE', 'DROP'])
@@ -51,6 +55,10 @@ const PARAMETER_LIMIT = 1000
 
 /** Their first three letters as a number; DO is followed by the end of the tag. */
 const SESSION_LETTERS = new Set([...SESSION_TAGS].map((tag) => Buffer.from(`${tag}\0`).readUIntBE(0, 3)))
+
+/** SQLSTATEs of what a session meets whose role was dropped: there is no such role, or it has no privileges. */
+const UNDEFINED_OBJECT = '42704'
+const NOT_PERMITTED = '42501'
 
 /** SQLSTATE of an error that is provoked, and of which the client shall not hear. */
 const UNDEFINED_COLUMN = '42703'
@@ -151,6 +159,10 @@ export class Downstream implements PlanObserver {
         if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
         server.txStatus = status
         if (server.statements.altering && status === TX_IDLE) server.statements.altered()
+        if (server.rolesChanged !== undefined && status === TX_IDLE) {
+          server.owner.onRoles?.(server.rolesChanged)
+          server.rolesChanged = undefined
+        }
         return server.consumer ? server.plan.onMessage(type, status) : DESYNC
       }
       case BACKEND.ErrorResponse:
@@ -203,6 +215,7 @@ export class Downstream implements PlanObserver {
       this.fatalRelayed = server.consumer !== null
       return server.consumer ? TO_CLIENT : SWALLOW
     }
+    if (error.sqlstate === UNDEFINED_OBJECT || error.sqlstate === NOT_PERMITTED) server.roleDoubted = true
     const { consumer, plan } = server
     if (consumer === null) return DESYNC
     const ref = plan.ref as PlanRef | undefined
@@ -266,6 +279,13 @@ export class Downstream implements PlanObserver {
       if (!NOT_ALTERING.test(tag)) server.statements.alter()
       if (word !== 'DROP' && (server.suspected || MAKES_CODE.test(tag))) server.functionsChanged = true
       if (CHANGES_DEFAULTS.test(tag)) server.defaultsChanged = true
+      if (REPLACES_ROLES.test(tag)) server.rolesChanged = 'replaced'
+      else if (CHANGES_DEFAULTS.test(tag)) server.rolesChanged ??= 'logins'
+      return disposition
+    }
+    if (word === 'REVOKE') {
+      // Of the right to connect, or of membership in what has it.
+      server.rolesChanged ??= 'logins'
       return disposition
     }
     if (server.state === 'active') server.touched = true

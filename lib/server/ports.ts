@@ -93,10 +93,18 @@ export type ServerState =
   | 'held'
   | 'closed'
 
+/**
+ * What has become of roles: who may log in with what has changed; one was made or dropped, and may be another under the
+ * same name; the role of these connections is not there any more, or has another password.
+ */
+export type RoleChange = 'logins' | 'replaced' | 'gone'
+
 /** Keeps the connections of one pool. */
 export interface ServerOwner {
   /** The list of the connections in `state`. */
   listOf(state: ServerState): List<ServerConnection>
+  /** Roles have changed. */
+  onRoles?(change: RoleChange): void
   /** A reported parameter of an unlent server changed (a promotion flips in_hot_standby). */
   onServerParameter(server: ServerConnection, name: string, value: string): void
   /** The connection is gone and on no list. */
