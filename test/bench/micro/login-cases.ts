@@ -14,7 +14,7 @@ import { Newcomers } from '../../../lib/daemon/newcomers.ts'
 import { Registry } from '../../../lib/daemon/registry.ts'
 import { Deadlines } from '../../../lib/net/deadlines.ts'
 import type { TlsStore } from '../../../lib/net/tls-context.ts'
-import { passthroughKey } from '../../../lib/routing/prover.ts'
+import { type Prover, passthroughKey } from '../../../lib/routing/prover.ts'
 import { Router } from '../../../lib/routing/router.ts'
 import { StatementStore } from '../../../lib/session/statements.ts'
 import { now } from '../../../lib/util/clock.ts'
@@ -74,6 +74,7 @@ function logins(name: string): MicroCase {
     log,
     registry,
     passthrough,
+    prover: { admits: () => true } as unknown as Prover,
     statements: new StatementStore(),
     pool: (database: string, user: string) => router.pool(database, user),
   } as unknown as ClientPorts
