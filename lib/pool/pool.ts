@@ -103,9 +103,7 @@ export class Pool implements ServerOwner {
     return this.size === 0 && this.waiters.size === 0 && this.welcome.waiting === 0
   }
 
-  count(state: OpenState): number {
-    return this.#lists[state].size
-  }
+  readonly count = (state: OpenState): number => this.#lists[state].size
 
   /** All connections, by state. */
   servers(): Iterable<ServerConnection> {
@@ -240,10 +238,15 @@ export class Pool implements ServerOwner {
     }
   }
 
-  /** A server `waiter` can have now, or undefined; starts what makes one ready. */
+  /** A server `waiter` can have now, or undefined; closes what is too old, starts what makes another ready. */
   #pick(waiter: Waiter): ServerConnection | undefined {
-    const choice = chooseServer(this.#lists.idle, waiter, this.settings.roundRobin)
-    return choice && this.#ready(choice, waiter) ? choice : undefined
+    const { idle } = this.#lists
+    const { roundRobin } = this.settings
+    let choice = chooseServer(idle, waiter, roundRobin)
+    while (choice && !this.#ready(choice, waiter)) {
+      choice = choice.state === 'closed' ? chooseServer(idle, waiter, roundRobin) : undefined
+    }
+    return choice
   }
 
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
@@ -393,7 +396,5 @@ export class Pool implements ServerOwner {
   }
 
   /** A failed login at PostgreSQL in the words a client gets. */
-  failureFields(error: LoginError): ErrorFields {
-    return this.#opening.fields(error)
-  }
+  readonly failureFields = (error: LoginError): ErrorFields => this.#opening.fields(error)
 }
