@@ -2,14 +2,17 @@
 
 /**
  * The candidates that `name` was probably meant to be, at most three, best first. Case and the difference of - and _ do
- * not count. A typing mistake is a fifth of the letters at most (a swap of neighbours is one); where there is no such
- * candidate, those count that have the same words and others beside them: `connect_timeout`, `max_connections`. A name
- * with a word of its own gets no suggestion: a wrong one sends people astray.
+ * not count. First come those with the same words in another form or order (`max_client_connections`), then typing
+ * mistakes, which are a fifth of the letters at most (a swap of neighbours is one), then those that have the same words
+ * and others beside them (`connect_timeout`). A name with a word of its own gets no suggestion: a wrong one sends people
+ * astray.
  */
 export function nearestNames(name: string, candidates: Iterable<string>): string[] {
   const wanted = normalize(name)
   if (wanted.length > 64) return []
   const all = [...candidates]
+  const same = sameWords(wanted, all)
+  if (same.beside === 0) return same.names
   let fewest = Math.min(MAX_EDITS, Math.max(1, Math.floor(wanted.length / 5)))
   let found: string[] = []
   for (const candidate of all) {
@@ -20,7 +23,7 @@ export function nearestNames(name: string, candidates: Iterable<string>): string
     fewest = edits
     found.push(candidate)
   }
-  return found.length > 0 ? found.slice(0, 3) : sameWords(wanted, all)
+  return found.length > 0 ? found.slice(0, 3) : same.names
 }
 
 /** More wrong letters than these are another name, however long. */
@@ -33,8 +36,8 @@ function hasAnotherWord(a: string, b: string): boolean {
   return ours.some((word, i) => editDistance(word, theirs[i]!) > Math.max(1, Math.floor(word.length / 3)))
 }
 
-/** Candidates that have all words of `wanted`, those with the fewest others beside them; none where these are many. */
-function sameWords(wanted: string, candidates: string[]): string[] {
+/** Candidates that have all words of `wanted`, those with the fewest others `beside` them; none where these are many. */
+function sameWords(wanted: string, candidates: string[]): { names: string[]; beside: number } {
   let fewest = Number.POSITIVE_INFINITY
   let found: string[] = []
   for (const candidate of candidates) {
@@ -44,7 +47,7 @@ function sameWords(wanted: string, candidates: string[]): string[] {
     fewest = others
     found.push(candidate)
   }
-  return found.length <= 3 ? found : []
+  return { names: found.length <= 3 ? found : [], beside: fewest }
 }
 
 /** How many words of `candidate` have no partner among `wanted`; undefined where one of `wanted` has none. */

@@ -169,9 +169,8 @@ t.test('a client that waits with much to say is paused, and loses nothing', asyn
   await holder.query('commit')
   await client.readUntil('Z')
   await client.readUntil('Z')
-  // What so long a text may have left behind is asked in between.
   const asked = queriesOf(await lab.server.connection(0)).slice(2)
-  t.ok(asked.length === 3 && asked[0] === sql && asked[2] === 'select 2')
+  t.ok(asked.length === 2 && asked[0] === sql && asked[1] === 'select 2')
 })
 
 t.test('a client that does not read what is answered without the server is read no further', async (t) => {

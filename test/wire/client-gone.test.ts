@@ -42,6 +42,9 @@ async function reused(t: Test, lab: Lab, server: ScriptedConnection): Promise<vo
   await client.end()
 }
 
+/** The answer to the Describe by which pgbun asks what a client's first unnamed statements are. */
+const described = [backend.parameterDescription(), backend.rowDescription('a')]
+
 const cancelError = backend.error('57014', 'canceling statement due to user request')
 
 t.test('in the middle of a query', async (t) => {
@@ -97,13 +100,13 @@ t.test('behind a Flush: the batch is failed, because only its client may commit 
   const server = await abandon(
     lab,
     (client) => client.send(frontend.parse('select 1'), frontend.bind(), frontend.describe('P'), frontend.flush()),
-    'PBDH',
+    'PDBDH',
     async (server, client) => {
-      server.send(backend.parseComplete(), backend.bindComplete(), backend.rowDescription('a'))
+      server.send(backend.parseComplete(), ...described, backend.bindComplete(), backend.rowDescription('a'))
       await client.readUntil('T')
     },
   )
-  await received(server, 'PBDHES')
+  await received(server, 'PDBDHES')
   t.strictSame(lab.server.cancels, [], 'nothing ran')
   server.send(backend.error('34000', 'portal does not exist'), backend.ready())
   await reused(t, lab, server)
@@ -130,11 +133,11 @@ t.test('with an Execute running and no Sync sent', async (t) => {
   const server = await abandon(
     lab,
     (client) => client.send(frontend.parse('select 1'), frontend.bind(), frontend.execute(), frontend.flush()),
-    'PBEH',
+    'PDBEH',
   )
   await canceled(lab, server)
-  await received(server, 'PBEHES')
-  server.send(backend.parseComplete(), backend.bindComplete(), cancelError, backend.ready())
+  await received(server, 'PDBEHES')
+  server.send(backend.parseComplete(), ...described, backend.bindComplete(), cancelError, backend.ready())
   await reused(t, lab, server)
 })
 
@@ -161,16 +164,17 @@ t.test('in a COPY IN of the extended protocol: failed, then synced', async (t) =
   const server = await abandon(
     lab,
     (client) => client.send(frontend.parse('copy t from stdin'), frontend.bind(), frontend.execute(), frontend.sync()),
-    'PBES',
+    'PDBES',
     async (server, client) => {
-      server.send(backend.parseComplete(), backend.bindComplete(), backend.copyIn())
+      const noColumns = [backend.parameterDescription(), backend.noData()]
+      server.send(backend.parseComplete(), ...noColumns, backend.bindComplete(), backend.copyIn())
       await client.readUntil('G')
     },
   )
-  await received(server, 'PBESfS')
+  await received(server, 'PDBESfS')
   server.send(backend.error('57014', 'COPY from stdin failed'), backend.ready())
   // PostgreSQL may or may not have read the Sync before the copy began: pgbun asks.
-  await received(server, 'PBESfSCS')
+  await received(server, 'PDBESfSCS')
   server.send(backend.closeComplete(), backend.ready())
   await reused(t, lab, server)
 })
@@ -256,12 +260,12 @@ t.test('Terminate behind what is complete: that comes to its end, then the trans
   const server = await abandon(
     lab,
     (client) => client.send(frontend.query('begin; select pg_sleep(100)'), ...batch, frontend.terminate()),
-    'QPBES',
+    'QPDBES',
   )
   server.send(backend.commandComplete('BEGIN'), ...oneRow('1').slice(0, -1), backend.ready('T'))
   const results = [backend.dataRow('1'), backend.commandComplete('SELECT 1')]
-  server.send(backend.parseComplete(), backend.bindComplete(), ...results, backend.ready('T'))
-  await received(server, 'QPBESQ')
+  server.send(backend.parseComplete(), ...described, backend.bindComplete(), ...results, backend.ready('T'))
+  await received(server, 'QPDBESQ')
   t.equal(queriesOf(server).at(-1), 'ROLLBACK')
   t.strictSame(lab.server.cancels, [])
   await reused(t, lab, server)
@@ -270,9 +274,9 @@ t.test('Terminate behind what is complete: that comes to its end, then the trans
 t.test('Terminate in a batch without its Sync is the same as leaving', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
   const batch = [frontend.parse('select 1'), frontend.bind(), frontend.execute()]
-  const server = await abandon(lab, (client) => client.send(...batch, frontend.terminate()), 'PBEES')
+  const server = await abandon(lab, (client) => client.send(...batch, frontend.terminate()), 'PDBEES')
   await canceled(lab, server)
-  server.send(backend.parseComplete(), backend.bindComplete(), cancelError, backend.ready())
+  server.send(backend.parseComplete(), ...described, backend.bindComplete(), cancelError, backend.ready())
   await reused(t, lab, server)
 })
 

@@ -215,16 +215,16 @@ t.test('a server that does not complete the login: server_connect_timeout', asyn
 t.test('a thousand waiting clients that need nothing of the server are served one after the other', async (t) => {
   const lab = await startLab(t, { poolSize: 1, maxClientConn: 2000 })
   const holder = await lab.client()
-  holder.send(frontend.parse('select 1', 's'), frontend.sync())
-  await holder.readUntil('Z')
-  await holder.query('begin')
   const clients = await Promise.all(Array.from({ length: 1200 }, () => lab.client()))
-  // The server has it already: it is answered without it, and the server goes on to the next within the same call.
-  for (const client of clients) client.send(frontend.parse('select 1', 's'))
+  for (const client of clients) client.send(frontend.parse('select 1', 's'), frontend.sync())
+  for (const client of clients) await client.readUntil('Z')
+  await holder.query('begin')
+  // The shared statement stays: it is answered without the server, which goes on to the next within the same call.
+  for (const client of clients) client.send(frontend.close('S', 's'))
   await lab.waiting(1200)
   await holder.query('commit')
   await lab.waiting(0)
   t.strictSame(await holder.rows('select 2'), [['select 2']])
   clients[1199]!.send(frontend.sync())
-  t.equal(typesOf(await clients[1199]!.readUntil('Z')), '1Z')
+  t.equal(typesOf(await clients[1199]!.readUntil('Z')), '3Z')
 })
