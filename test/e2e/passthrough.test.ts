@@ -174,12 +174,14 @@ t.test('passthrough', async (t) => {
   await t.test('clients from elsewhere', { skip: own ? false : 'this machine has no other address' }, async (t) => {
     const from = (pgbun: Pgbun) => ({ host: own!, port: pgbun.port })
     const listen = ['--listen-host', `127.0.0.1,${own}`]
-    const pgbun = await start(t, ...listen)
+    const received = (): number => server.logs().match(/connection received/g)!.length
     await settle()
-    const before = server.logs().match(/connection received/g)!.length
+    const earlier = received()
+    const pgbun = await start(t, ...listen)
+    await waitFor(() => received() === earlier + 1, { what: 'the look at the start whether PostgreSQL is there' })
     await t.rejects(loginRaw(t, from(pgbun), { user: 'open' }), { code: '28000', fields: { M: /cleartext/ } })
     await settle()
-    t.equal(server.logs().match(/connection received/g)!.length, before + 1, 'PostgreSQL was asked by settle alone')
+    t.equal(received(), earlier + 2, 'PostgreSQL was asked by settle alone')
     t.ok(await loginRaw(t, pgbun, { user: 'open' }), 'while one of this machine gets in')
     await t.rejects(loginRaw(t, from(pgbun), { user: 'open' }), { code: '28000' }, 'also not after that')
     const cleartext = await connectRaw(t, from(pgbun))
