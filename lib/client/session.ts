@@ -350,7 +350,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   }
 
   onEnd(error: Error | undefined): void {
-    this.end({ kind: 'disconnected', error })
+    // That it reads no more either says no more than that it has left.
+    this.end({ kind: 'disconnected', error: this.halfClosed ? undefined : error })
   }
 
   onFault(error: unknown): void {
