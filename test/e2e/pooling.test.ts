@@ -178,7 +178,7 @@ t.test('pooling', async (t) => {
     )
   })
 
-  await t.test('who is gone leaves the queue; a request with a Terminate behind it is run, as by PostgreSQL', async (t) => {
+  await t.test('who is gone leaves the queue; a request before a Terminate is run, as by PostgreSQL', async (t) => {
     const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction'])
     const holder = await loginRaw(t, pgbun, APP)
     await holder.query('BEGIN')
