@@ -1,5 +1,5 @@
 /**
- * The differential fuzzer for a minute: random conversations, directly and through pgbun, must be answered alike. Half
+ * The differential fuzzer for half a minute: random conversations, directly and through pgbun, must be answered alike. Half
  * of the time without and half of it with statements that leave state in the session. A case that fails is cut down,
  * printed, and kept in a file that `npm run fuzz -- --replay` takes.
  *
@@ -9,7 +9,7 @@ import t from 'tap'
 import { DEFAULTS, reportFailure, runCampaign } from './campaign.ts'
 import { Lab } from './lab.ts'
 
-const seconds = Number(process.env.PGBUN_FUZZ_SECONDS ?? 60)
+const seconds = Number(process.env.PGBUN_FUZZ_SECONDS ?? 30)
 const seed = Number(process.env.PGBUN_TEST_SEED ?? Date.now() % 2 ** 31)
 
 // Cutting down takes its own time, once for each half.

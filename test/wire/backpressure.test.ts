@@ -1,8 +1,11 @@
 /** Slow readers: memory stays bounded, nobody else waits for them, and those that never read are closed (T26, R8). */
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { backend, frontend, type Message } from '../fixtures/messages.ts'
-import { typesOf } from '../fixtures/raw-client.ts'
+import { loginRaw, typesOf } from '../fixtures/raw-client.ts'
 import type { ScriptedConnection } from '../fixtures/scripted-postgres.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { answering, oneRow, queriesOf, silent, sqlOf, startLab } from './lab.ts'
@@ -174,8 +177,11 @@ t.test('a client that waits with much to say is paused, and loses nothing', asyn
 })
 
 t.test('a client that does not read what is answered without the server is read no further', async (t) => {
-  const lab = await startLab(t, { poolSize: 1 })
-  const client = await lab.client()
+  // The buffers of a unix socket are small: few messages are needed to fill them.
+  const unixSocketDir = mkdtempSync(join(os.tmpdir(), 'pgbun-'))
+  t.teardown(() => rmSync(unixSocketDir, { recursive: true }))
+  const lab = await startLab(t, { poolSize: 1, unixSocketDir })
+  const client = await loginRaw(t, { path: String(lab.pooler.addresses[1]) })
   client.send(frontend.parse('select 1', 's'), frontend.sync(), frontend.query('begin'))
   await client.readUntil('Z')
   await client.readUntil('Z')
