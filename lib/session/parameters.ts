@@ -325,15 +325,18 @@ export function parseOptions(text: string): Setting[] {
   return settings
 }
 
+/** As PostgreSQL has it: other kinds of space, as of Unicode, belong to a value, which may be made of anything. */
+const SPACE = /[ \t\n\v\f\r]/
+
 function splitWords(text: string): string[] {
   const words: string[] = []
   let word: string | undefined
   for (let i = 0; i < text.length; i++) {
     const char = text[i]!
-    if (/\s/.test(char)) {
+    if (SPACE.test(char)) {
       if (word !== undefined) words.push(word)
       word = undefined
-    } else if (char === '\\' && i + 1 < text.length) word = (word ?? '') + text[++i]
+    } else if (char === '\\') word = (word ?? '') + (text[++i] ?? '')
     else word = (word ?? '') + char
   }
   if (word !== undefined) words.push(word)

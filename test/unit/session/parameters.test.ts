@@ -164,6 +164,11 @@ t.test('the options parameter', async (t) => {
   t.strictSame(parseOptions('  '), [])
   t.strictSame(parseOptions('-c a='), [{ name: 'a', value: '' }])
   t.strictSame(parseOptions('-c a=b=c'), [{ name: 'a', value: 'b=c' }])
+  for (const space of ['\u00a0', '\u0085', '\u1680', '\u2003', '\u2028', '\u3000', '\ufeff']) {
+    const value = `b${space}--role=c`
+    t.strictSame(parseOptions(`-c a=${value}`), [{ name: 'a', value }], 'no space to PostgreSQL, which ends a value')
+  }
+  t.strictSame(parseOptions('-c a=b\\'), [{ name: 'a', value: 'b' }], 'a backslash before nothing')
 })
 
 t.test('options that are not understood are named', async (t) => {
