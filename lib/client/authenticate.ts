@@ -24,7 +24,7 @@ import {
   authenticationSaslContinue,
   authenticationSaslFinal,
 } from '../protocol/build.ts'
-import { guessPair } from '../routing/guess-delay.ts'
+import { type GuessDelay, guessPair } from '../routing/guess-delay.ts'
 import { type Candidate, passthroughKey, type Unasked } from '../routing/prover.ts'
 import { LoginError } from '../server/login.ts'
 import type { EndReason } from './ending.ts'
@@ -100,9 +100,11 @@ export async function guarded<P>(
   prove: () => Promise<P>,
 ): Promise<P | 'accepted'> {
   const { passthrough: memory, guesses } = session.ports
-  const pair = guessPair(session.origin.neighbourhood, session.user)
-  const welcome = guesses.isWelcome(pair)
-  if (!(welcome && memory.check(key, password) === 'fresh')) await guesses.turn(pair, () => source.signal)
+  const pair = guessPair(session.origin.neighbourhood, session.pool!.user)
+  // Also where it is to be proven again: others' guesses must not keep out whoever has the right one.
+  const verdict = memory.check(key, password)
+  const welcome = guesses.isWelcome(pair) && (verdict === 'fresh' || verdict === 'stale')
+  const over = welcome ? undefined : await guesses.turn(pair, () => source.signal)
   try {
     const proof = memory.check(key, password) === 'fresh' ? 'accepted' : await prove()
     guesses.succeeded(pair)
@@ -110,6 +112,8 @@ export async function guarded<P>(
   } catch (error) {
     if (error instanceof LoginError && error.fromServer && error.sqlstate.startsWith('28')) guesses.failed(pair)
     throw error
+  } finally {
+    over?.()
   }
 }
 
@@ -225,10 +229,9 @@ async function exchange(
   request: AuthRequest,
 ): Promise<Authenticated> {
   const { guesses } = session.ports
-  const pair = guessPair(session.origin.neighbourhood, session.user)
+  const pair = guessPair(session.origin.neighbourhood, session.pool!.user)
   // Whoever has logged in from there with the right password does not wait for those who try wrong ones.
   const welcome = guesses.isWelcome(pair)
-  let held = !welcome
   let step: AuthRequest | AuthStep = request
   for (;;) {
     switch (step.type) {
@@ -238,9 +241,10 @@ async function exchange(
         guesses.succeeded(pair)
         return { credentials: step.credentials, final: step.finalData && authenticationSaslFinal(step.finalData) }
       case 'failed':
-        if (!step.protocolViolation) {
+        if (welcome && !step.protocolViolation) {
           guesses.failed(pair)
-          if (welcome) await guesses.turn(pair, () => source.signal)
+          const over = await guesses.turn(pair, () => source.signal)
+          over()
         }
         throw new AuthRefused({
           kind: 'error',
@@ -263,8 +267,25 @@ async function exchange(
         break
     }
     const answer = await source.nextPassword()
-    if (held) await guesses.turn(pair, () => source.signal)
-    held = false
-    step = await auth.onPasswordMessage(answer)
+    // The first message of SCRAM guesses nothing: whoever stops behind it has taken no turn.
+    if (welcome || step.type === 'sasl') step = await auth.onPasswordMessage(answer)
+    else step = await judge(guesses, pair, source, () => auth.onPasswordMessage(answer))
+  }
+}
+
+/** What `look` says of a password, when it is its turn. */
+async function judge(
+  guesses: GuessDelay,
+  pair: string,
+  source: PasswordSource,
+  look: () => AuthStep | Promise<AuthStep>,
+): Promise<AuthStep> {
+  const over = await guesses.turn(pair, () => source.signal)
+  try {
+    const step = await look()
+    if (step.type === 'failed' && !step.protocolViolation) guesses.failed(pair)
+    return step
+  } finally {
+    over()
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Holds back whoever guesses passwords: after a few wrong ones for a user from one place, the next is looked at after a
- * pause that doubles up to `login_failure_delay`, and only one at the end of each pause, however many come at once.
+ * pause that doubles up to `login_failure_delay`, and only one at the end of each pause, however many come at once: also
+ * before the first of them was found wrong, no more are looked at than may be wrong for nothing.
  *
  * Nobody is locked out: what is counted is the pair of place and user, so that a guesser somewhere else means nothing to
  * the user, and a place from which the user has logged in before is not held back beforehand. There only the answer to a
@@ -27,9 +28,16 @@ interface Failures {
   lastAt: number
   /** When the next is looked at. */
   nextAt: number
+  /** How many are looked at: each may be one more failure. */
+  underWay: number
   waiting: Set<() => void>
   timing: boolean
 }
+
+/** To be called when a password has been judged, or never will be. */
+export type TurnOver = () => void
+
+const NOTHING_TO_END: TurnOver = () => {}
 
 export class GuessDelay {
   readonly #longestMs: () => number
@@ -48,28 +56,22 @@ export class GuessDelay {
     return at !== undefined && now() - at < TRUST_MS
   }
 
-  /** Resolves when the next password of `pair` may be looked at; undefined where that is now. Rejects with `signal`'s reason. */
-  turn(pair: string, signal: () => AbortSignal): Promise<void> | undefined {
-    const failures = this.#failures.get(pair)
-    if (failures === undefined || this.#pause(failures) === 0) return undefined
-    if (now() >= failures.nextAt && failures.waiting.size === 0) {
-      failures.nextAt = now() + this.#pause(failures)
-      return undefined
-    }
-    return this.#wait(failures, signal())
+  /** When the next password of `pair` may be looked at: now, or when this resolves. Rejects with `signal`'s reason. */
+  turn(pair: string, signal: () => AbortSignal): TurnOver | Promise<TurnOver> {
+    if (this.#longestMs() === 0) return NOTHING_TO_END
+    const failures = this.#of(pair)
+    const over = this.#ending(pair, failures)
+    if (failures.waiting.size > 0 || !this.#mayGo(failures)) return this.#wait(failures, signal(), over)
+    this.#go(failures)
+    return over
   }
 
   /** A password was wrong. */
   failed(pair: string): void {
-    const at = now()
-    let failures = this.#failures.get(pair)
-    if (failures === undefined || (at - failures.lastAt > MEMORY_MS && failures.waiting.size === 0)) {
-      failures = { count: 0, lastAt: at, nextAt: 0, waiting: new Set(), timing: false }
-      this.#failures.set(pair, failures)
-    }
+    const failures = this.#of(pair)
     failures.count++
-    failures.lastAt = at
-    failures.nextAt = Math.max(failures.nextAt, at + this.#pause(failures))
+    failures.lastAt = now()
+    failures.nextAt = Math.max(failures.nextAt, now() + this.#pause(failures))
   }
 
   /** The user has logged in. */
@@ -77,16 +79,45 @@ export class GuessDelay {
     this.#welcome.set(pair, now())
   }
 
-  #pause({ count, lastAt, waiting }: Failures): number {
-    if (count < FREE || (now() - lastAt > MEMORY_MS && waiting.size === 0)) return 0
-    return Math.min(this.#longestMs(), FIRST_MS * 2 ** Math.min(count - FREE, 20))
+  #of(pair: string): Failures {
+    let failures = this.#failures.get(pair)
+    if (failures === undefined) {
+      failures = { count: 0, lastAt: 0, nextAt: 0, underWay: 0, waiting: new Set(), timing: false }
+      this.#failures.set(pair, failures)
+    } else if (now() - failures.lastAt > MEMORY_MS && failures.waiting.size === 0) failures.count = failures.nextAt = 0
+    return failures
   }
 
-  #wait(failures: Failures, signal: AbortSignal): Promise<void> {
+  #pause({ count }: Failures): number {
+    return count < FREE ? 0 : Math.min(this.#longestMs(), FIRST_MS * 2 ** Math.min(count - FREE, 20))
+  }
+
+  /** As long as they cost nothing, no more are looked at than may be wrong; then one in each pause. */
+  #mayGo(failures: Failures): boolean {
+    const { count, underWay, nextAt } = failures
+    return this.#pause(failures) === 0 ? count >= FREE || count + underWay < FREE : now() >= nextAt
+  }
+
+  #go(failures: Failures): void {
+    failures.underWay++
+    failures.nextAt = now() + this.#pause(failures)
+  }
+
+  #ending(pair: string, failures: Failures): TurnOver {
+    return () => {
+      failures.underWay--
+      this.#next(failures)
+      const { count, underWay, waiting } = failures
+      if (count > 0 || underWay > 0 || waiting.size > 0) return
+      if (this.#failures.get(pair) === failures) this.#failures.delete(pair)
+    }
+  }
+
+  #wait(failures: Failures, signal: AbortSignal, over: TurnOver): Promise<TurnOver> {
     return new Promise((resolve, reject) => {
       const go = (): void => {
         signal.removeEventListener('abort', leave)
-        resolve()
+        resolve(over)
       }
       const leave = (): void => {
         failures.waiting.delete(go)
@@ -98,23 +129,24 @@ export class GuessDelay {
       }
       signal.addEventListener('abort', leave)
       failures.waiting.add(go)
-      this.#time(failures)
+      this.#next(failures)
     })
   }
 
-  /** One timer for all that wait: it lets one of them go. */
-  #time(failures: Failures): void {
-    if (failures.timing || failures.waiting.size === 0) return
+  /** Let those go whose turn it is; one timer for all others. */
+  #next(failures: Failures): void {
+    for (const go of failures.waiting) {
+      if (!this.#mayGo(failures)) break
+      failures.waiting.delete(go)
+      this.#go(failures)
+      go()
+    }
+    // Without a pause it is the end of those under way that lets others go.
+    if (failures.timing || failures.waiting.size === 0 || this.#pause(failures) === 0) return
     failures.timing = true
     void delay(Math.max(1, failures.nextAt - now())).then(() => {
       failures.timing = false
-      for (const go of failures.waiting) {
-        failures.waiting.delete(go)
-        failures.nextAt = now() + this.#pause(failures)
-        go()
-        break
-      }
-      this.#time(failures)
+      this.#next(failures)
     })
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Whoever guesses passwords kept others out: its attempts went on when it had left, opened as many connections to
- * PostgreSQL as it made up names, and stood in one queue with those who know their password.
+ * PostgreSQL as it made up names, and stood in one queue with those who know their password. And who sent all guesses at
+ * once was not held back: none of them had failed when the others were looked at.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
@@ -135,6 +136,39 @@ t.test('wrong passwords of a user from one place make the next ones wait', async
       // Somebody at her own address guesses, too.
       void Promise.all(Array.from({ length: 20 }, () => wrong(pgbun)))
       for (let i = 0; i < 3; i++) t.ok(await loginRaw(t, pgbun, alice), 'with the right password she does not wait')
+    })
+  }
+})
+
+t.test('guesses that come all at once', { skip: isLinux ? false : 'one loopback address' }, async (t) => {
+  const target = await startPostgres(t, { bootstrapSql: ["CREATE ROLE alice LOGIN PASSWORD 'wonderland'"] })
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-burst-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const authFile = path.join(dir, 'users.txt')
+  writeFileSync(authFile, '"alice" "wonderland"\n', { mode: 0o600 })
+  const alice = { user: 'alice', password: 'wonderland' }
+  for (const authType of ['passthrough', 'scram-sha-256', 'md5', 'plain']) {
+    await t.test(authType, async (t) => {
+      const file = authType === 'passthrough' ? ['--passthrough-ttl', '0'] : ['--auth-file', authFile]
+      const args = ['--auth-type', authType, ...file, '--login-failure-delay', '1h']
+      const pgbun = await startPgbun(t, { target, args, ...alice })
+      const stranger = { port: pgbun.port, localAddress: STRANGER }
+      let answered = 0
+      const guesses = Array.from({ length: 40 }, async (_, i) => {
+        await loginRaw(t, stranger, { ...alice, password: `guess ${i}` }).catch(() => {})
+        answered++
+      })
+      void Promise.all(guesses)
+      await waitFor(() => answered >= 3)
+      // The pauses are a quarter of a second, and a half.
+      await new Promise((resolve) => setTimeout(resolve, 600))
+      t.ok(answered <= 3 + 2, `${answered} of 40 were looked at`)
+      const many = await Promise.all(Array.from({ length: 20 }, () => loginRaw(t, pgbun, alice)))
+      t.equal(many.length, 20, 'those who are right wait for no pause, where none was wrong')
+      const others = Array.from({ length: 20 }, (_, i) => loginRaw(t, pgbun, { ...alice, password: `more ${i}` }))
+      for (const other of others) other.catch(() => {})
+      // What was proven is to be proven again by now.
+      for (let i = 0; i < 3; i++) t.ok(await loginRaw(t, pgbun, alice), 'nor where she has logged in from before')
     })
   }
 })

@@ -16,15 +16,15 @@ function failures(delay: GuessDelay, pair: string, count: number): void {
 t.test('a few are free; then one at a time, of this user from this place', async (t) => {
   const delay = new GuessDelay(() => 20)
   failures(delay, ANN, 2)
-  t.equal(delay.turn(ANN, never), undefined)
+  t.type(delay.turn(ANN, never), 'function')
   failures(delay, ANN, 1)
   const order: number[] = []
   const turns = [1, 2, 3].map(async (number) => {
     await delay.turn(ANN, never)
     order.push(number)
   })
-  t.equal(delay.turn(guessPair('192.0.2.1', 'bob'), never), undefined)
-  t.equal(delay.turn(guessPair('192.0.2.2', 'ann'), never), undefined)
+  t.type(delay.turn(guessPair('192.0.2.1', 'bob'), never), 'function')
+  t.type(delay.turn(guessPair('192.0.2.2', 'ann'), never), 'function')
   await turns[0]
   t.same(order, [1])
   await Promise.all(turns)
@@ -37,12 +37,14 @@ t.test('a thousand who leave leave nothing behind', async (t) => {
   const delay = new GuessDelay(() => 500)
   failures(delay, ANN, 1000)
   const leaving = new AbortController()
-  const gone = Array.from({ length: 1000 }, () => delay.turn(ANN, () => leaving.signal)!.catch(() => 'gone'))
-  const stays = delay.turn(ANN, never)!
+  const gone = Array.from({ length: 1000 }, async () => {
+    return Promise.resolve(delay.turn(ANN, () => leaving.signal)).catch(() => 'gone')
+  })
+  const stays = delay.turn(ANN, never)
   leaving.abort()
   t.ok((await Promise.all(gone)).every((result) => result === 'gone'))
   await stays
-  await t.rejects(delay.turn(ANN, () => leaving.signal)!)
+  await t.rejects(Promise.resolve(delay.turn(ANN, () => leaving.signal)))
 })
 
 t.test('a place from which the user has logged in is welcome, whatever is tried there', async (t) => {
@@ -57,5 +59,24 @@ t.test('a place from which the user has logged in is welcome, whatever is tried 
 t.test('0 is no delay', async (t) => {
   const delay = new GuessDelay(() => 0)
   failures(delay, ANN, 100)
-  t.equal(delay.turn(ANN, never), undefined)
+  t.type(delay.turn(ANN, never), 'function')
+})
+
+t.test('of those that come at once no more are looked at than may be wrong for nothing', async (t) => {
+  const delay = new GuessDelay(() => 60_000)
+  const turns = Array.from({ length: 10 }, () => Promise.resolve(delay.turn(ANN, never)))
+  let going = 0
+  for (const turn of turns) void turn.then(() => going++)
+  await Promise.resolve()
+  await Promise.resolve()
+  t.equal(going, 3)
+  for (const over of await Promise.all(turns.slice(0, 2))) over()
+  await Promise.all(turns.slice(3, 5))
+  t.equal(going, 5, 'whoever was right lets the next go, without a pause')
+  failures(delay, ANN, 3)
+  for (const over of await Promise.all(turns.slice(2, 5))) over()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  t.equal(going, 5)
+  const others = delay.turn(guessPair('192.0.2.2', 'ann'), never)
+  t.type(others, 'function')
 })
