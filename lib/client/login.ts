@@ -17,7 +17,7 @@ import {
   TERMINATE,
 } from '../protocol/build.ts'
 import { ProtocolError } from '../protocol/reader.ts'
-import { isCancelRequest, PROTOCOL_3_2 } from '../protocol/startup.ts'
+import { isCancelRequest, nameInServer, PROTOCOL_3_2 } from '../protocol/startup.ts'
 import { FRONTEND, frontendName } from '../protocol/types.ts'
 import { LoginError } from '../server/login.ts'
 import type { Defaults } from '../session/defaults.ts'
@@ -185,7 +185,8 @@ export class Login {
       session.endWith('tls_required')
       return
     }
-    const pool = ports.pool(session.database, session.user)
+    // By the names of PostgreSQL: a role of another spelling would have limits of its own.
+    const pool = ports.pool(nameInServer(session.database), nameInServer(session.user))
     session.join(pool)
     if (session.replication !== 'none') {
       await this.#runReplication(startup, pool)

@@ -58,8 +58,9 @@ export async function loginForReplication(
 
 async function passThrough(session: ClientSession, source: PasswordSource, open: Open): Promise<OpenedServer> {
   const { passthrough: memory, prover } = session.ports
+  const pool = session.pool!
   // pg_hba.conf knows a logical walsender by its database, a physical one by the word replication.
-  const key = session.replication === 'physical' ? physicalKey(session.user) : passthroughKey(session.pool!)
+  const key = session.replication === 'physical' ? physicalKey(pool.user) : passthroughKey(pool)
   const login = (password?: string): Promise<Login> => {
     return prover.login(key, password, candidateOf(session, source), open)
   }

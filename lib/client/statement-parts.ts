@@ -31,7 +31,7 @@ export class StatementParts {
    */
   constructor(session: ClientSession, batch: number, rewrite: Rewrite, resume: () => void) {
     const { ports } = session
-    this.names = new ClientStatements(ports.statements, session.user)
+    this.names = new ClientStatements(ports.statements, session.pool!.user)
     this.spoken = new SpokenStatements(this.names)
     this.prepared = new PreparedStatements(
       this.names,

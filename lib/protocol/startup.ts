@@ -15,7 +15,9 @@ export const PROTOCOL_3_0 = 0x30000
 export const PROTOCOL_3_2 = 0x30002
 
 /** Longest user and database name PostgreSQL itself keeps apart (NAMEDATALEN - 1). */
-export const NAME_LIMIT = 63
+const NAME_LIMIT = 63
+/** No character has more bytes in UTF-8 for each unit of a string. */
+const MOST_BYTES = 3
 
 /** A packet of the startup phase. */
 export type StartupPacket =
@@ -57,6 +59,19 @@ export function readStartup(body: Buffer): StartupPacket {
   }
   if (reader.left > 0) throw new ProtocolError(NO_TERMINATOR)
   return { kind: 'startup', version, parameters }
+}
+
+/**
+ * What PostgreSQL makes of the name of a user or database: of a longer one its first bytes count. Where these end within a
+ * character nothing is called so, and the name is left as it is.
+ */
+export function nameInServer(name: string): string {
+  if (name.length * MOST_BYTES <= NAME_LIMIT) return name
+  const bytes = Buffer.from(name)
+  if (bytes.length <= NAME_LIMIT) return name
+  const first = bytes.subarray(0, NAME_LIMIT)
+  const cut = first.toString()
+  return Buffer.from(cut).equals(first) ? cut : name
 }
 
 /** True for the body of a CancelRequest, malformed as it may be. */
