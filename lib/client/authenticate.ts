@@ -24,7 +24,7 @@ import {
   authenticationSaslContinue,
   authenticationSaslFinal,
 } from '../protocol/build.ts'
-import { type GuessDelay, guessPair } from '../routing/guess-delay.ts'
+import { guessPair, type TurnOver } from '../routing/guess-delay.ts'
 import { type Candidate, passthroughKey, type Unasked } from '../routing/prover.ts'
 import { LoginError } from '../server/login.ts'
 import type { EndReason } from './ending.ts'
@@ -104,7 +104,7 @@ export async function guarded<P>(
   // Also where it is to be proven again: others' guesses must not keep out whoever has the right one.
   const verdict = memory.check(key, password)
   const welcome = guesses.isWelcome(pair) && (verdict === 'fresh' || verdict === 'stale')
-  const over = welcome ? undefined : await guesses.turn(pair, () => source.signal)
+  const over = welcome ? undefined : await turnOf(session, source, pair)
   try {
     const proof = memory.check(key, password) === 'fresh' ? 'accepted' : await prove()
     guesses.succeeded(pair)
@@ -243,7 +243,7 @@ async function exchange(
       case 'failed':
         if (welcome && !step.protocolViolation) {
           guesses.failed(pair)
-          const over = await guesses.turn(pair, () => source.signal)
+          const over = await turnOf(session, source, pair)
           over()
         }
         throw new AuthRefused({
@@ -269,23 +269,32 @@ async function exchange(
     const answer = await source.nextPassword()
     // The first message of SCRAM guesses nothing: whoever stops behind it has taken no turn.
     if (welcome || step.type === 'sasl') step = await auth.onPasswordMessage(answer)
-    else step = await judge(guesses, pair, source, () => auth.onPasswordMessage(answer))
+    else step = await judge(session, source, pair, () => auth.onPasswordMessage(answer))
   }
 }
 
 /** What `look` says of a password, when it is its turn. */
 async function judge(
-  guesses: GuessDelay,
-  pair: string,
+  session: ClientSession,
   source: PasswordSource,
+  pair: string,
   look: () => AuthStep | Promise<AuthStep>,
 ): Promise<AuthStep> {
-  const over = await guesses.turn(pair, () => source.signal)
+  const over = await turnOf(session, source, pair)
   try {
     const step = await look()
-    if (step.type === 'failed' && !step.protocolViolation) guesses.failed(pair)
+    if (step.type === 'failed' && !step.protocolViolation) session.ports.guesses.failed(pair)
     return step
   } finally {
     over()
   }
+}
+
+/** Waits until the next password of `pair` may be looked at. The result is to be called when it was. */
+function turnOf(session: ClientSession, source: PasswordSource, pair: string): TurnOver | Promise<TurnOver> {
+  const { guesses, registry } = session.ports
+  const turn = guesses.turn(pair, () => source.signal)
+  if (!(turn instanceof Promise)) return turn
+  registry.tarries(session)
+  return turn.finally(() => registry.goesOn(session))
 }

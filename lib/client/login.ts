@@ -87,6 +87,7 @@ export class Login {
     }
     const { resolve } = this.#password
     this.#password = undefined
+    this.#session.ports.registry.goesOn(this.#session)
     resolve(Buffer.from(batch.bodyOf(i)))
     return true
   }
@@ -118,6 +119,7 @@ export class Login {
         return
       }
       this.#password = { resolve, reject }
+      this.#session.ports.registry.tarries(this.#session)
       this.#session.silent = this.#first
       this.#first = false
       // It may have come before we asked.

@@ -35,8 +35,12 @@ export interface ClientOrigin {
 
 /** Knows all clients of the process. */
 export interface Registry {
-  /** Count a client that wants to log in. Returns the reason where it may not. */
+  /** Count a client that wants to log in. Returns the reason where it may not; one that tarries may make way for it. */
   admit(session: ClientSession): ErrorName | undefined
+  /** What the login of `session` waits for next is the client, or the end of a pause behind its wrong passwords. */
+  tarries(session: ClientSession): void
+  /** It goes on. */
+  goesOn(session: ClientSession): void
   /** A cancel key nobody else has; `secretLength` is 4 in protocol 3.0. */
   createKey(session: ClientSession, secretLength: number): { pid: number; secret: Buffer }
   /** Deliver a cancel request; resolves when it is done. One with a key that is not ours goes nowhere. */

@@ -13,6 +13,8 @@ export class Registry implements RegistryPort {
   readonly sessions = new Set<ClientSession>()
   /** Those counted against max_client_conn: not cancel requests, which must get through when it is full. */
   readonly #admitted = new Set<ClientSession>()
+  /** Those of them whose login waits for the client itself, or for the end of a pause, by where they come from. */
+  readonly #tarrying = new Map<string, Set<ClientSession>>()
   /** What is done when a client has told who it is, or has left without that. */
   readonly #arrivals = new Map<ClientSession, () => void>()
   readonly #byPid = new Map<number, ClientSession>()
@@ -48,10 +50,33 @@ export class Registry implements RegistryPort {
 
   admit(session: ClientSession): ErrorName | undefined {
     if (this.#closing) return 'pool_closed'
+    // Whoever stops in the middle of its login must not keep others out.
+    if (this.#admitted.size >= this.#limit()) this.#longestTarrying()?.endWith('too_many_clients')
     if (this.#admitted.size >= this.#limit()) return 'too_many_clients'
     this.#admitted.add(session)
     this.#arrive(session)
     return undefined
+  }
+
+  tarries(session: ClientSession): void {
+    const { neighbourhood } = session.origin
+    const others = this.#tarrying.get(neighbourhood)
+    if (others === undefined) this.#tarrying.set(neighbourhood, new Set([session]))
+    else others.add(session)
+  }
+
+  goesOn(session: ClientSession): void {
+    const { neighbourhood } = session.origin
+    const tarrying = this.#tarrying.get(neighbourhood)
+    tarrying?.delete(session)
+    if (tarrying?.size === 0) this.#tarrying.delete(neighbourhood)
+  }
+
+  /** Of the place with most of them: there is no harm to those who come from elsewhere. */
+  #longestTarrying(): ClientSession | undefined {
+    let most: Set<ClientSession> | undefined
+    for (const some of this.#tarrying.values()) if (most === undefined || some.size > most.size) most = some
+    return most?.values().next().value
   }
 
   createKey(session: ClientSession, secretLength: number): { pid: number; secret: Buffer } {
@@ -73,6 +98,7 @@ export class Registry implements RegistryPort {
   remove(session: ClientSession): void {
     this.sessions.delete(session)
     this.#arrive(session)
+    this.goesOn(session)
     this.#admitted.delete(session)
     if (this.#byPid.get(session.pid) === session) this.#byPid.delete(session.pid)
   }
