@@ -138,7 +138,9 @@ export function refuseCleartext(session: ClientSession): void {
   throw new AuthRefused({
     kind: 'error',
     name: 'cleartext_refused',
-    remedy: 'set client_tls_mode and a certificate, or use auth_file with scram-sha-256, or allow_cleartext_password',
+    remedy:
+      'connect with TLS (sslmode=prefer; client_tls_mode not disable), use auth_file with scram-sha-256, or set ' +
+      'allow_cleartext_password',
   })
 }
 

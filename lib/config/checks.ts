@@ -16,6 +16,20 @@ export interface CheckResult {
   warnings: Problem[]
 }
 
+/** A certificate and its key: both or neither. */
+function checkPair(
+  config: Config,
+  side: 'client' | 'server',
+  why: string,
+  problem: (name: OptionName, message: string) => void,
+): void {
+  const names = [`${side}_tls_key_file`, `${side}_tls_cert_file`] as const
+  const [key, cert] = [config[`${side}TlsKeyFile`], config[`${side}TlsCertFile`]]
+  if ((key === '') === (cert === '')) return
+  const [given, missing] = key === '' ? [names[1], names[0]] : names
+  problem(given, `${given} is set, but ${missing} is not. ${why}`)
+}
+
 /** Check `config` as a whole. `sources` only serves to say where a value is. */
 export function checkConfig(config: Config, sources: Readonly<Record<OptionName, Source>>): CheckResult {
   const problems: Problem[] = []
@@ -33,7 +47,8 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
   }
 
   const clientTls = config.clientTlsMode !== 'disable'
-  if (clientTls && (config.clientTlsKeyFile === '' || config.clientTlsCertFile === '')) {
+  if (config.clientTlsMode === 'auto') checkPair(config, 'client', 'A certificate needs its key', problem)
+  else if (clientTls && (config.clientTlsKeyFile === '' || config.clientTlsCertFile === '')) {
     problem(
       'client_tls_mode',
       'TLS mode is enabled, but key/cert files are not configured. ' +
@@ -47,13 +62,7 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
     const name = config.clientTlsKeyFile !== '' ? 'client_tls_key_file' : 'client_tls_cert_file'
     warning(name, `${name} is not used while client_tls_mode is disable`)
   }
-  if ((config.serverTlsKeyFile === '') !== (config.serverTlsCertFile === '')) {
-    const [given, missing] =
-      config.serverTlsKeyFile === ''
-        ? (['server_tls_cert_file', 'server_tls_key_file'] as const)
-        : (['server_tls_key_file', 'server_tls_cert_file'] as const)
-    problem(given, `${given} is set, but ${missing} is not. A client certificate needs both`)
-  }
+  checkPair(config, 'server', 'A client certificate needs both', problem)
   if (
     config.serverTlsNegotiation === 'direct' &&
     !['require', 'verify-ca', 'verify-full'].includes(config.serverTlsMode)

@@ -121,8 +121,8 @@ export interface PoolerOptions {
   scramSaltSecret?: string
   /** Iterations of the SCRAM secret made from a plain password. A number from 1000 to 1000000. Default: 4096. */
   scramIterations?: number
-  /** TLS towards clients. Default: 'disable'. */
-  clientTlsMode?: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+  /** TLS towards clients; auto is prefer, without a certificate with one made at start, for clients of other machines. Default: 'auto'. */
+  clientTlsMode?: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full' | 'auto'
   /** Private key shown to clients (PEM). The path of a file. Default: ''. */
   clientTlsKeyFile?: string
   /** Certificate chain shown to clients (PEM). The path of a file. Default: ''. */

@@ -6,9 +6,12 @@ const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify
 const TLS_PROTOCOLS = { pattern: /^(secure|all|tlsv1\.[0-3](\s*,\s*tlsv1\.[0-3])*)$/i } as const
 const EXPECTS_PROTOCOLS = 'secure, all, or a list such as "tlsv1.2,tlsv1.3"'
 
+const AUTO =
+  'TLS towards clients; auto is prefer, without a certificate with one made at start, for clients of other machines.'
+
 /** The section `tls`. */
 export const TLS_ROWS = {
-  client_tls_mode: choice(TLS_MODES, 'disable', 'TLS towards clients.', {
+  client_tls_mode: choice([...TLS_MODES, 'auto'], 'auto', AUTO, {
     scope: 'client',
     pgbouncer: 'client_tls_sslmode',
   }),

@@ -31,8 +31,8 @@ export function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptPar
   const { tls, deadlines, newcomers } = parts
   newcomers.add(raw)
   const options = {
-    mode: config.clientTlsMode,
     context: tls.current,
+    local: isLocal(info),
     timeoutMs: config.clientLoginTimeout,
     deadlines,
   }
@@ -46,6 +46,10 @@ export function acceptClient(raw: Socket, info: ConnectionInfo, parts: AcceptPar
       log.error('internal error of pgbun', { address: addressOf(info), err: asError(error) })
     }
   })
+}
+
+function isLocal({ unix, loopback }: ConnectionInfo): boolean {
+  return unix || loopback
 }
 
 function addressOf(info: ConnectionInfo): string {
@@ -69,7 +73,7 @@ function makeSession(outcome: ClientEncryption, info: ConnectionInfo, parts: Acc
   const origin: ClientOrigin = {
     address,
     neighbourhood: info.unix ? 'unix' : neighbourhoodOf(info.remoteAddress),
-    local: info.unix || info.loopback,
+    local: isLocal(info),
     unix: info.unix,
     tls: tls ? `${tls.protocol}/${tls.cipher}` : '',
     tlsEndPointHash: tls?.endPointHash,

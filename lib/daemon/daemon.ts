@@ -165,6 +165,10 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   if (config.authType === 'passthrough' && !/^[/@]/.test(config.serverHost)) {
     log.info('passthrough: where PostgreSQL asks for no password, clients of this machine get in without one')
   }
+  if (clientTls.current?.made) {
+    const remedy = 'set client_tls_cert_file and client_tls_key_file for a certificate that clients can verify'
+    log.info('TLS: clients of other machines are offered it with a certificate made for this run', { remedy })
+  }
   const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router.pools())
   const statsPeriodMs = () => config.statsPeriod
   const stopJanitor = startJanitor({ registry, router, statsPeriodMs, snapshot, onCrowdLeft, log })

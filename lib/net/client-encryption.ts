@@ -19,12 +19,13 @@ import { errorResponse } from '../protocol/build.ts'
 import { GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from '../protocol/startup.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import { type AcceptedTls, acceptTls, type ClientCertificate, type TlsHandshakeError } from './starttls.ts'
-import type { TlsContext, TlsMode } from './tls-context.ts'
+import type { TlsContext } from './tls-context.ts'
 
 export interface ClientEncryptionOptions {
-  mode: TlsMode
   /** undefined where the mode is disable. */
   context: TlsContext | undefined
+  /** It is a client of this machine, to which nobody listens. */
+  local: boolean
   /** Milliseconds for everything up to the startup packet's first bytes, client_login_timeout. 0 = no limit. */
   timeoutMs: number
   /** Where the connection is on until its negotiation is over. */
@@ -65,7 +66,7 @@ interface Owned {
 }
 
 /**
- * Find out what the client wants and give it what `mode` allows.
+ * Find out what the client wants and give it what the mode of `context` allows.
  * @param done called once; for a client without TLS in the turn in which its startup packet began to come, so that its
  * socket never stops flowing. Must not throw.
  */
@@ -215,13 +216,17 @@ class Negotiation implements Deadline {
   }
 
   get #offersTls(): boolean {
-    return this.#options.mode !== 'disable' && this.#options.context !== undefined
+    const { context, local } = this.#options
+    return context !== undefined && !(context.made && local)
   }
 
   #direct(): void {
-    const { mode, context } = this.#options
-    if (mode === 'disable' || !context) {
-      this.#close('protocol', 'the client began with a TLS handshake, but client_tls_mode = disable')
+    const { context } = this.#options
+    if (!context || !this.#offersTls) {
+      const why = context
+        ? 'clients of this machine need a certificate (client_tls_cert_file) for that'
+        : 'client_tls_mode = disable'
+      this.#close('protocol', `the client began with a TLS handshake, but ${why}`)
       return
     }
     this.#stopFlowing()
@@ -237,7 +242,7 @@ class Negotiation implements Deadline {
       this.#close('left', 'the client left before the TLS handshake')
       return
     }
-    const mode = this.#options.mode
+    const { mode } = context
     const requestCert = mode === 'verify-ca' || mode === 'verify-full'
     // setTimeout takes no more than 2^31 - 1.
     const timeoutMs = Math.min(left, 0x7fffffff)

@@ -13,6 +13,7 @@ import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'no
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
 import { tlsServerEndPoint } from '../auth/cert-hash.ts'
+import { madeCertificate } from './made-certificate.ts'
 
 export type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
@@ -21,7 +22,8 @@ export type TlsSide = 'client' | 'server'
 
 /** The options of one side, as they are in the configuration; '' is unset. */
 export interface TlsSettings {
-  mode: TlsMode
+  /** `auto`, towards clients only: as `prefer`, without a certificate with one that is made for it. */
+  mode: TlsMode | 'auto'
   keyFile: string
   certFile: string
   caFile: string
@@ -49,6 +51,8 @@ export interface TlsContext {
   readonly secureOptions: SecureContextOptions
   /** undefined where no certificate is configured, which only the server side may leave out. */
   readonly leaf: LeafCertificate | undefined
+  /** The certificate is not the operator's, but made here: it is of use only where somebody could listen. */
+  readonly made: boolean
 }
 
 /** A configuration that TLS cannot work with. The message names the option, the path and what is wrong. */
@@ -126,6 +130,7 @@ interface Files {
   key: string
   cert: string
   ca: string
+  made: boolean
 }
 
 /** The contents themselves: they are small, and comparing them needs no trust in time stamps. */
@@ -134,8 +139,12 @@ function fingerprintOf(settings: TlsSettings, files: Files): string {
 }
 
 function readFiles(side: TlsSide, settings: TlsSettings): Files {
-  if (settings.mode === 'disable') return { key: '', cert: '', ca: '' }
+  if (settings.mode === 'disable') return { key: '', cert: '', ca: '', made: false }
+  if (settings.mode === 'auto' && settings.keyFile === '' && settings.certFile === '') {
+    return { ...madeCertificate(), ca: '', made: true }
+  }
   return {
+    made: false,
     key: read(`${side}_tls_key_file`, settings.keyFile),
     cert: read(`${side}_tls_cert_file`, settings.certFile),
     ca: read(`${side}_tls_ca_file`, settings.caFile),
@@ -144,8 +153,8 @@ function readFiles(side: TlsSide, settings: TlsSettings): Files {
 
 function makeContext(side: TlsSide, settings: TlsSettings, files: Files): TlsContext | undefined {
   if (settings.mode === 'disable') return undefined
-  const { mode } = settings
-  checkCompleteness(side, settings)
+  const mode = settings.mode === 'auto' ? 'prefer' : settings.mode
+  if (!files.made) checkCompleteness(side, settings)
   const options: SecureContextOptions = {
     ...protocolRange(`${side}_tls_protocols`, settings.protocols),
     // Without it, a client that resumes a session while certificates are asked for is refused by OpenSSL.
@@ -160,7 +169,7 @@ function makeContext(side: TlsSide, settings: TlsSettings, files: Files): TlsCon
   }
   const where = `${side}_tls_cert_file '${settings.certFile}'`
   const secureContext = tryContext(options, `${side}_tls_mode`, `cannot set up TLS with ${where}`)
-  return { side, mode, secureContext, secureOptions: options, leaf }
+  return { side, mode, secureContext, secureOptions: options, leaf, made: files.made }
 }
 
 function checkCompleteness(side: TlsSide, { mode, keyFile, certFile, caFile }: TlsSettings): void {

@@ -49,13 +49,14 @@ t.test('clients', async (t) => {
   const required = '28000 SSL required'
   const modes = {
     disable: { plain: 'ok', tls: 'closed', direct: 'closed', answer: 'N' },
+    auto: { plain: 'ok', tls: 'ok', direct: 'ok', answer: 'S' },
     allow: { plain: 'ok', tls: 'ok', direct: 'ok', answer: 'S' },
     prefer: { plain: 'ok', tls: 'ok', direct: 'ok', answer: 'S' },
     require: { plain: required, tls: 'ok', direct: 'ok', answer: 'S' },
   }
   for (const [mode, expected] of Object.entries(modes)) {
     await t.test(`client_tls_mode ${mode}`, async (t) => {
-      const pgbun = await start(t, ...(mode === 'disable' ? [] : clientFlags(mode)))
+      const pgbun = await start(t, ...(mode === 'disable' ? ['--client-tls-mode', 'disable'] : clientFlags(mode)))
       t.equal(await (await connectRaw(t, pgbun)).requestTls(), expected.answer)
       t.equal(await outcome(() => connectRaw(t, pgbun)), expected.plain, 'plain')
       t.equal(await outcome(() => secure(t, pgbun)), expected.tls, 'TLS')

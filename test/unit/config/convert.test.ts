@@ -23,7 +23,7 @@ t.test('the messages of the manual', async (t) => {
     t,
     'client_tls_mode',
     'on',
-    "Invalid client TLS mode 'on'. Must be one of: disable, allow, prefer, require, verify-ca, verify-full",
+    "Invalid client TLS mode 'on'. Must be one of: disable, allow, prefer, require, verify-ca, verify-full, auto",
   )
 })
 

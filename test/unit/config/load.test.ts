@@ -36,7 +36,7 @@ t.test('the defaults', async (t) => {
     poolMode: 'session',
     maxClientConn: 100,
     poolSize: 25,
-    clientTlsMode: 'disable',
+    clientTlsMode: 'auto',
     serverTlsMode: 'prefer',
     authType: 'passthrough',
     serverConnectTimeout: 15_000,
@@ -218,7 +218,12 @@ t.test('TLS needs its files', async (t) => {
   ])
   t.match(problemsOf({ cli: [flag('server_tls_negotiation', 'direct')] }), [/cannot fall back to plain connections/])
   chmodSync(key, 0o600)
-  t.match(resolveConfig({ options: { clientTlsKeyFile: key } }).warnings, [/client_tls_key_file is not used/])
+  t.strictSame(problemsOf({ options: { clientTlsKeyFile: key } }), [
+    'clientTlsKeyFile: client_tls_key_file is set, but client_tls_cert_file is not. A certificate needs its key',
+  ])
+  t.strictSame(problemsOf({ options: { clientTlsKeyFile: key, clientTlsCertFile: cert } }), [], 'auto takes them')
+  const disabled = { clientTlsMode: 'disable', clientTlsKeyFile: key } as const
+  t.match(resolveConfig({ options: disabled }).warnings, [/client_tls_key_file is not used/])
 })
 
 t.test('authentication follows from the auth_file', async (t) => {

@@ -226,6 +226,32 @@ export const clientScenarios: Record<string, (scope: Scope) => Promise<void>> = 
     assert.match(message, /client_tls_mode = disable/)
   },
 
+  'a made certificate is offered to clients of other machines alone': async (scope) => {
+    const context = clientSide('auto', 'server', { keyFile: '', certFile: '' })
+    for (const direct of [false, true]) {
+      const { port, next } = await scope.negotiator(context, { local: false })
+      const client = await scope.client(port)
+      const outcome = next()
+      if (!direct) {
+        await client.write(SSL_REQUEST)
+        assert.equal((await client.read(1)).toString(), 'S')
+      }
+      await client.secure({ ...(direct ? { ALPNProtocols: [ALPN_PROTOCOL] } : {}), rejectUnauthorized: false })
+      const { tls } = accepted(await outcome)
+      assert.ok(tls?.endPointHash?.equals(context!.leaf!.endPointHash!))
+    }
+    const { port, next } = await scope.negotiator(context, { local: true })
+    const asking = await scope.client(port)
+    const outcome = next()
+    await asking.write(SSL_REQUEST)
+    assert.equal((await asking.read(1)).toString(), 'N')
+    await asking.write(STARTUP)
+    assert.equal(accepted(await outcome).tls, undefined)
+    const direct = await scope.client(port)
+    await assert.rejects(direct.secure({ ALPNProtocols: [ALPN_PROTOCOL] }))
+    assert.match(refused(await next()).message, /client_tls_cert_file/)
+  },
+
   'a connection that closes without a byte is a probe': async (scope) => {
     const { port, next } = await scope.negotiator(clientSide('prefer'))
     const client = await scope.client(port)

@@ -108,13 +108,13 @@ export class Scope {
    * A listener that negotiates encryption as a client of pgbun would meet it. `next()` is the outcome of the next
    * connection.
    */
-  async negotiator(context: TlsContext | undefined, { timeoutMs = DEADLINE, mode = context?.mode ?? 'disable' } = {}) {
+  async negotiator(context: TlsContext | undefined, { timeoutMs = DEADLINE, local = true } = {}) {
     const outcomes: Promise<ClientEncryption>[] = []
     const deadlines = new Deadlines()
     const waiting: ((outcome: Promise<ClientEncryption>) => void)[] = []
     const listener = await this.listen((socket) => {
       const outcome = new Promise<ClientEncryption>((resolve) => {
-        negotiateClientEncryption(socket, { mode, context, timeoutMs, deadlines }, (result) => {
+        negotiateClientEncryption(socket, { context, local, timeoutMs, deadlines }, (result) => {
           // As whoever goes on with it would: it flows, and nobody listens yet.
           if (result.closed === undefined) result.socket.pause()
           resolve(result)
