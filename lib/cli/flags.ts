@@ -7,6 +7,7 @@
 export const COMMANDS = {
   start: 'run the pooler; this is what happens without a command',
   config: 'show the effective configuration and where each value comes from',
+  health: 'exit with 0 if a pgbun listens where the configuration says, otherwise with 1; logs in nowhere',
   version: 'print the version',
   help: 'print the help',
 } as const
@@ -20,7 +21,7 @@ export const OTHER_COMMANDS: Readonly<Record<string, string>> = {
   quit: 'To end a running pgbun, send SIGTERM to its process: kill PID',
   restart: 'To restart pgbun, end it with SIGTERM (kill PID) and start it again',
   reload: 'To have a running pgbun read its configuration again, send SIGHUP to its process: kill -HUP PID',
-  status: 'A running pgbun tells its state in its log, once in stats_period',
+  status: 'To see whether one runs: pgbun health. It tells its state in its log, once in stats_period',
   stats: 'A running pgbun tells its state in its log, once in stats_period',
   top: 'A running pgbun tells its state in its log, once in stats_period',
   log: 'The log goes to standard error',

@@ -53,6 +53,10 @@ async function run(
     }
     return print(request.json ? configJson(resolved, VERSION) : configToml(resolved))
   }
+  if (request.command === 'health') {
+    const { checkHealth } = await import('./health.ts')
+    return print(`${await checkHealth(resolveConfig(input).config)}\n`)
+  }
   if (request.daemon && !report) return startInBackground(argv)
   return runStart(request, input, report)
 }

@@ -43,9 +43,9 @@ export interface ClientTlsInfo {
 }
 
 /**
- * probe: closed without a byte, as health checks do; not worth a log line. left: closed within the first bytes.
- * timeout: the deadline. tls: the handshake failed. certificate: the client's certificate is missing or bad.
- * protocol: it broke the rules.
+ * probe: closed without a byte, or with no more than requests for encryption, as health checks do; not worth a log line.
+ * left: closed within the first bytes. timeout: the deadline. tls: the handshake failed. certificate: the client's
+ * certificate is missing or bad. protocol: it broke the rules.
  */
 export type EncryptionFailure = 'probe' | 'left' | 'timeout' | 'tls' | 'certificate' | 'protocol'
 
@@ -143,11 +143,19 @@ class Negotiation implements Deadline {
   }
 
   onEnd(): void {
-    if (this.#buffer.length > 0 || this.#sslAsked || this.#gssAsked) {
+    if (this.#asksOnly) {
+      this.#close('probe', 'the client closed the connection after the answer to its request for encryption')
+    } else if (this.#buffer.length > 0 || this.#sslAsked || this.#gssAsked) {
       this.#close('left', 'the client left before its startup packet')
     } else {
       this.#close('probe', 'the client closed the connection without sending anything')
     }
+  }
+
+  /** Nothing came but requests for encryption. */
+  get #asksOnly(): boolean {
+    const requests = Number(this.#sslAsked) + Number(this.#gssAsked)
+    return requests > 0 && this.#raw.bytesRead === requests * REQUEST_LENGTH
   }
 
   onDeadline(): void {
@@ -239,7 +247,7 @@ class Negotiation implements Deadline {
     this.#encrypting = true
     const left = this.deadline - performance.now()
     if (left <= 0 || this.#raw.destroyed) {
-      this.#close('left', 'the client left before the TLS handshake')
+      this.#close(this.#asksOnly ? 'probe' : 'left', 'the client left before the TLS handshake')
       return
     }
     const { mode } = context
@@ -251,7 +259,8 @@ class Negotiation implements Deadline {
       accepted = await acceptTls(this.#raw, context, { requestCert, requireAlpn: direct, timeoutMs, initial })
     } catch (error) {
       const { code } = error as TlsHandshakeError
-      const closed = code === 'TLS_TIMEOUT' ? 'timeout' : code === 'TLS_CLOSED' ? 'left' : 'tls'
+      const left = this.#asksOnly ? 'probe' : 'left'
+      const closed = code === 'TLS_TIMEOUT' ? 'timeout' : code === 'TLS_CLOSED' ? left : 'tls'
       this.#close(closed, (error as Error).message)
       return
     }
