@@ -39,7 +39,12 @@ t.test('it wants TLS', async (t) => {
 })
 
 t.test('nothing listens, or somebody else', async (t) => {
-  const other = createServer((socket) => socket.on('error', () => {}).resume().end('SSH-2.0-x\r\n')).listen(0, '127.0.0.1')
+  const other = createServer((socket) =>
+    socket
+      .on('error', () => {})
+      .resume()
+      .end('SSH-2.0-x\r\n'),
+  ).listen(0, '127.0.0.1')
   t.teardown(() => other.close())
   await once(other, 'listening')
   const { port } = other.address() as { port: number }
