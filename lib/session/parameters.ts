@@ -79,6 +79,8 @@ export class ClientParameters {
   #own: Map<string, string> | undefined
   /** Of its own, made when they are asked for. */
   #ownWishes: Wishes | undefined
+  /** The map is in a `Wishes` that somebody may keep. */
+  #lent = false
   #unreadable: Set<string> | undefined
 
   get #wanted(): ReadonlyMap<string, string> {
@@ -88,6 +90,7 @@ export class ClientParameters {
   /** What it wants now. */
   get wishes(): Wishes {
     if (this.#own === undefined) return this.#startup
+    this.#lent = true
     this.#ownWishes ??= new Wishes(this.#own)
     return this.#ownWishes
   }
@@ -128,9 +131,10 @@ export class ClientParameters {
     if (this.#wanted.has(key)) this.#part().delete(key)
   }
 
-  /** What is wanted is about to differ from what the startup packet asked for. */
+  /** What is wanted is about to differ from what the startup packet asked for, and from what was wanted before. */
   #part(): Map<string, string> {
-    this.#own ??= new Map(this.#startup.values)
+    if (this.#own === undefined || this.#lent) this.#own = new Map(this.#wanted)
+    this.#lent = false
     return this.#own
   }
 

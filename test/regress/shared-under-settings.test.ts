@@ -54,6 +54,24 @@ t.test('clients under different settings', async (t) => {
     }
   })
 
+  await t.test('and keep what it meant when they set something else', async (t) => {
+    const sql = "SELECT '01/02/2026'::date"
+    for (const change of ["SET DateStyle = 'ISO, MDY'", "SET DateStyle = 'Postgres, MDY'", 'RESET DateStyle']) {
+      const answers: unknown[] = []
+      for (const address of [target, pgbun]) {
+        const client = await loginRaw(t, address)
+        await client.query("SET DateStyle = 'SQL, DMY'")
+        client.send(frontend.parse(sql, 'a'), frontend.sync())
+        await client.readUntil('Z')
+        await client.query(change)
+        client.send(frontend.bind([], 'a'), frontend.execute(), frontend.sync())
+        answers.push(rowsOf(await client.readUntil('Z')))
+        await client.end()
+      }
+      t.same(answers[1], answers[0], change)
+    }
+  })
+
   await t.test('and one with a temporary table finds what that hides from others', async (t) => {
     const sql = 'SELECT a FROM hidden'
     const client = await loginRaw(t, pgbun)

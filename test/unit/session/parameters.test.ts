@@ -114,6 +114,18 @@ t.test('the fingerprint tells apart what gives a statement another meaning', asy
   t.not(one.wishes.fingerprint, before)
 })
 
+t.test('what was wanted once stays what it was for who keeps it', async (t) => {
+  const parameters = new ClientParameters()
+  parameters.set('DateStyle', 'SQL, DMY')
+  const { wishes } = parameters
+  parameters.set('DateStyle', 'ISO, MDY')
+  parameters.set('TimeZone', 'UTC')
+  t.same([...wishes.values], [['datestyle', 'SQL, DMY']])
+  t.equal(wishes.fingerprint, 'datestyle=SQL, DMY')
+  parameters.unset('datestyle')
+  t.same([...parameters.wishes.values], [['timezone', 'UTC']])
+})
+
 t.test('the fingerprint leaves out what neither parsing nor the planner’s constants depend on', async (t) => {
   for (const name of [
     'work_mem',
