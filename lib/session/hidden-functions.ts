@@ -8,13 +8,18 @@
  * not to be had.
  */
 
+import { KEEPING_FUNCTIONS } from './known-functions.ts'
 import {
-  CLOSES,
-  EVALUATING_FUNCTIONS,
-  KEEPING_BEFORE_18,
-  KEEPING_FUNCTIONS,
-  SETTING_FUNCTIONS,
-} from './known-functions.ts'
+  DROPPED_TABLE,
+  has,
+  KEEPS,
+  LEAVES,
+  LEAVES_ELSEWHERE,
+  LOCAL_CALL,
+  MAKES,
+  regex,
+  SETTERS,
+} from './source-patterns.ts'
 import { EVERYTHING, type SuspectWord, type Suspicion, suspicionOf } from './suspect-words.ts'
 
 /** What is known of a database's functions. */
@@ -56,60 +61,10 @@ export const ALL_HIDDEN: HiddenFunctions = {
 /** A text that says which code objects it makes: DO and CALL, whose tags do not. */
 export const DEFINES = /\b(?:create|alter|execute)\b/i
 
-/** White space and comments. */
-const GAP = '(?:\\s|--[^\\n]*\\n|/\\*(?:[^*]|\\*+[^*/])*\\*+/)'
-/** Where a statement may begin: in a body, or in the string of a dynamic one. */
-const BEGINNING = "(?:^|;|'|\\$|begin|then|else|loop)"
-/** Between parentheses, three deep; a string with a parenthesis in it is not understood, and so suspected. */
-const INNER = nested(nested(nested("(?:[^()']|'[^'()]*')*")))
-/** Calls of set_config() for the transaction alone. */
-const LOCAL_CALL = `\\mset_config${GAP}*\\(${INNER},${GAP}*(?:is_local${GAP}*[:=]>?${GAP}*)?true${GAP}*\\)`
-/** Temporary tables that go with the transaction. */
-const DROPPED_TABLE = `\\mcreate${GAP}+(?:temp|temporary)${GAP}+table${GAP}[^;]*\\mon${GAP}+commit${GAP}+drop\\M`
-const LITERAL = `(?:(?:pg_catalog\\.)?format${GAP}*\\(${GAP}*)?(?:'|\\$[a-z_]*\\$)${GAP}*`
-const PLACE = '%(?:[0-9]+\\$)?[is]'
-
-const SETTERS = ['set_config', ...Object.keys(SETTING_FUNCTIONS)]
-const COMMANDS = 'set|reset|listen|unlisten|prepare|load|discard|deallocate'
-/**
- * What in a source changes the session: what is quickly found out of most sources, and what is then looked at closely.
- * Constraints (\\m, lookahead) are slow in PostgreSQL.
- */
-const LEAVES: readonly (readonly [string, string])[] = [
-  [
-    `source ~ ${regex(`${BEGINNING}${GAP}*(?:${COMMANDS})[\\s/-]`)}`,
-    `${BEGINNING}${GAP}*(?:(?!set)(?:${COMMANDS})|set(?!${GAP}+(?:local|constraints|transaction)\\M))${GAP}`,
-  ],
-  [SETTERS.map(has).join(' OR '), `\\m(?:${SETTERS.join('|')})\\M`],
-  [has('temp'), `\\m(?:create|replace|local|global|into)${GAP}+(?:temp|temporary)\\M|\\mpg_temp\\M`],
-  [has('hold'), `\\mwith${GAP}+hold\\M`],
-  [has('advisory_lock'), '\\mpg_(?:try_)?advisory_lock(?:_shared)?\\M'],
-  [EVALUATING_FUNCTIONS.map(has).join(' OR '), `\\m(?:${EVALUATING_FUNCTIONS.join('|')})\\M`],
-  [has('pg_settings'), `\\mupdate${GAP}+(?:only${GAP}+)?(?:pg_catalog\\.)?pg_settings\\M`],
-  // Dynamic SQL that is computed from its first word on, or of which the name of a function is.
-  [
-    has('execute'),
-    `\\mexecute\\M(?!${GAP}*(?:\\(${GAP}*)?(?:${LITERAL}[a-z]|on\\M|function\\M|procedure\\M))|` +
-      `\\mexecute${GAP}*(?:\\(${GAP}*)?${LITERAL}(?:select|call|with|values|do)\\M` +
-      `[^;]*(?:${PLACE}${GAP}*\\(|\\|\\|${GAP}*'${GAP}*\\()`,
-  ],
-]
-/** The same in any other language: its ways to run SQL, and the words as such. */
-const LEAVES_ELSEWHERE =
-  'spi_|advisory|pg_temp|set_config|' +
-  '\\m(?:execute|prepare|cursor|query|set|reset|listen|unlisten|load|discard|deallocate|temp|temporary|hold)\\M'
-/** What in a source makes code. */
-const MAKES =
-  `\\m(?:create|alter)${GAP}+(?:or${GAP}+replace${GAP}+)?(?:constraint${GAP}+|event${GAP}+|materialized${GAP}+)?` +
-  '(?:function|procedure|routine|aggregate|trigger|extension|view|rule|policy|operator|cast|domain|schema)\\M'
 /** What fires triggers, defaults and constraints, and what event triggers. */
 const WRITES = ['insert', 'update', 'delete', 'merge', 'copy', 'truncate', 'alter', 'refresh']
 const DDL = 'create alter drop into grant revoke comment security import reassign reindex refresh'.split(' ')
 const NAMED_SETTING = '[a-z_][a-z0-9_$]*(?:\\.[a-z_][a-z0-9_$]*)+'
-/** What keeps a client on its server for good, in a source of any language. */
-const KEEPS = `CASE WHEN ${KEEPING_FUNCTIONS.map(has).join(' OR ')}
-    THEN NOT ${has(CLOSES)} AND source ~ ${regex(`\\m(?:${KEEPING_FUNCTIONS.join('|')})\\M`)}
-    ELSE ${has(KEEPING_BEFORE_18)} AND current_setting('server_version_num')::int < 180000 END`
 /** Functions in C whose call from a view or a default leaves something behind. */
 const BUILT_IN = [
   ...SETTERS,
@@ -147,6 +102,7 @@ const TEMPORARY_FUNCTION = '(temporary)'
  * `reached` begins with the functions whose source says it, and grows along `edge` by what leads to one: a function that
  * names it, a view, an aggregate. Where one is run by a kind of statement (a trigger: INSERT) or without any word (an
  * operator), the words of that statement, or '' for any, stand for it, and what has those in it is reached in turn.
+ * Of PostgreSQL's own functions it does not note who depends on them: those are looked for in each `expression`.
  * Names are compared, not functions: there may be many of one name. It ends with WORD_LIMIT names: each is looked for in
  * all sources.
  */
@@ -207,6 +163,17 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
 ), reader AS MATERIALIZED (
   SELECT ':funcid (?:' || string_agg(p.oid::text, '|') || ') ' AS pattern
   FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN (${words(READS_SEQUENCES)})
+), expression (tree, names, named) AS MATERIALIZED (
+  SELECT adbin::text, ARRAY[${words(WRITES)}], false FROM pg_attrdef
+  UNION ALL SELECT conbin::text, CASE WHEN contypid = 0 THEN ARRAY[${words(WRITES)}] ELSE ARRAY[''] END, false
+    FROM pg_constraint WHERE conbin IS NOT NULL
+  UNION ALL SELECT typdefaultbin::text, ARRAY[''], false FROM pg_type WHERE typdefaultbin IS NOT NULL
+  UNION ALL SELECT concat(polqual::text, polwithcheck::text), ARRAY[lower(relname)], true
+    FROM pg_policy JOIN pg_class c ON c.oid = polrelid
+  UNION ALL SELECT concat(':funcid ', oprcode::oid, ' '), ARRAY[''], false FROM pg_operator
+  UNION ALL SELECT concat(':funcid ', castfunc, ' '), ARRAY[''], false FROM pg_cast
+  UNION ALL SELECT concat(':funcid ', aggtransfn::oid, ' :funcid ', aggfinalfn::oid, ' '), ARRAY[lower(proname)], true
+    FROM pg_aggregate JOIN pg_proc p ON p.oid = aggfnoid
 ), direct AS MATERIALIZED (
   SELECT c.oid, c.relname, w.ev_action FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${FOREIGN_SCHEMA} AND (SELECT fits FROM extent)
@@ -243,9 +210,10 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
     AND (o.nspname IS NULL OR o.nspname !~ '^pg_(?:toast_)?temp_') AND (SELECT fits FROM extent)
   UNION
   SELECT lower(v.relname), lower(c.relname), true
-  FROM direct v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid
+  FROM pg_class v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid
     JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.ev_type = '1'
-    JOIN pg_class c ON c.oid = w.ev_class
+    JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE d.refobjid <> c.oid AND ${FOREIGN_SCHEMA} AND (SELECT fits FROM extent)
 ), reached (tag, name, named) AS (
   SELECT 'leaving', name, true FROM seed
   UNION
@@ -258,7 +226,7 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
   UNION
   SELECT 'keeping', lower(relname), true FROM direct, keeper WHERE ev_action::text ~ pattern
   UNION
-  SELECT 'keeping', unnest(ARRAY[${words(WRITES)}]), false WHERE EXISTS (SELECT 1 FROM pg_attrdef, keeper WHERE adbin::text ~ pattern)
+  SELECT 'keeping', unnest(names), named FROM expression, keeper WHERE tree ~ pattern
   UNION
   SELECT 'leaving', '${TEMPORARY_FUNCTION}', true WHERE EXISTS (
     SELECT 1 FROM pg_namespace n JOIN pg_proc p ON p.pronamespace = n.oid
@@ -276,8 +244,7 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
   WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
     AND d.refobjid = 'pg_settings'::regclass AND ${FOREIGN_SCHEMA}
   UNION
-  SELECT 'leaving', unnest(ARRAY[${words(WRITES)}]), false
-  WHERE EXISTS (SELECT 1 FROM pg_attrdef, built_in WHERE adbin::text ~ pattern)
+  SELECT 'leaving', unnest(names), named FROM expression, built_in WHERE tree ~ pattern
   UNION
   SELECT r.tag, next.name, next.named FROM (
     SELECT tag, name, name <> translate(name, ${regex(NO_NAME)}, '') AS odd, strpos(name, '$') > 0 AS dollar,
@@ -307,7 +274,7 @@ SELECT 'excess', concat_ws(' ', functions, 'functions,', views, 'views,', bytes,
 UNION ALL
 SELECT 'sequence', '', '' WHERE EXISTS (SELECT 1 FROM routine WHERE ${READS_SEQUENCES.map((word) => `strpos(source, '${word}') > 0`).join(' OR ')})
   OR EXISTS (SELECT 1 FROM direct, reader WHERE ev_action::text ~ pattern)
-  OR EXISTS (SELECT 1 FROM pg_attrdef, reader WHERE adbin::text ~ pattern)
+  OR EXISTS (SELECT 1 FROM expression, reader WHERE tree ~ pattern)
 UNION ALL
 SELECT 'defaults', md5(string_agg(concat_ws(' ', setdatabase, setrole, setconfig::text), chr(10) ORDER BY setdatabase, setrole)), ''
 FROM pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -377,19 +344,6 @@ const ANYWHERE = new RegExp(`(?<![a-z0-9_$.])${NAMED_SETTING}`, 'gi')
 /** The same of the arguments of a call, which have no quotes. */
 export function settingsInBytes(bytes: string): string[] {
   return bytes.includes('.') ? Array.from(bytes.matchAll(ANYWHERE), ([name]) => name.toLowerCase()) : []
-}
-
-function nested(inner: string): string {
-  return `(?:[^()']|'[^'()]*'|\\(${inner}\\))*`
-}
-
-/** A literal that reads the same whatever standard_conforming_strings is. */
-function regex(pattern: string): string {
-  return `E'${pattern.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`
-}
-
-function has(word: string): string {
-  return `strpos(source, '${word}') > 0`
 }
 
 function words(list: readonly string[]): string {

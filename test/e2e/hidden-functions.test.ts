@@ -19,6 +19,7 @@ const HARMLESS = [
   'INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING',
   'PERFORM pg_advisory_xact_lock(1)',
   "RAISE NOTICE 'reset'",
+  '/* a */ PERFORM 1; /* set */ PERFORM 2 /***/',
 ]
 
 const LEAVING = [
@@ -41,6 +42,9 @@ const LEAVING = [
   "EXECUTE format('SELECT %I()', 'x')",
   "EXECUTE 'SELECT ' || 'f' || '()'",
   "UPDATE pg_settings SET setting = '1MB' WHERE name = 'work_mem'",
+  "/* a /* b */ c */ SET work_mem = '1MB'",
+  'CREATE /*/**/*/ TEMP TABLE z (a int)',
+  "-- x\rSET work_mem = '1MB'",
 ]
 
 const plpgsql = (name: string, body: string): string =>
@@ -127,6 +131,27 @@ t.test('the question', async (t) => {
     CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RESET ALL; RETURN true; END $$;
     CREATE OPERATOR === (leftarg = int, rightarg = int, function = same)`)
   t.ok((await ask(server)).leaving?.test('SELECT 1'), 'an operator: everything')
+})
+
+t.test('functions of PostgreSQL’s own in objects of every kind', async (t) => {
+  const server = await startPostgres(t, { bootstrapSql: ['CREATE TABLE t (a int)'] })
+  const call = "set_config('work_mem', '1MB', false) IS NOT NULL"
+  const OBJECTS: readonly (readonly [make: string, drop: string, leaves: string, not?: string])[] = [
+    ['OPERATOR === (leftarg = int, rightarg = int, function = pg_try_advisory_lock)', '=== (int, int)', 'SELECT 1'],
+    [`DOMAIN d AS int CHECK (${call})`, 'd', 'SELECT 1'],
+    [`DOMAIN d AS text DEFAULT set_config('work_mem', '1MB', false)`, 'd', 'SELECT 1'],
+    [`TABLE c (a int CHECK (${call}))`, 'c', 'INSERT INTO c VALUES (1)', 'SELECT 1'],
+    [`POLICY p ON t USING (${call})`, 'p ON t', 'SELECT * FROM seen', 'SELECT 1'],
+  ]
+  await server.query('CREATE VIEW seen AS SELECT * FROM t')
+  for (const [make, drop, leaves, not] of OBJECTS) {
+    await server.query(`CREATE ${make}`)
+    const { leaving } = await ask(server)
+    t.ok(leaving?.test(leaves), make)
+    if (not !== undefined) t.notOk(leaving?.test(not), `${make}: ${not}`)
+    await server.query(`DROP ${make.slice(0, make.indexOf(' '))} ${drop}`)
+    t.equal((await ask(server)).leaving, undefined, 'gone')
+  }
 })
 
 interface Case {

@@ -1,0 +1,79 @@
+/**
+ * What the source of a function says when it may leave state in its session, as expressions of PostgreSQL's: a part of the
+ * question of hidden-functions.ts. May suspect too much. Pure.
+ */
+
+import {
+  CLOSES,
+  EVALUATING_FUNCTIONS,
+  KEEPING_BEFORE_18,
+  KEEPING_FUNCTIONS,
+  SETTING_FUNCTIONS,
+} from './known-functions.ts'
+
+/** White space and comments. */
+const GAP = '(?:\\s|--[^\\n\\r]*[\\n\\r]|/\\*(?:[^*]|\\*+[^*/])*\\*+/)'
+/** A comment within a comment, of which no expression knows the end. */
+const NESTED_COMMENT = '/\\*(?:[^*/]|\\*+[^*/]|/+[^*/])*\\**/+\\*'
+/** Where a statement may begin: in a body, or in the string of a dynamic one. */
+const BEGINNING = "(?:^|;|'|\\$|begin|then|else|loop)"
+/** Between parentheses, three deep; a string with a parenthesis in it is not understood, and so suspected. */
+const INNER = nested(nested(nested("(?:[^()']|'[^'()]*')*")))
+/** Calls of set_config() for the transaction alone. */
+export const LOCAL_CALL = `\\mset_config${GAP}*\\(${INNER},${GAP}*(?:is_local${GAP}*[:=]>?${GAP}*)?true${GAP}*\\)`
+/** Temporary tables that go with the transaction. */
+export const DROPPED_TABLE = `\\mcreate${GAP}+(?:temp|temporary)${GAP}+table${GAP}[^;]*\\mon${GAP}+commit${GAP}+drop\\M`
+const LITERAL = `(?:(?:pg_catalog\\.)?format${GAP}*\\(${GAP}*)?(?:'|\\$[a-z_]*\\$)${GAP}*`
+const PLACE = '%(?:[0-9]+\\$)?[is]'
+
+export const SETTERS = ['set_config', ...Object.keys(SETTING_FUNCTIONS)]
+const COMMANDS = 'set|reset|listen|unlisten|prepare|load|discard|deallocate'
+/**
+ * What in a source changes the session: what is quickly found out of most sources, and what is then looked at closely.
+ * Constraints (\\m, lookahead) are slow in PostgreSQL.
+ */
+export const LEAVES: readonly (readonly [string, string])[] = [
+  [
+    `source ~ ${regex(`${BEGINNING}${GAP}*(?:${COMMANDS})[\\s/-]`)}`,
+    `${BEGINNING}${GAP}*(?:(?!set)(?:${COMMANDS})|set(?!${GAP}+(?:local|constraints|transaction)\\M))${GAP}`,
+  ],
+  ["source ~ '/[*].*/[*]'", `${NESTED_COMMENT}.*\\m(?:${COMMANDS}|temp|temporary|hold|pg_settings|execute)\\M`],
+  [SETTERS.map(has).join(' OR '), `\\m(?:${SETTERS.join('|')})\\M`],
+  [has('temp'), `\\m(?:create|replace|local|global|into)${GAP}+(?:temp|temporary)\\M|\\mpg_temp\\M`],
+  [has('hold'), `\\mwith${GAP}+hold\\M`],
+  [has('advisory_lock'), '\\mpg_(?:try_)?advisory_lock(?:_shared)?\\M'],
+  [EVALUATING_FUNCTIONS.map(has).join(' OR '), `\\m(?:${EVALUATING_FUNCTIONS.join('|')})\\M`],
+  [has('pg_settings'), `\\mupdate${GAP}+(?:only${GAP}+)?(?:pg_catalog\\.)?pg_settings\\M`],
+  // Dynamic SQL that is computed from its first word on, or of which the name of a function is.
+  [
+    has('execute'),
+    `\\mexecute\\M(?!${GAP}*(?:\\(${GAP}*)?(?:${LITERAL}[a-z]|on\\M|function\\M|procedure\\M))|` +
+      `\\mexecute${GAP}*(?:\\(${GAP}*)?${LITERAL}(?:select|call|with|values|do)\\M` +
+      `[^;]*(?:${PLACE}${GAP}*\\(|\\|\\|${GAP}*'${GAP}*\\()`,
+  ],
+]
+/** The same in any other language: its ways to run SQL, and the words as such. */
+export const LEAVES_ELSEWHERE =
+  'spi_|advisory|pg_temp|set_config|' +
+  '\\m(?:execute|prepare|cursor|query|set|reset|listen|unlisten|load|discard|deallocate|temp|temporary|hold)\\M'
+/** What in a source makes code. */
+export const MAKES =
+  `\\m(?:create|alter)${GAP}+(?:or${GAP}+replace${GAP}+)?(?:constraint${GAP}+|event${GAP}+|materialized${GAP}+)?` +
+  '(?:function|procedure|routine|aggregate|trigger|extension|view|rule|policy|operator|cast|domain|schema)\\M'
+/** What keeps a client on its server for good, in a source of any language. */
+export const KEEPS = `CASE WHEN ${KEEPING_FUNCTIONS.map(has).join(' OR ')}
+    THEN NOT ${has(CLOSES)} AND source ~ ${regex(`\\m(?:${KEEPING_FUNCTIONS.join('|')})\\M`)}
+    ELSE ${has(KEEPING_BEFORE_18)} AND current_setting('server_version_num')::int < 180000 END`
+function nested(inner: string): string {
+  return `(?:[^()']|'[^'()]*'|\\(${inner}\\))*`
+}
+
+/** A literal that reads the same whatever standard_conforming_strings is. */
+export function regex(pattern: string): string {
+  return `E'${pattern.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`
+}
+
+/** SQL: the source has `word` in it. */
+export function has(word: string): string {
+  return `strpos(source, '${word}') > 0`
+}
