@@ -126,7 +126,7 @@ t.test('the server argument', async (t) => {
 })
 
 t.test('a stray word is not the name of a server', async (t) => {
-  const commands = /^Commands: start, config, version, help/m
+  const commands = /^Commands: start, config, health, version, help/m
   for (const word of ['stop', 'status', 'reload', 'check', 'top', 'logs', 'db', 'START', 'a-b', '5433', '-', 'naïve']) {
     for (const argv of [
       [word],
