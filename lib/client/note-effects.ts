@@ -8,6 +8,7 @@ import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { DEFINES, settingsInStrings } from '../session/hidden-functions.ts'
 import { keepingFunction } from '../session/known-functions.ts'
+import { mayReseed } from '../session/leaving-state.ts'
 import type { LongText } from '../session/long-text.ts'
 import { RESETTING } from '../session/setting-names.ts'
 import { majorOf } from '../session/settings-sql.ts'
@@ -54,6 +55,8 @@ export function noteEffects(
   if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
   if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(session, server, effects)
   if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(session, server, effects, text)
+  if ((effects & SETTINGS) !== 0 && mayReseed(text, (effects & ANY) === ANY))
+    noteKept(session, server, 'set the parameter seed', 'the parameter seed')
   if ((effects & MEANING) !== 0) noteMeaning(session, server, text, bound)
   const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES | KEEPS | KEEPS_BEFORE_18)
   if (rest !== 0) session.remembered.note(rest, text)
@@ -113,7 +116,11 @@ function noteKeeping(session: ClientSession, server: ServerConnection, effects: 
   if ((effects & KEEPS) === 0 && majorOf(server) >= 18) return
   const name = keepingFunction(text)
   const what = name === undefined ? 'a function that keeps session state' : `${name}()`
-  server.closeReason ??= `its client has called ${what}`
+  noteKept(session, server, `called ${what}`, what)
+}
+
+function noteKept(session: ClientSession, server: ServerConnection, did: string, what: string): void {
+  server.closeReason ??= `its client has ${did}`
   // With `error` it was refused, or is in no statement that runs.
   if (session.remembered.policy !== 'error') session.pin('other', what)
 }

@@ -62,12 +62,35 @@ function ofStatement(tokens: readonly Token[]): LeavingState | undefined {
         statement: 'DECLARE CURSOR WITH HOLD',
         instead: 'Read the cursor in the transaction that declares it, without HOLD',
       }
+    case 'set':
+      return setsSeed(tokens) ? { kind: 'other', statement: 'SET seed', instead: '' } : undefined
     case 'create':
       return created(tokens)
     default:
       if (!RUNS.has(first!.text)) return undefined
       return selectedInto(tokens) ?? called(tokens)
   }
+}
+
+const SEED = /\bseed\b/i
+
+/** True where `text` may set `seed`, or it runs `code` that may: nobody can ask for what random() gives from then on. */
+export function mayReseed(text: string, code: boolean): boolean {
+  if (!SEED.test(text)) return false
+  const statements = code ? undefined : splitStatements(text)
+  if (statements === undefined) return true
+  return statements.some((tokens) => {
+    if (is(tokens[0], 'set')) return setsSeed(tokens)
+    return tokens.some(({ text }) => text === 'set_config') && tokens.some(({ text }) => /^'seed'$/i.test(text))
+  })
+}
+
+/** SET seed, SET LOCAL seed: that outlives the transaction, too. */
+function setsSeed(tokens: readonly Token[]): boolean {
+  const at = is(tokens[1], 'session') || is(tokens[1], 'local') ? 2 : 1
+  const name = tokens[at]
+  if (name?.kind !== 'word' && name?.kind !== 'name') return false
+  return name.text.toLowerCase() === 'seed' && tokens[at + 1]?.text !== '.'
 }
 
 /** CREATE TEMPORARY …, or CREATE … pg_temp.name. */

@@ -60,8 +60,11 @@ export const LEAVES_ELSEWHERE =
 export const MAKES =
   `\\m(?:create|alter)${GAP}+(?:or${GAP}+replace${GAP}+)?(?:constraint${GAP}+|event${GAP}+|materialized${GAP}+)?` +
   '(?:function|procedure|routine|aggregate|trigger|extension|view|rule|policy|operator|cast|domain|schema)\\M'
+/** It sets `seed`, which is no column. */
+const SEEDS =
+  `${BEGINNING}${GAP}*set${GAP}+(?:(?:session|local)${GAP}+)?seed\\M|` + `\\mset_config${GAP}*\\(${GAP}*'+seed'`
 /** What keeps a client on its server for good, in a source of any language. */
-export const KEEPS = `CASE WHEN ${KEEPING_FUNCTIONS.map(has).join(' OR ')}
+export const KEEPS = `CASE WHEN ${has('seed')} AND strpos(source, 'set') > 0 AND source ~ ${regex(SEEDS)} THEN true WHEN ${KEEPING_FUNCTIONS.map(has).join(' OR ')}
     THEN NOT ${has(CLOSES)} AND source ~ ${regex(`\\m(?:${KEEPING_FUNCTIONS.join('|')})\\M`)}
     ELSE ${has(KEEPING_BEFORE_18)} AND current_setting('server_version_num')::int < 180000 END`
 function nested(inner: string): string {

@@ -47,6 +47,19 @@ const KINDS: readonly Kind[] = [
     refused: 'setseed()',
   },
   {
+    name: 'SET seed',
+    statements: ['SET seed = 0.25'],
+    look: 'SELECT random()',
+    keeps: true,
+    hidden: [
+      'SET LOCAL "seed" TO 0.25',
+      "SELECT 1; SELECT set_config('seed', '0.25', false)",
+      "DO $$ BEGIN PERFORM set_config('seed', '0.25', true); END $$",
+      'SELECT reseeded()',
+    ],
+    refused: 'SET seed',
+  },
+  {
     name: 'dblink_connect()',
     extension: 'dblink',
     statements: ["SELECT dblink_connect('mine', 'host=/nowhere')"],
@@ -162,6 +175,7 @@ async function prepare(target: TestPostgres, available: Set<string>): Promise<vo
   const seeded = "LANGUAGE plpgsql AS 'BEGIN PERFORM setseed(0.25); END'"
   await target.query(`CREATE FUNCTION seeded() RETURNS void ${seeded}`)
   await target.query("CREATE FUNCTION seeds(float8) RETURNS void LANGUAGE internal STRICT AS 'setseed'")
+  await target.query("CREATE FUNCTION reseeded() RETURNS void LANGUAGE plpgsql AS 'BEGIN SET seed = 0.25; END'")
   await target.query("SELECT pg_replication_origin_create('origin')")
   if (available.has('pg_trgm')) {
     await target.query("CREATE FUNCTION limited() RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM set_limit(0.7); END'")
