@@ -46,7 +46,7 @@ export interface Flag {
 
 /** Flags that are no options of the table. */
 export const FLAGS = {
-  config: { doc: 'Read this TOML file.', short: 'c', value: 'file' },
+  config: { doc: 'Read this TOML file; without it the one that PGBUN_CONFIG names.', short: 'c', value: 'file' },
   verbose: { doc: 'Same as --log-level debug.', short: 'v' },
   quiet: { doc: 'Same as --log-level error.', short: 'q' },
   daemon: { doc: 'Go to the background once ready; the log goes where standard error is a file.', short: 'd' },

@@ -31,10 +31,11 @@ async function run(
   argv: readonly string[],
   report: ((report: DaemonReport) => void) | undefined,
 ): Promise<void> {
+  const file = request.configFile ?? (process.env.PGBUN_CONFIG || undefined)
   const input: ConfigInput = {
     cli: request.values,
     env: process.env,
-    file: request.configFile,
+    file,
     // Which server it is shows when it is started; until then no other counts, whatever file and environment say.
     options: request.embedded ? { serverHost: EMBEDDED_SERVER } : undefined,
   }
@@ -49,7 +50,7 @@ async function run(
       checkFiles(resolved.config)
       const { descriptorWarnings } = await import('./descriptor-limit.ts')
       for (const warning of descriptorWarnings(resolved.config)) complain(`warning: ${warning}`)
-      return print(summaryText(resolved, request.configFile))
+      return print(summaryText(resolved, file))
     }
     return print(request.json ? configJson(resolved, VERSION) : configToml(resolved))
   }

@@ -9,8 +9,8 @@ import { findOption, type OptionName, optionRow } from './options.ts'
 import type { RawValues } from './raw-value.ts'
 import { suggestOption } from './suggest-option.ts'
 
-/** Made by orchestrators for services named pgbun or pgbun-…, or read by pgbun's own tests. */
-const NOT_OPTIONS = /^PGBUN_(TEST_|PORT$|([A-Z0-9_]+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))(_|$))/
+/** Made by orchestrators for services named pgbun or pgbun-…, read by pgbun's own tests, or the name of the file. */
+const NOT_OPTIONS = /^PGBUN_(TEST_|CONFIG$|PORT$|([A-Z0-9_]+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))(_|$))/
 
 /** pool_mode -> PGBUN_POOL_MODE */
 export function environmentName(name: string): string {

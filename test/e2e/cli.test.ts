@@ -35,7 +35,11 @@ t.test('mistakes go to standard error, with the exit code of their kind', async 
     stdout: '',
     stderr: 'pgbun: --listen-port: Invalid port value: 99999. Must be between 1 and 65535\nTry "pgbun --help".\n',
   })
-  t.strictSame(await runPgbun(t, ['--config', '/no/such.toml']), {
+  t.match(await runPgbun(t, ['config'], { env: { PGBUN_CONFIG: '/no/such.toml' } }), {
+    code: 1,
+    stderr: 'pgbun: Configuration file not found: /no/such.toml',
+  })
+  t.strictSame(await runPgbun(t, ['--config', '/no/such.toml'], { env: { PGBUN_CONFIG: '/neither.toml' } }), {
     code: 1,
     stdout: '',
     stderr: 'pgbun: Configuration file not found: /no/such.toml\n',
