@@ -127,7 +127,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     statements,
     prover: new Prover(
       {
-        open: (pool, credentials) => access.openWith(pool, credentials),
+        open: (pool, credentials, proven) => access.openWith(pool, credentials, proven),
         keep: (pool, opened) => access.keep(pool, opened),
         passwordChanged: (key) => router.retire(key.slice(key.indexOf('\0') + 1)),
         get limit() {

@@ -78,11 +78,13 @@ export class ServerAccess {
   }
 
   /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */
-  async openWith(pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+  async openWith(pool: Pool, credentials: Credentials, proven: boolean): Promise<OpenedServer> {
     const { serverConnectTimeout } = this.#parts.config()
     const { limits } = this.#parts
-    const slot = await this.#attempt((signal) => limits.enter(pool.database, pool.user, serverConnectTimeout, signal))
-    return this.#openIn(slot, pool, credentials)
+    const slot = await this.#attempt((signal) => limits.enter(pool, proven, serverConnectTimeout, signal))
+    const opened = await this.#openIn(slot, pool, credentials)
+    limits.proven(slot)
+    return opened
   }
 
   /** A replication connection of one client of `pool`, which takes no slot. Rejects with a LoginError. */

@@ -7,7 +7,8 @@
  * Holds: no limit is passed at any moment. Whoever finds none free waits in line, is served in the order in which they
  * came, one connection each, and has idle connections of others closed meanwhile, those unused for longest first. A
  * pool that has no connection at all and has waited for STARVING_MS gets one that comes back elsewhere, also where others
- * wait for that.
+ * wait for that. For passwords that are not proven one connection at a time makes way, and its place goes from one guess
+ * to the next: a stranger who tries many costs those who are in no more than that.
  */
 
 import type { Wire } from '../net/wire.ts'
@@ -31,6 +32,8 @@ export interface Claimant {
   readonly wants: boolean
   /** How many it has. */
   readonly connected: number
+  /** It wants it for a password that is not proven. */
+  readonly guesses?: boolean
   /** There may be room: take a slot, if it still wants one. */
   grow(): void
 }
@@ -69,6 +72,8 @@ export class Slot {
   readonly user: string
   /** For whom its connection is being closed. */
   claim: Claim | undefined
+  /** For a password that is not proven. */
+  guess = false
   #holds = 1
   readonly #free: (slot: Slot) => void
 
@@ -100,6 +105,10 @@ export class ServerLimits {
   readonly #line = new Map<Claimant, Claim>()
   readonly #slots = new WeakMap<Wire, Slot>()
   #handing = false
+  /** Slots of passwords that are not proven. */
+  #guesses = 0
+  /** One of these is free: the next has it. */
+  #guessIsOver = false
   #loggedAt = Number.NEGATIVE_INFINITY
 
   /**
@@ -124,12 +133,17 @@ export class ServerLimits {
   }
 
   /**
-   * A slot as soon as there is one.
+   * A slot as soon as there is one, for a password, `proven` or not.
    * @throws LoginError where there is none for `timeoutMs`, or `signal` is aborted
    */
-  enter(database: string, user: string, timeoutMs: number, signal: AbortSignal): Promise<Slot> {
+  enter(
+    { database, user }: Pick<Claimant, 'database' | 'user'>,
+    proven: boolean,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Slot> {
     return new Promise((resolve, reject) => {
-      const claimant = { database, user, wants: true, connected: 0, grow: () => attempt() }
+      const claimant = { database, user, wants: true, connected: 0, guesses: !proven, grow: () => attempt() }
       const leave = (): void => {
         claimant.wants = false
         this.#line.delete(claimant)
@@ -152,6 +166,13 @@ export class ServerLimits {
       if (signal.aborted) onAbort()
       else attempt()
     })
+  }
+
+  /** The password for which `slot` was taken was right. */
+  proven(slot: Slot): void {
+    if (!slot.guess) return
+    slot.guess = false
+    this.#guesses--
   }
 
   /** The connection of `wire` is one of `slot`'s: it is not free before that is closed. */
@@ -190,6 +211,7 @@ export class ServerLimits {
     const at = needed ? now() - STARVING_MS : Number.POSITIVE_INFINITY
     for (const [claimant, claim] of this.#line) {
       if ((claimant as unknown) === pool || claim.evictions > 0 || claim.since > at || !claimant.wants) continue
+      if (this.#mustWait(claimant)) continue
       if (needed && claimant.connected > 0) continue
       const full = this.#full(claimant)
       if (full.length === 0 || !full.every((kind) => helps(kind, claimant, slot))) continue
@@ -244,7 +266,10 @@ export class ServerLimits {
     const { database, user } = claimant
     this.#line.delete(claimant)
     this.#count(database, user, 1)
-    return new Slot(database, user, (slot) => this.#free(slot))
+    const slot = new Slot(database, user, (slot) => this.#free(slot))
+    slot.guess = claimant.guesses === true
+    if (slot.guess) this.#guesses++
+    return slot
   }
 
   #queue(claimant: Claimant): undefined {
@@ -261,6 +286,8 @@ export class ServerLimits {
 
   #free(slot: Slot): void {
     this.#count(slot.database, slot.user, -1)
+    if (slot.guess) this.#guessIsOver = true
+    this.proven(slot)
     if (slot.claim !== undefined) slot.claim.evictions--
     if (this.#line.size > 0) queueMicrotask(() => this.#hand())
   }
@@ -270,6 +297,8 @@ export class ServerLimits {
     if (this.#handing) return
     this.#handing = true
     try {
+      if (this.#guessIsOver) this.#handToGuess()
+      this.#guessIsOver = false
       for (const [claimant, claim] of [...this.#line]) {
         if (!claimant.wants) this.#line.delete(claimant)
         else if (this.#full(claimant).length === 0) {
@@ -283,9 +312,28 @@ export class ServerLimits {
     }
   }
 
+  /** The place of a guess is for the next one, unless somebody without any connection was there before. */
+  #handToGuess(): void {
+    for (const claimant of this.#line.keys()) {
+      if (!claimant.wants || this.#full(claimant).length > 0) continue
+      if (claimant.guesses !== true && claimant.connected > 0) continue
+      this.#line.delete(claimant)
+      claimant.grow()
+      return
+    }
+  }
+
+  /** Another guess has a place, or is about to have one. */
+  #mustWait(claimant: Claimant): boolean {
+    if (claimant.guesses !== true) return false
+    if (this.#guesses > 0) return true
+    for (const [other, { evictions }] of this.#line) if (other.guesses === true && evictions > 0) return true
+    return false
+  }
+
   /** Close what is idle and in the way of `claimant`, if that leads to a slot. */
   #makeRoom(claimant: Claimant, claim: Claim): void {
-    if (claim.evictions > 0 || !claimant.wants) return
+    if (claim.evictions > 0 || !claimant.wants || this.#mustWait(claimant)) return
     const full = this.#full(claimant)
     const victims = new Set<ServerConnection>()
     const all = this.#victim((slot) => full.every((kind) => helps(kind, claimant, slot)))

@@ -27,8 +27,8 @@ const PATIENCE_MS = 60_000
 
 /** Opens connections for passwords that are to be proven. */
 export interface ProverPorts {
-  /** A connection for `pool` with these credentials. Rejects with a LoginError. */
-  open(pool: Pool, credentials: Credentials): Promise<OpenedServer>
+  /** A connection for `pool` with these credentials, `proven` before or not. Rejects with a LoginError. */
+  open(pool: Pool, credentials: Credentials, proven: boolean): Promise<OpenedServer>
   /** The password of the user in `key` is another than it was. */
   passwordChanged(key: string): void
   /** Make a connection of the pool of it. */
@@ -92,7 +92,8 @@ export class Prover {
   }
 
   async #attempt(pool: Pool, key: string, password: string | undefined, candidate: Candidate): Promise<Proof> {
-    const open = (credentials: Credentials): Promise<OpenedServer> => this.#ports.open(pool, credentials)
+    const proven = this.#isProven(key, password)
+    const open = (credentials: Credentials): Promise<OpenedServer> => this.#ports.open(pool, credentials, proven)
     const { opened, proof } = await this.login(key, password, candidate, open)
     this.#keep(pool, opened, proof === 'accepted' || this.admits(proof, candidate.local))
     return proof

@@ -161,3 +161,48 @@ t.test('real connections, with passwords that are proven by logins', async (t) =
   await watching
   t.ok(most <= 3, `${most} connections at most`)
 })
+
+t.test('passwords that are not proven have one connection at a time make way', async (t) => {
+  const guesses = new Set<ScriptedConnection>()
+  const alices = new Set<ScriptedConnection>()
+  let holding = true
+  const lab = await startLab(t, {
+    authType: 'passthrough',
+    poolMode: 'transaction',
+    poolSize: 4,
+    maxServerConnections: 4,
+    maxUnprovenLogins: 16,
+    script: {
+      onStartup(connection: ScriptedConnection) {
+        const own = connection.parameters.user === 'alice' ? alices : guesses
+        own.add(connection)
+        connection.socket.on('close', () => own.delete(connection))
+        if (own === alices) connection.greet()
+        else connection.send(backend.authentication(3))
+      },
+      async onMessage(connection: ScriptedConnection, message: Parameters<typeof answerQueries>[1]) {
+        if (message.type === 'Q') await waitFor(() => !holding)
+        if (message.type !== 'p') answerQueries(connection, message)
+      },
+    },
+  })
+  const clients = []
+  for (let i = 0; i < 4; i++) clients.push(await lab.client({ user: 'alice' }))
+  const answers = clients.map((client) => client.query('select 1'))
+  await waitFor(() => alices.size === 4)
+  holding = false
+  await Promise.all(answers)
+  for (let i = 0; i < 12; i++) {
+    const guess = await lab.connect()
+    guess.send(frontend.startup({ user: `user ${i}`, database: 'd' }), frontend.password('guess'))
+  }
+  await waitFor(() => guesses.size > 0 && alices.size === 3)
+  // One guess after the other fails, which takes no more of hers.
+  for (let i = 0; i < 8; i++) {
+    const [connection] = guesses
+    connection!.end(backend.error('28P01', 'password authentication failed', 'FATAL'))
+    await waitFor(() => !guesses.has(connection!) && guesses.size > 0)
+    t.equal(guesses.size, 1)
+    t.equal(alices.size, 3)
+  }
+})
