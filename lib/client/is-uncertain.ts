@@ -29,14 +29,16 @@ export function isUncertain(
       return (bytes[5] !== 0 && prepared.uncertain(server, bytes, 5)) || prepared.parsesUncertain(server, bytes)
     case FRONTEND.Bind:
       if (bindsUnnamed(bytes.subarray(5))) {
-        return !unnamed.certain(current) || (prepared?.speaksUncertain(server, unnamed.current?.text ?? '') ?? false)
+        return (
+          !unnamed.certain(server, current) || (prepared?.speaksUncertain(server, unnamed.current?.text ?? '') ?? false)
+        )
       }
       return prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1, true) ?? false
     case FRONTEND.Describe:
     case FRONTEND.Close:
       if (bytes[5] !== STATEMENT) return false
       // A Close makes an end of the unnamed statement whatever it was.
-      if (bytes[6] === 0) return type === FRONTEND.Describe && !unnamed.certain(current)
+      if (bytes[6] === 0) return type === FRONTEND.Describe && !unnamed.certain(server, current)
       return prepared?.uncertain(server, bytes, 6, type === FRONTEND.Describe) ?? false
     default:
       return false

@@ -31,7 +31,7 @@ const PLAIN = /^(?:select|with|values|insert|update|delete|merge|table|\()/i
 /** The way there is for a statement. Where there is none to be had, its Parse is sent as it is. */
 export function wayOf(
   server: ServerConnection,
-  { settings: wanted, body }: StatementEntry,
+  { settings: wanted, body }: Pick<StatementEntry, 'settings' | 'body'>,
   present: ParseSettings,
 ): Way {
   if (wanted.values === undefined || wanted.fingerprint === present.fingerprint) return 'as it is'

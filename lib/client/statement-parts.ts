@@ -15,6 +15,12 @@ import { PreparedStatements, type Rewrite } from './prepared.ts'
 import type { ClientSession } from './session.ts'
 import { SpokenStatements } from './spoken-statements.ts'
 import { remedyFor } from './stale-statements.ts'
+import { UnnamedStatement } from './unnamed-statement.ts'
+
+/** The unnamed statement of one client. @param resume called when a message that is held can be looked at */
+export function unnamedStatement(session: ClientSession, resume: () => void): UnnamedStatement {
+  return new UnnamedStatement((server) => parseSettings(session, server), resume)
+}
 
 /** The parts, of upstream.ts alone. */
 export class StatementParts {

@@ -9,7 +9,7 @@
  * What a Parse, Close or Query makes of it is known when the server has answered: behind an error the server discards
  * them. Until then only messages of the same batch, which would be discarded as well, can rely on it (`certain`).
  *
- * Sent again, it gets the parameter types it had, and where its columns are others by now, its Bind is answered with
+ * Sent again, it is parsed under the settings it was given under (parse-under.ts), it gets the parameter types it had, and where its columns are others by now, its Bind is answered with
  * PostgreSQL's own "cached plan must not change result type". For this, what it was has to be known (session/description):
  * from the client's own Describe, or from one of pgbun's own where a batch ends without any. A client that binds it in
  * the batch of its Parse, as most do, is asked about for the first few statements alone, in case it binds them again.
@@ -24,7 +24,9 @@ import type { PlanRef } from '../server/ports.ts'
 import { type Description, typedBody } from '../session/description.ts'
 import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
 import { speaksOfSession, textOf } from '../session/statements.ts'
+import { type ParseSettings, UNKNOWN_SETTINGS } from '../session/wishes.ts'
 import { Queue } from '../util/queue.ts'
+import { parseUnder, wayOf } from './parse-under.ts'
 import type { Rewrite } from './prepared.ts'
 import { FAILING_NAMED_PARSE } from './refused-state.ts'
 import { ChangedResult, UnnamedDescription } from './statement-refs.ts'
@@ -61,6 +63,8 @@ export interface Unnamed {
   text: string
   /** What its client was told of it, or would have been; undefined where nobody has asked. */
   description: Description | undefined
+  /** Under which settings its client has prepared it. */
+  settings: ParseSettings
 }
 
 /**
@@ -69,7 +73,13 @@ export interface Unnamed {
  * @param effects what its text may leave behind
  */
 export function unnamedOf(message: Buffer | undefined, effects: number, text: string): Unnamed {
-  return { message: message && Buffer.from(message), effects, text: effects === 0 ? '' : text, description: undefined }
+  return {
+    message: message && Buffer.from(message),
+    effects,
+    text: effects === 0 ? '' : text,
+    description: undefined,
+    settings: UNKNOWN_SETTINGS,
+  }
 }
 
 /** What one client's unnamed statement is. Told by the reply plan what became of each message that changes it. */
@@ -89,18 +99,29 @@ export class UnnamedStatement implements PlanRef {
   /** The batch of the last Parse. */
   #parsedIn = -1
   #questions = QUESTIONS
+  readonly #settings: (server: ServerConnection) => ParseSettings
   readonly #resume: () => void
   /** The message that is about to be told to have failed left it alone. */
   #spared = false
 
-  /** @param resume called when the Bind that waits can be looked at */
-  constructor(resume: () => void) {
+  /**
+   * @param settings what holds for the client on its server now
+   * @param resume called when the Bind that waits can be looked at
+   */
+  constructor(settings: (server: ServerConnection) => ParseSettings, resume: () => void) {
+    this.#settings = settings
     this.#resume = resume
   }
 
-  /** False while what it is depends on the answer to another batch than `batch`. */
-  certain(batch: number): boolean {
-    return this.#changes.size === 0 || this.#batch === batch
+  /**
+   * False while what it is, or how it has to be sent again to `server`, depends on the answer to another batch than
+   * `batch`.
+   */
+  certain(server: ServerConnection, batch: number): boolean {
+    if (this.#changes.size > 0 && this.#batch !== batch) return false
+    const { current } = this
+    if (current?.message === undefined || server.unnamedOwner === current) return true
+    return wayOf(server, withBody(current, current.message), this.#settings(server)) !== 'wait'
   }
 
   /**
@@ -134,7 +155,7 @@ export class UnnamedStatement implements PlanRef {
     const start = messages.start(i)
     if (messages.end(i) - start !== message.length) return undefined
     if (messages.buffer(i).compare(message, 0, message.length, start, start + message.length) !== 0) return undefined
-    return { message, effects: 0, text: '', description: undefined }
+    return { message, effects: 0, text: '', description: undefined, settings: UNKNOWN_SETTINGS }
   }
 
   /**
@@ -145,6 +166,7 @@ export class UnnamedStatement implements PlanRef {
     this.#change(unnamed, batch)
     this.#unasked = unnamed
     this.#parsedIn = batch
+    unnamed.settings = this.#settings(server)
     server.unnamedOwner = unnamed
     server.plan.expect(PARSE, 0, this.#told(shared))
   }
@@ -261,19 +283,36 @@ export class UnnamedStatement implements PlanRef {
       server.plan.expect(CLOSE, SKIP, this)
       return CLOSE_UNNAMED
     }
-    server.plan.expect(PARSE, SKIP, this)
     const message = unnamed.message!
     const text = message.subarray(PARSE_HEAD)
     const { description } = unnamed
-    if (speaksOfSession(textOf(text))) return message
-    if (description === undefined) return bind ? Buffer.concat([message, ask(server, unnamed)]) : message
-    const body = typedBody(text, description)
-    const parse = body === text ? message : messageOf(FRONTEND.Parse, Buffer.concat([NO_NAME, body]))
+    if (speaksOfSession(textOf(text))) {
+      server.plan.expect(PARSE, SKIP, this)
+      return message
+    }
+    const body = description === undefined ? text : typedBody(text, description)
+    const parse = this.#parseUnder(
+      server,
+      unnamed,
+      body === text ? message : messageOf(FRONTEND.Parse, Buffer.concat([NO_NAME, body])),
+    )
+    if (description === undefined) return bind ? Buffer.concat([parse, ask(server, unnamed)]) : parse
     // What is discarded unseen is not answered.
     if (bind === undefined || server.plan.skipping || server.plan.copyIn) return parse
     bind.held = true
     server.plan.expect(DESCRIBE, SKIP, this.#comparison(server, unnamed, description))
     return Buffer.concat([parse, DESCRIBE_UNNAMED, FLUSH])
+  }
+
+  /** The Parse `message`, under the settings its client gave it under. */
+  #parseUnder(server: ServerConnection, unnamed: Unnamed, message: Buffer): Buffer {
+    const present = this.#settings(server)
+    const parse = (): Buffer => {
+      server.plan.expect(PARSE, SKIP, this)
+      return message
+    }
+    const way = wayOf(server, withBody(unnamed, message), present)
+    return way === 'as it is' ? parse() : Buffer.concat(parseUnder(server, way, unnamed.settings, present, parse))
   }
 
   #comparison(server: ServerConnection, unnamed: Unnamed, known: Description): PlanRef {
@@ -292,6 +331,10 @@ export class UnnamedStatement implements PlanRef {
 }
 
 const NO_NAME = Buffer.alloc(1)
+
+function withBody({ settings }: Unnamed, message: Buffer): { settings: ParseSettings; body: Buffer } {
+  return { settings, body: message.subarray(PARSE_HEAD) }
+}
 
 /** A Describe of pgbun's own, of what the server has. */
 function ask(server: ServerConnection, unnamed: Unnamed): Buffer {

@@ -30,24 +30,21 @@ import { clear, type Rewrite } from './prepared.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from './refused-state.ts'
 import type { ClientSession } from './session.ts'
 import { deallocateAnswer, SPEAKS } from './spoken-statements.ts'
-import { StatementParts } from './statement-parts.ts'
+import { StatementParts, unnamedStatement } from './statement-parts.ts'
 import { concat } from './statement-slots.ts'
 import { closesStrange } from './strange-close.ts'
-import { UnnamedStatement, unnamedOf } from './unnamed-statement.ts'
+import { type UnnamedStatement, unnamedOf } from './unnamed-statement.ts'
 import { leave } from './without-server.ts'
 
 /** The client-to-server direction of one client. */
 export class Upstream {
-  /**
-   * What was sent deallocates statements: nothing behind it that may name one is sent before it is answered, because
-   * what the names stand for depends on whether it succeeds.
-   */
+  /** What was sent deallocates statements: what may name one waits for the answer, on which its meaning depends. */
   barrier = false
   /** The server has the first part of a message whose rest has not come yet. */
   midMessage = false
   readonly #session: ClientSession
   #parts: StatementParts | undefined
-  readonly #unnamed = new UnnamedStatement(() => this.#lift())
+  readonly #unnamed: UnnamedStatement
   /** The server is to be asked for the answer the barrier waits for as soon as something waits. */
   #flush = false
   /** Number of the batch under way: the messages between two Syncs, of which an error takes all that follow. */
@@ -60,6 +57,7 @@ export class Upstream {
 
   constructor(session: ClientSession) {
     this.#session = session
+    this.#unnamed = unnamedStatement(session, this.#lift)
   }
 
   /** Send the rest of `batch` to the server; false where a part of it has to wait for the barrier. */

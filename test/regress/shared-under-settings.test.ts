@@ -72,6 +72,51 @@ t.test('clients under different settings', async (t) => {
     }
   })
 
+  await t.test(
+    'and so does the unnamed statement, in and out of transactions, wherever it is prepared again',
+    async (t) => {
+      const sql = "SELECT '01/02/2026'::date, current_setting('DateStyle'), $1::int"
+      const named = (sql: string) => [
+        frontend.parse(sql, 'set'),
+        frontend.bind([], 'set'),
+        frontend.execute(),
+        frontend.close('S', 'set'),
+        frontend.sync(),
+      ]
+      // By the extended protocol: a Query would make an end of the unnamed statement.
+      const steps: [string, string[]][] = [
+        ['outside', ["SET DateStyle = 'ISO, MDY'"]],
+        ['in a transaction', ["SET DateStyle = 'ISO, MDY'", 'BEGIN']],
+        ['for a transaction', ['BEGIN', "SET LOCAL DateStyle = 'ISO, MDY'"]],
+        ['reset', ['RESET DateStyle']],
+      ]
+      for (const [what, texts] of steps) {
+        for (const described of [false, true]) {
+          const answers: unknown[] = []
+          for (const address of [target, pgbun]) {
+            const client = await loginRaw(t, address)
+            const other = await loginRaw(t, address)
+            await client.query("SET DateStyle = 'SQL, DMY'")
+            client.send(frontend.parse(sql), ...(described ? [frontend.describe('S')] : []), frontend.sync())
+            await client.readUntil('Z')
+            for (const text of texts) {
+              client.send(...named(text))
+              await client.readUntil('Z')
+              // Another client's unnamed statement takes the place, where it can.
+              if (text !== 'BEGIN' && !texts.includes('BEGIN')) await other.query('SELECT 1')
+            }
+            client.send(frontend.bind(['7']), frontend.execute(), frontend.sync())
+            const rows = rowsOf(await client.readUntil('Z'))
+            client.send(frontend.bind(['8']), frontend.execute(), frontend.sync())
+            answers.push([rows, rowsOf(await client.readUntil('Z'))])
+            await Promise.all([client.end(), other.end()])
+          }
+          t.same(answers[1], answers[0], `${what}${described ? ', described' : ''}`)
+        }
+      }
+    },
+  )
+
   await t.test('and one with a temporary table finds what that hides from others', async (t) => {
     const sql = 'SELECT a FROM hidden'
     const client = await loginRaw(t, pgbun)
