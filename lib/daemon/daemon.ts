@@ -169,7 +169,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     const remedy = 'set client_tls_cert_file and client_tls_key_file for a certificate that clients can verify'
     log.info('TLS: clients of other machines are offered it with a certificate made for this run', { remedy })
   }
-  const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router.pools())
+  const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router)
   const statsPeriodMs = () => config.statsPeriod
   const stopJanitor = startJanitor({ registry, router, statsPeriodMs, snapshot, onCrowdLeft, log })
   let closing: Promise<void> | undefined

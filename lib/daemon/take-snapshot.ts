@@ -2,22 +2,24 @@
 
 import type { PoolSnapshot, ServerSnapshot, Snapshot } from '../observe/snapshot.ts'
 import type { Pool } from '../pool/pool.ts'
+import type { Router } from '../routing/router.ts'
 import { now } from '../util/clock.ts'
 import type { Registry } from './registry.ts'
 
 /** The state of the process as plain data. */
-export function takeSnapshot(version: string, startedAt: number, registry: Registry, pools: Iterable<Pool>): Snapshot {
+export function takeSnapshot(version: string, startedAt: number, registry: Registry, router: Router): Snapshot {
   const at = now()
   const snapshot: Snapshot = {
     version,
     uptime: at - startedAt,
     clientCount: registry.admitted,
     pools: [],
+    forgotten: { ...router.forgotten },
     clients: [],
     servers: [],
   }
   const byPool = new Map<Pool, PoolSnapshot>()
-  for (const pool of pools) {
+  for (const pool of router.pools()) {
     const shown = poolSnapshot(pool, at)
     byPool.set(pool, shown)
     snapshot.pools.push(shown)

@@ -7,7 +7,7 @@ import type { ClientState } from '../client/state.ts'
 import type { PoolMode, PoolSettings } from '../pool/settings.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import type { ServerState } from '../server/ports.ts'
-import type { Counters } from '../session/counters.ts'
+import { addCounters, type Counters } from '../session/counters.ts'
 import type { PinCounts } from '../session/pin-kinds.ts'
 
 /** One pool. */
@@ -82,15 +82,15 @@ export interface Snapshot {
   /** Clients logged in or logging in. */
   clientCount: number
   pools: PoolSnapshot[]
+  /** What pools had counted that nobody used any more and that were forgotten. */
+  forgotten: Counters
   clients: ClientSnapshot[]
   servers: ServerSnapshot[]
 }
 
-/** The sums of all pools. */
+/** The sums of all pools since the start: they never go down. */
 export function totals(snapshot: Snapshot): Counters {
-  const sum: Record<string, number> = {}
-  for (const { counters } of snapshot.pools) {
-    for (const [name, value] of Object.entries(counters)) sum[name] = (sum[name] ?? 0) + value
-  }
-  return sum as unknown as Counters
+  const sum = { ...snapshot.forgotten }
+  for (const { counters } of snapshot.pools) addCounters(sum, counters)
+  return sum
 }

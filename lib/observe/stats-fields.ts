@@ -1,4 +1,7 @@
-/** What the line of statistics says, once per `stats_period`: a pure function of two looks at the counters. */
+/**
+ * What the line of statistics says, once per `stats_period`: a pure function of two looks at the counters. What ends in
+ * `_total` counts from the start of the process and never goes down.
+ */
 
 import type { Counters } from '../session/counters.ts'
 import { type Snapshot, totals } from './snapshot.ts'
@@ -13,8 +16,7 @@ export function statsFields(
   ms: number,
 ): Record<string, number> | undefined {
   const sum = totals(snapshot)
-  // Pools that were forgotten take their counts with them: never a negative number.
-  const since = (name: keyof Counters): number => Math.max(0, (sum[name] ?? 0) - (before?.[name] ?? 0))
+  const since = (name: keyof Counters): number => sum[name] - (before?.[name] ?? 0)
   const waiting = snapshot.pools.reduce((count, pool) => count + pool.waiting, 0)
   if (waiting === 0 && ACTIVITY.every((name) => since(name) === 0)) return undefined
   const rate = (name: keyof Counters): number => rounded((since(name) / ms) * 1000)
@@ -30,6 +32,8 @@ export function statsFields(
     bytes_out_per_s: rate('sent'),
     transaction_ms: mean('transactionTime'),
     wait_ms: mean('waitTime'),
+    leases_total: sum.leases,
+    connections_opened_total: sum.opened,
   }
 }
 

@@ -7,6 +7,7 @@ import { FunctionCheck } from '../pool/function-check.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'
+import { addCounters, createCounters } from '../session/counters.ts'
 import { asError } from '../util/logger.ts'
 
 /** From when PostgreSQL has locked the database, which it does first, it lets nobody else in by itself. */
@@ -20,6 +21,8 @@ export type SettingsOf = (database: string, user: string) => PoolSettings
 /** All pools of a process. */
 export class Router {
   readonly #pools = new Map<string, Pool>()
+  /** What the pools had counted that are forgotten. */
+  readonly forgotten = createCounters()
   /** By database. */
   readonly #functions = new Map<string, FunctionCheck>()
   readonly #ports: PoolPorts
@@ -93,6 +96,7 @@ export class Router {
       this.#pools.delete(key)
       // A login that is still being proven for a client that has left would bring its connection to nobody.
       pool.close('unused')
+      addCounters(this.forgotten, pool.counters)
       this.#forgetFunctions(pool.database)
     }
   }

@@ -30,6 +30,11 @@ export interface Counters {
   stateDiscards: number
 }
 
+/** Add what `other` has counted to `sum`. */
+export function addCounters(sum: Counters, other: Counters): void {
+  for (const name of Object.keys(sum) as (keyof Counters)[]) sum[name] += other[name]
+}
+
 /** Counters at zero. */
 export function createCounters(): Counters {
   return {
