@@ -10,7 +10,6 @@ export const boundary: Scenario = {
   modes: ['session', 'transaction'],
   because: 'statement mode refuses transactions',
   roundsPerSession: 4,
-  stateless: false,
   session(client) {
     let setting = ''
     let applicationName = ''

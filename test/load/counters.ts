@@ -18,7 +18,10 @@ export interface Uncounted {
 /** What a run did at least, as the script itself knows. */
 export interface Needed {
   leases: number
-  /** Wall clock in milliseconds: until then everything is to be counted. Something must have happened after it. */
+  /**
+   * Wall clock in milliseconds, which pgbun's machine shares: until then everything is to be counted. Something must have
+   * happened after it, or there is no line.
+   */
   until: number
 }
 
@@ -82,7 +85,7 @@ export function logCounters(file: string | undefined): Counters {
         const { latest } = reader
         const wait = Math.min(LONGEST_WAIT_MS, Math.max(WAIT_MS, 2 * (reader.period ?? 0)))
         if (reader.starts !== startsBefore) return { reason: 'pgbun was started anew during the run' }
-        if (latest && latest.time >= needed.until) {
+        if (latest && latest.time > needed.until) {
           const counted = since(before.totals, latest)
           if (counted.leases >= needed.leases)
             return {

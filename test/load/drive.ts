@@ -2,7 +2,7 @@
 import { LoadClient, type Run } from './client.ts'
 import type { Scenario } from './scenario.ts'
 
-/** After an interrupt, a round may take so long to end by itself, in milliseconds. */
+/** After an interrupt, what is under way may take so long to end by itself, in milliseconds. */
 const GRACE_MS = 3000
 
 export interface Work {
@@ -41,16 +41,16 @@ export async function drive(run: Run, { scenario, concurrency, durationMs, inSes
       }),
     ),
   )
-  await Promise.race([all, interrupted(run.stop, GRACE_MS)])
+  await Promise.race([all, interrupted(run.stop)])
   abandoned = true
   for (const client of clients) client.vanish()
   return performance.now() - start
 }
 
-/** Resolves so long after the interrupt. */
-function interrupted(stop: AbortSignal, ms: number): Promise<void> {
+/** Resolves when an interrupt is so long ago that nothing is waited for any more. */
+export function interrupted(stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const wait = (): void => void setTimeout(resolve, ms).unref()
+    const wait = (): void => void setTimeout(resolve, GRACE_MS)
     if (stop.aborted) wait()
     else stop.addEventListener('abort', wait)
   })

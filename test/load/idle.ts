@@ -14,7 +14,6 @@ export const idle: Scenario = {
   modes: ['session', 'transaction'],
   because: 'statement mode refuses transactions',
   roundsPerSession: 1,
-  stateless: false,
   session(client) {
     return async (round) => {
       const turn = client.index + round

@@ -16,7 +16,6 @@ export const rollback: Scenario = {
   modes: ['session', 'transaction'],
   because: 'statement mode refuses transactions',
   roundsPerSession: 8,
-  stateless: false,
   session(client) {
     return async (round) => {
       const kept = await WAYS[(client.index + round) % WAYS.length]!(client, round)

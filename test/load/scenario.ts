@@ -16,8 +16,6 @@ export interface Scenario {
    * also where there are more clients than servers.
    */
   roundsPerSession: number
-  /** Every transaction and statement is sure to be a lease of its own: no session state for which pgbun keeps a server. */
-  stateless: boolean
   /** Begins a session of `client`; what it returns is called for each round. */
   session(client: LoadClient): (round: number) => Promise<void>
 }

@@ -10,7 +10,6 @@ export const statement: Scenario = {
   modes: ALL,
   because: '',
   roundsPerSession: 10,
-  stateless: true,
   session: statements,
 }
 
@@ -20,7 +19,6 @@ export const statementMode: Scenario = {
   modes: ['statement'],
   because: 'it checks that statement mode refuses transactions',
   roundsPerSession: 10,
-  stateless: true,
   session(client) {
     const round = statements(client)
     return async (number) => {

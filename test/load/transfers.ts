@@ -6,7 +6,6 @@ export const load: Scenario = {
   modes: ['session', 'transaction', 'statement'],
   because: '',
   roundsPerSession: 10,
-  stateless: true,
   session(client) {
     return async (round) => {
       const tag = client.tag(round)
