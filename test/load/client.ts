@@ -72,6 +72,8 @@ export class LoadClient {
   readonly run: Run
   #client: pg.Client | undefined
   #silent = true
+  /** Why pgbun ended the session, where that was the answer to no query. */
+  #ending: Error | undefined
 
   constructor(run: Run, index: number) {
     this.run = run
@@ -90,8 +92,13 @@ export class LoadClient {
   }
 
   async connect(): Promise<void> {
-    this.#client = await connect(this.run.address)
+    const client = await connect(this.run.address)
+    client.on('error', (error) => {
+      if (client === this.#client) this.#ending ??= error
+    })
+    this.#client = client
     this.#silent = true
+    this.#ending = undefined
   }
 
   async end(): Promise<void> {
@@ -142,7 +149,7 @@ export class LoadClient {
     } catch (error) {
       // An error is an answer, too, if PostgreSQL or pgbun has sent it.
       if (error instanceof pg.DatabaseError) this.#answered(before)
-      if ((error as Error).message !== 'Query read timeout') throw error
+      if ((error as Error).message !== 'Query read timeout') throw this.#ending ?? error
       const others = tally.queries - answersBefore
       throw new Error(`no answer within ${PATIENCE_MS / 1000} s, while others got ${others}: ${text.slice(0, 60)}`)
     }

@@ -24,6 +24,7 @@ t.test('a pool whose clients have left is forgotten', async (t) => {
   await waitFor(() => users().length === 2 && lab.server.accepted >= 2, { what: 'their logins' })
   leaving.destroy()
   await waitFor(() => users().join() === 'staying', { what: 'the end of the pool nobody wants' })
+  t.ok(lab.pooler.snapshot().forgotten.openFailures > 0, 'but for what it had counted')
   starting = false
   t.strictSame(await (await staying).rows('select 1'), [['select 1']], 'who stays is served')
 })
