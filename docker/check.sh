@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# The Docker environment and the images, started, used as the README says and removed: what people would type, typed.
+# Needs a Docker engine, Compose 2 or docker-compose 1.29, and npm ci. Exit code 1 where anything is not as it should be.
+set -uo pipefail
+cd "$(dirname "$0")"
+export COMPOSE_PROJECT_NAME=pgbun-check PGBUN_PORT=${PGBUN_PORT:-16432} DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0}
+if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
+work=$(mktemp -d)
+passed=0 failed=0
+containers=()
+
+clean_up() {
+  [ ${#containers[@]} -eq 0 ] || docker rm -f "${containers[@]}" >/dev/null 2>&1
+  "${compose[@]}" down -v --remove-orphans >/dev/null 2>&1
+  rm -rf "$work"
+}
+trap clean_up EXIT
+
+# check WHAT COMMAND...: runs it; its output is shown where it fails.
+check() {
+  local what=$1 start=$SECONDS
+  shift
+  if "$@" >"$work/log" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok - $what ($((SECONDS - start)) s)"
+  else
+    failed=$((failed + 1))
+    echo "not ok - $what"
+    tail -n 30 "$work/log" | sed 's/^/    /'
+    return 1
+  fi
+}
+
+fails_with() {
+  local code=$1 words=$2 status
+  shift 2
+  "$@" >"$work/out" 2>&1
+  status=$?
+  cat "$work/out"
+  [ "$status" = "$code" ] && grep -q -- "$words" "$work/out"
+}
+
+# until_true SECONDS COMMAND...
+until_true() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || { echo "in vain: $*"; return 1; }
+    sleep 0.2
+  done
+}
+
+starts() { "${compose[@]}" logs pgbun | grep -c ' is ready: '; }
+started_again() { [ "$(starts)" -gt "$1" ]; }
+healthy() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$1")" = healthy ]; }
+pgbun_container() { "${compose[@]}" ps -q pgbun; }
+
+# query URL: through pg, without TLS unless the URL says so.
+query() {
+  (cd .. && node --input-type=module -e '
+    import pg from "pg"
+    const client = new pg.Client({ connectionString: process.argv[1] })
+    await client.connect()
+    const { rows } = await client.query("SELECT text FROM greeting")
+    await client.end()
+    if (rows.length !== 1) throw new Error(`${rows.length} rows`)' "$1")
+}
+
+run() { "${compose[@]}" run --rm -T test-runner "$@"; }
+url=postgres://pgbun_user:pgbun_pass@localhost:$PGBUN_PORT/pgbun_test
+
+check 'up -d --build' "${compose[@]}" up -d --build || exit 1
+check 'pgbun is healthy' until_true 60 healthy "$(pgbun_container)"
+check 'pg from the host, without TLS' query "$url"
+check 'pg from the host, with TLS' query "$url?sslmode=no-verify"
+if command -v psql >/dev/null; then
+  check 'psql from the host, with its defaults' \
+    env PGPASSWORD=pgbun_pass psql -h localhost -p "$PGBUN_PORT" -U pgbun_user -d pgbun_test -c 'TABLE greeting'
+fi
+check 'a wrong password is refused' fails_with 1 'password authentication failed' query "${url/pgbun_pass/wrong}"
+
+check 'load-test' run load-test --mode=transaction --concurrency=100 --duration=3s --scenario=load
+for scenario in boundary idle rollback; do
+  check "transaction-test, $scenario" run transaction-test --mode=transaction --concurrency=20 --duration=3s --scenario=$scenario
+done
+check 'load-test.js is load-test' run load-test.js --concurrency=5 --duration=1s
+check 'an unknown scenario' fails_with 2 scenario run load-test --scenario=nonsense
+check 'a duration that is none' fails_with 2 duration run load-test --duration=abc
+check 'a wrong password fails the test' fails_with 1 'password authentication failed' \
+  "${compose[@]}" run --rm -T -e PGPASSWORD=wrong test-runner load-test --duration=1s
+
+before=$(starts)
+touch ../lib/cli/ready-line.ts
+check 'a change in lib/ restarts pgbun' until_true 20 started_again "$before"
+check 'and it serves' until_true 20 query "$url"
+
+for mode in statement session; do
+  export POOL_MODE=$mode
+  check "up -d in pool mode $mode" "${compose[@]}" up -d
+  check 'pgbun is healthy' until_true 60 healthy "$(pgbun_container)"
+  check "load-test in pool mode $mode" run load-test --mode=$mode --concurrency=20 --duration=2s
+done
+export POOL_MODE=statement
+check 'up -d in pool mode statement' "${compose[@]}" up -d
+check 'pgbun is healthy' until_true 60 healthy "$(pgbun_container)"
+check 'transaction-test, statement' run transaction-test --mode=statement --concurrency=10 --duration=2s --scenario=statement
+check 'a port in use is said to be' fails_with 1 "$PGBUN_PORT" \
+  docker run --rm -p "127.0.0.1:$PGBUN_PORT:6432" postgres:18 true
+
+check 'the image for Node is built' docker build -q -f Dockerfile -t pgbun-check:node ..
+check 'the image of the compiled program is built' docker build -q -f Dockerfile.binary -t pgbun-check:binary ..
+for image in node binary; do
+  name=pgbun-check-$image
+  containers+=("$name")
+  check "$image: it starts, read-only and without rights" docker run -d --name "$name" --read-only --cap-drop ALL \
+    --security-opt no-new-privileges --network "${COMPOSE_PROJECT_NAME}_default" -p 127.0.0.1::6432 \
+    -e PGBUN_SERVER_HOST=postgres -e PGBUN_POOL_MODE=transaction "pgbun-check:$image" || continue
+  check "$image: healthy" until_true 60 healthy "$name"
+  port=$(docker port "$name" 6432 | head -n 1 | sed 's/.*://')
+  target=postgres://pgbun_user:pgbun_pass@localhost:$port/pgbun_test
+  check "$image: serves over TLS with a password that PostgreSQL proves" query "$target?sslmode=no-verify"
+  check "$image: and not without" fails_with 1 'only accepted over TLS' query "$target"
+  check "$image: an unknown option is a mistake with a remedy" fails_with 2 'pool-size' \
+    docker run --rm "pgbun-check:$image" --pool-sise 1
+  check "$image: docker stop" docker stop -t 35 "$name"
+  check "$image: it drained" fails_with 0 ' stopped' docker logs "$name"
+  check "$image: exit code 0" test "$(docker inspect -f '{{.State.ExitCode}}' "$name")" = 0
+done
+check 'down -v' "${compose[@]}" down -v
+check 'nothing is left' test -z "$(docker volume ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")"
+
+docker images --format '# {{.Repository}}:{{.Tag}} {{.Size}}' pgbun-check
+echo "# { total: $((passed + failed)), pass: $passed, fail: $failed }"
+[ "$failed" -eq 0 ]
