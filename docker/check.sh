@@ -109,17 +109,20 @@ check 'a port in use is said to be' fails_with 1 "$PGBUN_PORT" \
 
 check 'the image for Node is built' docker build -q -f Dockerfile -t pgbun-check:node ..
 check 'the image of the compiled program is built' docker build -q -f Dockerfile.binary -t pgbun-check:binary ..
+port=$PGBUN_PORT
 for image in node binary; do
+  # One that stays the same when it is started again.
+  port=$((port + 1))
   name=pgbun-check-$image
   containers+=("$name")
   check "$image: it starts, read-only and without rights" docker run -d --name "$name" --read-only --cap-drop ALL \
-    --security-opt no-new-privileges --network "${COMPOSE_PROJECT_NAME}_default" -p 127.0.0.1::6432 \
+    --security-opt no-new-privileges --network "${COMPOSE_PROJECT_NAME}_default" -p "127.0.0.1:$port:6432" \
     -e PGBUN_SERVER_HOST=postgres -e PGBUN_POOL_MODE=transaction "pgbun-check:$image" || continue
   check "$image: healthy" until_true 60 healthy "$name"
-  port=$(docker port "$name" 6432 | head -n 1 | sed 's/.*://')
   target=postgres://pgbun_user:pgbun_pass@localhost:$port/pgbun_test
   check "$image: serves over TLS with a password that PostgreSQL proves" query "$target?sslmode=no-verify"
   check "$image: and not without" fails_with 1 'only accepted over TLS' query "$target"
+  check "$image: stopped under load it loses no transaction" node stop-under-load.mjs "$target?sslmode=no-verify" "$name"
   check "$image: an unknown option is a mistake with a remedy" fails_with 2 'pool-size' \
     docker run --rm "pgbun-check:$image" --pool-sise 1
   check "$image: docker stop" docker stop -t 35 "$name"

@@ -53,7 +53,16 @@ async function run(
 
 /** A pgbun whose log goes to a file, too, and the environment that leads the scripts to it. */
 async function startLogged(t: Test, target: TestPostgres, mode: string): Promise<Record<string, string>> {
-  const args = ['--pool-mode', mode, '--pool-size', '3', '--log-format', 'json', '--stats-period', '300ms']
+  const args = [
+    '--pool-mode',
+    mode,
+    '--pool-size',
+    '3',
+    '--log-format',
+    mode === 'session' ? 'text' : 'json',
+    '--stats-period',
+    '300ms',
+  ]
   const pgbun = await startPgbun(t, { target, args })
   const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-load-'))
   const log = path.join(dir, 'pgbun.log')

@@ -51,7 +51,7 @@ export function ownCounters(totals: () => Totals): Counters {
 
 /** The counters in the log of a pgbun elsewhere. */
 export function logCounters(file: string | undefined): Counters {
-  if (!file) return uncounted('PGBUN_LOG is not set: it names the file with the log of pgbun (log_format = "json")')
+  if (!file) return uncounted('PGBUN_LOG is not set: it names the file with the log of pgbun')
   const reader = new LogReader(file)
   let before: { totals: Totals; line: string } | undefined
   let startsBefore = 0
@@ -71,7 +71,7 @@ export function logCounters(file: string | undefined): Counters {
       const { latest } = reader
       if (latest) before = { totals: latest, line: `the stats line of ${iso(latest.time)}` }
       else if (reader.starts > 0) before = { totals: { leases: 0, opened: 0 }, line: 'its start' }
-      else problem = `PGBUN_LOG=${file} has neither a stats line with totals nor the start of pgbun, in JSON`
+      else problem = `PGBUN_LOG=${file} has neither a stats line with totals nor the start of pgbun`
     },
     async end(needed, stop) {
       if (!before) return { reason: problem }

@@ -1,5 +1,5 @@
 /**
- * The lines of pgbun's log in JSON that tell its totals: `stats`, and the start, which sets them to zero. Reads what was
+ * The lines of pgbun's log, in text or in JSON, that tell its totals: `stats`, and the start, which sets them to zero. Reads what was
  * added since the last time; a file that has become shorter was replaced and is read from its beginning.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
@@ -11,6 +11,8 @@ export interface Totals {
 }
 
 const CHUNK = 1 << 20
+/** Time, level, and what is said. */
+const TEXT = /^(\d{4}-\d\d-\d\dT\S+Z) \w+ +(stats|pgbun \S+ is ready)\b(.*)/
 const START = /^pgbun \S+ is ready/
 
 export class LogReader {
@@ -55,14 +57,8 @@ export class LogReader {
 
   #take(line: string): void {
     // Most lines are about clients.
-    if (!line.includes('"stats"') && !line.includes(' is ready')) return
-    let fields: Record<string, unknown>
-    try {
-      fields = JSON.parse(line)
-    } catch {
-      return
-    }
-    const { msg, time, leases_total: leases, connections_opened_total: opened } = fields ?? {}
+    if (!line.includes('stats') && !line.includes(' is ready')) return
+    const { msg, time, leases_total: leases, connections_opened_total: opened } = fieldsOf(line)
     if (typeof msg === 'string' && START.test(msg)) {
       this.starts++
       this.latest = undefined
@@ -71,5 +67,20 @@ export class LogReader {
     if (msg !== 'stats' || typeof time !== 'number' || typeof leases !== 'number' || typeof opened !== 'number') return
     if (this.latest) this.period = Math.min(this.period ?? Number.POSITIVE_INFINITY, time - this.latest.time)
     this.latest = { time, leases, opened }
+  }
+}
+
+/** What a line says; nothing where it is none of pgbun's. */
+function fieldsOf(line: string): Record<string, unknown> {
+  const [, time, msg, rest] = TEXT.exec(line) ?? []
+  if (time !== undefined) {
+    const pairs = [...rest!.matchAll(/ (\w+)=(\S+)/g)].map(([, name, value]) => [name, Number(value)])
+    return { time: Date.parse(time), msg, ...Object.fromEntries(pairs) }
+  }
+  try {
+    const fields: unknown = JSON.parse(line)
+    return typeof fields === 'object' && fields !== null ? (fields as Record<string, unknown>) : {}
+  } catch {
+    return {}
   }
 }
