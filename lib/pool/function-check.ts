@@ -4,8 +4,9 @@
  *
  * Holds: from a change that was seen until the answer to a question asked after it, every statement is suspected; so it is
  * before the first answer, and while there is none to be had. Clients are served all the same: one server of a database is
- * asked at a time, for HURRIED_MS where a client may wait for it and for LEISURE_MS where it is idle; what fails is not
- * asked again for a time that doubles.
+ * asked at a time, for HURRIED_MS where a client may wait for it and for LEISURE_MS where it is idle. What fails is not
+ * asked again for a time that doubles, and is given twice the time then: where clients always wait, too, there is an
+ * answer some day.
  */
 
 import type { ServerConnection } from '../server/connection.ts'
@@ -33,6 +34,8 @@ const SLACK_MS = 1000
 const IMPATIENCE_MS = 100
 /** After a question that failed, the next is asked when so long has passed; doubled with each. */
 const RETRY_MS = 10_000
+/** The same for a server that clients wait for. */
+const HURRIED_RETRY_MS = 1000
 const RETRY_LIMIT_MS = 3_600_000
 /** Names of parameters kept from functions just made. */
 const MADE_LIMIT = 100
@@ -67,6 +70,7 @@ export class FunctionCheck {
   /** Questions that have failed one after the other, and when the next may be asked. */
   #failures = 0
   #retryAt = 0
+  #hurriedRetryAt = 0
   /** Texts that stay the same, by what stands for them: whether they are suspected. */
   #verdicts = new WeakMap<object, boolean>()
 
@@ -136,6 +140,7 @@ export class FunctionCheck {
     this.#answered = 0
     this.#failures = 0
     this.#retryAt = 0
+    this.#hurriedRetryAt = 0
     this.#known = ALL_HIDDEN
     this.#defaults = undefined
     this.stamp++
@@ -160,9 +165,9 @@ export class FunctionCheck {
 
   /** True where `server` is to be asked before it is lent. */
   wanted(server: ServerConnection): boolean {
-    if (!this.#enabled || (server.functionsAsked && !this.due) || !this.#mayAsk(now())) return false
-    // What has failed is left to a moment in which no client waits.
-    if (this.#failures > 0) return false
+    if (!this.#enabled || !this.#mayAsk(now())) return false
+    if (this.#failures > 0) return now() >= this.#hurriedRetryAt
+    if (server.functionsAsked && !this.due) return false
     if (this.due || this.#answered === 0 || now() - this.#askedAt >= SHARE * this.#tookMs) return true
     // Another server of this database was asked a moment ago.
     server.functionsAsked = true
@@ -192,10 +197,15 @@ export class FunctionCheck {
     const server = this.#asking
     if (server?.owner !== owner) return
     if (at > this.#deadline) server.close('the look into functions took too long')
-    else if (waiting && !this.#canceled && this.slowIn(owner, at) > 0) {
+    else if (waiting && !this.#canceled && at - this.#askedAt > this.#patient(IMPATIENCE_MS)) {
       this.#canceled = true
       cancel(server)
     }
+  }
+
+  /** `ms`, doubled with each question that has failed. */
+  #patient(ms: number): number {
+    return Math.min(LEISURE_MS, ms * 2 ** this.#failures)
   }
 
   /**
@@ -210,7 +220,7 @@ export class FunctionCheck {
     this.#askedAt = startedAt
     this.due = false
     server.functionsAsked = true
-    const limit = hurried ? HURRIED_MS : LEISURE_MS
+    const limit = hurried ? this.#patient(HURRIED_MS) : LEISURE_MS
     this.#asking = server
     this.#deadline = startedAt + limit + SLACK_MS
     this.#canceled = false
@@ -233,8 +243,10 @@ export class FunctionCheck {
 
   /** There is no answer to be had: everything is suspected. */
   #failed(reason: string, hurried: boolean, log: Logger): void {
-    // An idle server may be asked for longer.
-    if (!hurried) this.#retryAt = now() + Math.min(RETRY_MS * 2 ** Math.max(0, this.#failures - 1), RETRY_LIMIT_MS)
+    const later = (ms: number): number => now() + Math.min(ms * 2 ** Math.max(0, this.#failures - 1), RETRY_LIMIT_MS)
+    // An idle server may be asked for longer, and at once.
+    if (!hurried) this.#retryAt = later(RETRY_MS)
+    this.#hurriedRetryAt = Math.max(this.#retryAt, later(HURRIED_RETRY_MS))
     this.#failures++
     const level = hurried ? 'info' : 'warn'
     log[level]('cannot look into the functions of the database: every statement is suspected to change the session', {
@@ -249,6 +261,7 @@ export class FunctionCheck {
     if (known !== ALL_HIDDEN && this.#failures > 0) {
       this.#failures = 0
       this.#retryAt = 0
+      this.#hurriedRetryAt = 0
       log.info('the functions of the database are known again', { database: this.#database })
     }
     // What was run while everything was suspected need not be looked at again.

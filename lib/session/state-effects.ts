@@ -93,7 +93,9 @@ function effectOf(names: readonly string[], effect: number): Record<string, numb
 
 /** SELECT … INTO creates a table, and is told from INSERT INTO, which nearly every transaction has. */
 const INTO = '(?<!\\b(?:insert|merge)\\s)into'
-const PATTERNS = Object.keys(WORDS).map((word) => (word === 'into' ? INTO : word))
+/** A block of code, and no `ON CONFLICT DO NOTHING`, nor a rule's `DO INSTEAD`. */
+const DO = 'do(?!\\s+(?:nothing|update|also|instead)\\b)'
+const PATTERNS = Object.keys(WORDS).map((word) => (word === 'into' ? INTO : word === 'do' ? DO : word))
 
 /** The words, the temporary schema by its number, and names in an escaped spelling: `U&"set\\005fconfig"`. */
 const SUSPECT = new RegExp(`\\b(?:${PATTERNS.join('|')}|pg_temp_\\d+|crosstab\\d+)\\b|\\bu&"`, 'gi')

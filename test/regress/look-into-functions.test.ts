@@ -54,6 +54,40 @@ t.test('a server that has no answer', async (t) => {
   }
 })
 
+t.test(
+  'a server whose answer takes longer than those who always wait are patient: in the end it is given',
+  async (t) => {
+    let questions = 0
+    let waits: { server: ScriptedConnection; timer: NodeJS.Timeout } | undefined
+    const target = await startScriptedPostgres(t, {
+      onMessage(server, message) {
+        if (message.type !== 'Q' || !isQuestion(message)) {
+          answerQueries(server, message)
+          return
+        }
+        questions++
+        const answer = (): void =>
+          server.send(backend.rowDescription('a'), backend.commandComplete('SELECT 0'), backend.ready())
+        waits = { server, timer: setTimeout(answer, 450) }
+      },
+      onCancel() {
+        clearTimeout(waits?.timer)
+        waits?.server.send(backend.error('57014', 'canceling statement due to user request'), backend.ready())
+      },
+    })
+    const pgbun = await startPgbun(t, { target, args: args('--pool-size', '1', '--auth-type', 'trust') })
+    let known = false
+    const busy = Array.from({ length: 8 }, async () => {
+      const client = await loginRaw(t, pgbun, { user: 'postgres', database: 'postgres' })
+      while (!known) await client.rows('SELECT 1')
+    })
+    await pgbun.waitForLog(/functions of the database are known again/)
+    known = true
+    await Promise.all(busy)
+    t.ok(questions >= 2 && questions <= 5, `asked ${questions} times`)
+  },
+)
+
 t.test('functions', async (t) => {
   const target = await startPostgres(t, {
     bootstrapSql: [
