@@ -104,7 +104,7 @@ export POOL_MODE=statement
 check 'up -d in pool mode statement' "${compose[@]}" up -d
 check 'pgbun is healthy' until_true 60 healthy "$(pgbun_container)"
 check 'transaction-test, statement' run transaction-test --mode=statement --concurrency=10 --duration=2s --scenario=statement
-check 'a port in use is said to be' fails_with 1 "$PGBUN_PORT" \
+check 'a port in use is said to be' fails_with 125 "$PGBUN_PORT" \
   docker run --rm -p "127.0.0.1:$PGBUN_PORT:6432" postgres:18 true
 
 check 'the image for Node is built' docker build -q -f Dockerfile -t pgbun-check:node ..
