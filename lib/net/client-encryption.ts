@@ -155,7 +155,7 @@ class Negotiation implements Deadline {
   /** Nothing came but requests for encryption. */
   get #asksOnly(): boolean {
     const requests = Number(this.#sslAsked) + Number(this.#gssAsked)
-    return requests > 0 && this.#raw.bytesRead === requests * REQUEST_LENGTH
+    return requests > 0 && this.#buffer.length === 0 && this.#raw.bytesRead === requests * REQUEST_LENGTH
   }
 
   onDeadline(): void {

@@ -96,7 +96,8 @@ export const FRONTEND_TABLE: MessageTable = table({
   [FRONTEND.Describe]: { pass: false, need: SMALL, cap: SMALL },
   [FRONTEND.Execute]: { pass: false, need: SMALL, cap: SMALL },
   [FRONTEND.Flush]: { pass: false, need: 0, cap: SMALL },
-  [FRONTEND.FunctionCall]: { pass: false, need: 0, cap: LARGE },
+  // What it sets is among its arguments.
+  [FRONTEND.FunctionCall]: { pass: false, need: TEXT, cap: LARGE },
   [FRONTEND.Parse]: { pass: false, need: TEXT, cap: LARGE },
   [FRONTEND.Password]: { pass: false, need: AUTH, cap: AUTH },
   [FRONTEND.Query]: { pass: false, need: TEXT, cap: LARGE },

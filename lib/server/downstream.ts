@@ -254,7 +254,8 @@ export class Downstream implements PlanObserver {
     if (before === undefined) server.noteReported(name)
     // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
     if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
-    if (server.consumer === null) return SWALLOW
+    // What pgbun sets around a Parse is taken back behind it; before 14, PostgreSQL reports each on its own, changed or not.
+    if (server.consumer === null || server.plan.actionOfHead === SWALLOW) return SWALLOW
     server.parametersChanged = true
     const instead = server.consumer.onServerParameter?.(name, value)
     if (instead === undefined) return TO_CLIENT

@@ -8,7 +8,6 @@
  * behind it. Where a COPY IN with Syncs behind it fails, nobody can say how many of them it had read: up to so many
  * ReadyForQuery messages more may come, and the plan is `doubtful` until a reply to something later settles it. COPY
  * BOTH is all one reply to its Query, whichever side ends it first.
- *
  * The release rule of transaction pooling rests on `settled`. Where the plan and the server disagree, `onMessage`
  * returns DESYNC and both ends must be closed: a server of which one does not know what it owes is never pooled.
  *
@@ -136,9 +135,9 @@ export class ReplyPlan {
   }
 
   /**
-   * A Query or FunctionCall was sent between an Execute and its Sync. PostgreSQL (18 and before) may then say
-   * "idle" at the Sync with the transaction still open, and fail whatever comes next because of it ("unexpected state
-   * STARTED"): its status is to be believed again once another request was answered. Tells something on a settled plan.
+   * A Query or FunctionCall was sent between an Execute and its Sync. PostgreSQL (18 and before) may say "idle" at that
+   * Sync with the transaction open, and fail what comes next ("unexpected state STARTED"): its status is to be believed
+   * again once another request was answered. Tells something on a settled plan.
    */
   get mixed(): boolean {
     return this.#mixed !== 'no'
@@ -276,7 +275,8 @@ export class ReplyPlan {
     return this.#ring.at(offset) & KIND
   }
 
-  #actionOfHead(): number {
+  /** SWALLOW while the server answers to a message of pgbun's own. */
+  get actionOfHead(): number {
     return (this.#ring.head & ACTION) === SKIP ? SWALLOW : TO_CLIENT
   }
 
@@ -286,13 +286,13 @@ export class ReplyPlan {
     if (head !== a && head !== b) return DESYNC
     this.#begun = true
     this.#doubt = 0
-    return this.#actionOfHead()
+    return this.actionOfHead
   }
 
   /** The message completes the head, which must be of this kind. */
   #answer(kind: number): number {
     if (this.#head() !== kind) return DESYNC
-    const result = this.#actionOfHead()
+    const result = this.actionOfHead
     this.#shift(true)
     this.#doubt = 0
     if (kind === EXECUTE) this.#copyIn = false
@@ -309,7 +309,7 @@ export class ReplyPlan {
       this.#skipping = false
       return TO_CLIENT
     }
-    const result = this.#actionOfHead()
+    const result = this.actionOfHead
     this.#readies--
     this.#copyIn = false
     this.#stream = NO_STREAM
@@ -333,7 +333,7 @@ export class ReplyPlan {
     this.#syncsInCopy = 0
     if (head === SYNC || head === QUERY || head === FUNCTION_CALL) {
       this.#unmixEnded(1)
-      return this.#actionOfHead()
+      return this.actionOfHead
     }
     // Extended message: the server discards all up to the next Sync.
     for (let failed = true; this.#ring.size > 0 && this.#head() !== SYNC; failed = false) {

@@ -56,6 +56,19 @@ t.test('what long texts and many texts set', async (t) => {
     await Promise.all([mine.end(), other.end()])
   })
 
+  await t.test('a short one that comes in pieces keeps nobody', async (t) => {
+    const clients = await Promise.all([1, 2, 3].map(() => loginRaw(t, pgbun)))
+    for (const client of clients) {
+      const call = frontend.functionCall(1397, ['-7'])
+      for (let at = 0; at < call.length; at++) {
+        client.send(call.subarray(at, at + 1))
+        await new Promise(setImmediate)
+      }
+      t.equal(errorOf(await client.readUntil('Z')).M, undefined)
+    }
+    await Promise.all(clients.map((client) => client.end()))
+  })
+
   await t.test('long data alone keeps nobody', async (t) => {
     const clients = await Promise.all([1, 2, 3].map(() => loginRaw(t, pgbun)))
     for (const client of clients) {

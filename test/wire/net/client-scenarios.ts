@@ -265,14 +265,18 @@ export const clientScenarios: Record<string, (scope: Scope) => Promise<void>> = 
   'a client that leaves in the middle is told apart from a probe': async (scope) => {
     const { port, next } = await scope.negotiator(clientSide('prefer'))
     const early = await scope.client(port)
-    await early.write(SSL_REQUEST.subarray(0, 5))
-    early.socket.end()
+    early.socket.end(SSL_REQUEST.subarray(0, 5))
     assert.equal(refused(await next()).closed, 'left')
     const late = await scope.client(port)
     await late.write(SSL_REQUEST)
     await late.read(1)
+    await late.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]))
     late.socket.destroy()
     assert.equal(refused(await next()).closed, 'left')
+    const probe = await scope.client(port)
+    await probe.write(SSL_REQUEST)
+    probe.socket.end()
+    assert.equal(refused(await next()).closed, 'probe', 'as a health check')
   },
 
   'a silent client ends at the deadline, before and in the handshake': async (scope) => {
