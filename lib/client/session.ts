@@ -263,6 +263,10 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     this.wire.write(bytes)
   }
 
+  get forbidsBlocks(): boolean {
+    return this.mode === 'statement'
+  }
+
   onServerReady(status: number, shown: boolean): void {
     const { pool, lease } = this
     const { server } = lease!

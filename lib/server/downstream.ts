@@ -163,7 +163,9 @@ export class Downstream implements PlanObserver {
           server.owner.onRoles?.(server.rolesChanged)
           server.rolesChanged = undefined
         }
-        return server.consumer ? server.plan.onMessage(type, status) : DESYNC
+        const disposition = server.consumer ? server.plan.onMessage(type, status) : DESYNC
+        const forbidden = status !== TX_IDLE && disposition === TO_CLIENT && server.consumer?.forbidsBlocks
+        return forbidden ? SWALLOW : disposition
       }
       case BACKEND.ErrorResponse:
         return this.#lookAtError(batch.bodyOf(i), (batch.flags(i) & LAST) !== 0)

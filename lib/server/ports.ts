@@ -37,6 +37,8 @@ export interface PlanRef {
 export interface Consumer {
   /** As which process its client knows the server; 0 or nothing where there is no client. */
   readonly pid?: number
+  /** Its client may have no transaction block: the ReadyForQuery that says it has one is not handed over. */
+  readonly forbidsBlocks?: boolean
   /** Bytes for the other end, whole or parts of messages, in order. */
   onServerBytes(bytes: Buffer): void
   /** ReadyForQuery came, and was handed over unless not `shown`; `status` is its transaction status byte. */
