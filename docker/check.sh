@@ -132,6 +132,21 @@ done
 check 'down -v' "${compose[@]}" down -v
 check 'nothing is left' test -z "$(docker volume ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")"
 
+# The published schemas, where there is what reads them: pip install kubernetes-validate, and Helm.
+if command -v kubernetes-validate >/dev/null; then
+  check 'the manifests fit the schemas of Kubernetes' kubernetes-validate --strict -k 1.32 kubernetes/pgbun.yaml
+  if command -v helm >/dev/null; then
+    check 'the chart is well-formed' helm lint helm/pgbun
+    helm template check helm/pgbun --kube-version 1.32.0 --set tls.secretName=a,users.secretName=b >"$work/chart.yaml"
+    check 'and fits them, too' kubernetes-validate --strict -k 1.32 "$work/chart.yaml"
+  fi
+else
+  echo '# skipped: the schemas of Kubernetes'
+fi
+if command -v systemd-analyze >/dev/null; then
+  check 'the unit is well-formed' systemd-analyze verify systemd/pgbun.service
+fi
+
 docker images --format '# {{.Repository}}:{{.Tag}} {{.Size}}' pgbun-check
 echo "# { total: $((passed + failed)), pass: $passed, fail: $failed }"
 [ "$failed" -eq 0 ]
