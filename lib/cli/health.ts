@@ -6,22 +6,24 @@
 import type { Config } from '../config/options.ts'
 import { dial } from '../net/dial.ts'
 import type { DialTarget } from '../net/dial-error.ts'
-import { SSL_REQUEST_CODE } from '../protocol/startup.ts'
+import { requestTls } from '../net/server-encryption.ts'
 import { after } from '../util/clock.ts'
 
 /** Longest wait for a connection, and for the answer. Docker gives a health check 30 s, Kubernetes one second by default. */
 const PATIENCE_MS = 3000
 
-/**
- * Where pgbun can be reached from its own machine.
- * @throws Error where it listens on a port that only the one who started it knows
- */
+const EVERYWHERE = new Map([
+  ['*', 'localhost'],
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+])
+
+/** Where pgbun can be reached from its own machine. */
 function whereToAsk({ listenHost, listenPort, unixSocketDir }: Config): DialTarget {
   const [first] = listenHost
   if (first === undefined) return { host: unixSocketDir, port: listenPort }
   const host = first.trim().replace(/^\[(.*)\]$/, '$1')
-  const everywhere = { '*': 'localhost', '0.0.0.0': '127.0.0.1', '::': '::1' } as Record<string, string>
-  return { host: everywhere[host] ?? host, port: listenPort }
+  return { host: EVERYWHERE.get(host) ?? host, port: listenPort }
 }
 
 /**
@@ -33,26 +35,15 @@ export async function checkHealth(config: Config): Promise<string> {
   const target = whereToAsk(config)
   const { socket } = await dial(target, { timeoutMs: PATIENCE_MS, keepAlive: false, keepIdleMs: 0 })
   const where = `${target.host}, port ${target.port}`
+  const stop = after(PATIENCE_MS, () => socket.destroy())
   try {
-    const answer = await new Promise<string>((resolve) => {
-      const stop = after(PATIENCE_MS, () => resolve('nothing'))
-      const end = (answer: string): void => {
-        stop()
-        resolve(answer)
-      }
-      socket.once('data', (bytes: Buffer) => end(bytes.toString('latin1')))
-      socket.once('close', () => end('nothing'))
-      const request = Buffer.alloc(8)
-      request.writeInt32BE(8, 0)
-      request.writeInt32BE(SSL_REQUEST_CODE, 4)
-      socket.write(request)
-      socket.resume()
-    })
-    if (answer !== 'S' && answer !== 'N') {
-      throw new Error(`what listens at ${where} does not answer as pgbun does: is it another program, or stuck?`)
-    }
+    await requestTls(socket)
     return `pgbun listens at ${where}`
+  } catch (cause) {
+    const doubt = `what listens at ${where} does not answer as pgbun does: is it another program, or stuck?`
+    throw new Error(doubt, { cause })
   } finally {
+    stop()
     socket.destroy()
   }
 }
