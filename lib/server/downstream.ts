@@ -14,7 +14,7 @@ import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import type { PlanObserver } from '../session/reply-kinds.ts'
-import { CLOSE, DESYNC, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../session/reply-kinds.ts'
+import { CLOSE, DESYNC, EXECUTE, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../session/reply-kinds.ts'
 import type { ServerConnection } from './connection.ts'
 import { NOTHING, type PlanRef, REPEAT } from './ports.ts'
 
@@ -238,6 +238,12 @@ export class Downstream implements PlanObserver {
     return body && this.#server.consumer?.onServerRefused?.(error, body, ref)
   }
 
+  /** What the server answers to is an Execute of pgbun's own: nothing else of it sets anything in a client's session. */
+  get #setsForParse(): boolean {
+    const { plan } = this.#server
+    return plan.kindOfHead() === EXECUTE && plan.actionOfHead === SWALLOW
+  }
+
   #lookAtParameter(body: Buffer): number {
     const server = this.#server
     let name: string
@@ -257,7 +263,7 @@ export class Downstream implements PlanObserver {
     // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
     if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
     // What pgbun sets around a Parse is taken back behind it; before 14, PostgreSQL reports each on its own, changed or not.
-    if (server.consumer === null || server.plan.actionOfHead === SWALLOW) return SWALLOW
+    if (server.consumer === null || this.#setsForParse) return SWALLOW
     server.parametersChanged = true
     const instead = server.consumer.onServerParameter?.(name, value)
     if (instead === undefined) return TO_CLIENT

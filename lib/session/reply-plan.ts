@@ -237,15 +237,15 @@ export class ReplyPlan {
         return this.#answer(CLOSE)
       case BACKEND.RowDescription:
         // Of a Query, or of an Execute behind COPY or a cursor, it is not the end of anything.
-        return this.#head() === DESCRIBE ? this.#answer(DESCRIBE) : this.#partOf(QUERY, EXECUTE)
+        return this.kindOfHead() === DESCRIBE ? this.#answer(DESCRIBE) : this.#partOf(QUERY, EXECUTE)
       case BACKEND.NoData:
         return this.#answer(DESCRIBE)
       case BACKEND.CommandComplete:
         this.#syncsInCopy = 0
         if (this.#stream === STREAMING) this.#stream = STREAM_OVER
-        return this.#head() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
+        return this.kindOfHead() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
       case BACKEND.EmptyQueryResponse:
-        return this.#head() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
+        return this.kindOfHead() === EXECUTE ? this.#answer(EXECUTE) : this.#partOf(QUERY, QUERY)
       case BACKEND.PortalSuspended:
         return this.#answer(EXECUTE)
       case BACKEND.CopyInResponse:
@@ -260,13 +260,13 @@ export class ReplyPlan {
           this.#describedAgain = false
           return SWALLOW
         }
-        return this.#head() === DESCRIBE
+        return this.kindOfHead() === DESCRIBE
           ? this.#partOf(DESCRIBE, DESCRIBE)
-          : this.#partOf(QUERY, this.#head() === FUNCTION_CALL ? FUNCTION_CALL : EXECUTE)
+          : this.#partOf(QUERY, this.kindOfHead() === FUNCTION_CALL ? FUNCTION_CALL : EXECUTE)
     }
   }
 
-  #head(): number {
+  kindOfHead(): number {
     return this.#ring.head & KIND
   }
 
@@ -282,7 +282,7 @@ export class ReplyPlan {
 
   /** The message belongs to the head, if that is of one of these kinds, and does not complete it. */
   #partOf(a: number, b: number): number {
-    const head = this.#head()
+    const head = this.kindOfHead()
     if (head !== a && head !== b) return DESYNC
     this.#begun = true
     this.#doubt = 0
@@ -291,7 +291,7 @@ export class ReplyPlan {
 
   /** The message completes the head, which must be of this kind. */
   #answer(kind: number): number {
-    if (this.#head() !== kind) return DESYNC
+    if (this.kindOfHead() !== kind) return DESYNC
     const result = this.actionOfHead
     this.#shift(true)
     this.#doubt = 0
@@ -301,7 +301,7 @@ export class ReplyPlan {
   }
 
   #onReady(status: number | undefined): number {
-    const head = this.#head()
+    const head = this.kindOfHead()
     // No Query or FunctionCall is without a reply of its own before it: this is to something else.
     if (head !== SYNC && !((head === QUERY || head === FUNCTION_CALL) && this.#begun)) {
       if (this.#doubt === 0) return DESYNC
@@ -320,7 +320,7 @@ export class ReplyPlan {
   }
 
   #onError(): number {
-    const head = this.#head()
+    const head = this.kindOfHead()
     if (head === 0) return DESYNC
     this.#failedInDescribe = this.#begun && this.#ring.head === (DESCRIBE | FORWARD)
     this.#describedAgain = false
@@ -336,8 +336,8 @@ export class ReplyPlan {
       return this.actionOfHead
     }
     // Extended message: the server discards all up to the next Sync.
-    for (let failed = true; this.#ring.size > 0 && this.#head() !== SYNC; failed = false) {
-      const kind = this.#head()
+    for (let failed = true; this.#ring.size > 0 && this.kindOfHead() !== SYNC; failed = false) {
+      const kind = this.kindOfHead()
       if (kind === QUERY || kind === FUNCTION_CALL) this.#readies--
       this.#shift(false, failed)
     }
@@ -376,7 +376,7 @@ export class ReplyPlan {
       this.#ring.removeSecond()
     }
     // With the Sync gone, the batch the Execute belongs to is open again until the one that ends the copy.
-    if (this.#head() === EXECUTE && this.#readies === 0) this.#batchOpen = true
+    if (this.kindOfHead() === EXECUTE && this.#readies === 0) this.#batchOpen = true
     return result
   }
 
