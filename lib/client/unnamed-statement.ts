@@ -9,9 +9,9 @@
  * What a Parse, Close or Query makes of it is known when the server has answered: behind an error the server discards
  * them. Until then only messages of the same batch, which would be discarded as well, can rely on it (`certain`).
  *
- * Sent again, it is parsed under the settings it was given under (parse-under.ts), it gets the parameter types it had, and where its columns are others by now, its Bind is answered with
- * PostgreSQL's own "cached plan must not change result type". For this, what it was has to be known (session/description):
- * from the client's own Describe, or from one of pgbun's own where a batch ends without any. A client that binds it in
+ * Sent again, it is parsed under the settings it was given under (parse-under.ts), it gets the parameter types it had, and
+ * where its columns are others by now, its Bind is answered with PostgreSQL's own "cached plan must not change result
+ * type". For this, what it was has to be known (session/description): from the client's own Describe, or from one of pgbun's own where a batch ends without any. A client that binds it in
  * the batch of its Parse, as most do, is asked about for the first few statements alone, in case it binds them again.
  */
 

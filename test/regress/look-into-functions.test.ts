@@ -14,6 +14,11 @@ import { waitFor } from '../fixtures/wait.ts'
 const args = (...more: string[]): string[] => ['--pool-mode', 'transaction', ...more]
 const CANNOT = 'cannot look into the functions'
 const isQuestion = (message: Message): boolean => /WITH RECURSIVE/.test(parse.strings(message.body)[0] ?? '')
+/** A script that leaves the question about functions to `answer`. */
+const questioned =
+  (answer: (server: ScriptedConnection) => void) =>
+  (server: ScriptedConnection, message: Message): void | Promise<void> =>
+    message.type === 'Q' && isQuestion(message) ? answer(server) : answerQueries(server, message)
 
 t.test('a server that has no answer', async (t) => {
   const ways: [string, (server: ScriptedConnection) => void][] = [
@@ -28,14 +33,10 @@ t.test('a server that has no answer', async (t) => {
     await t.test(way, async (t) => {
       let questions = 0
       const target = await startScriptedPostgres(t, {
-        onMessage(server, message) {
-          if (message.type !== 'Q' || !isQuestion(message)) {
-            answerQueries(server, message)
-            return
-          }
+        onMessage: questioned((server) => {
           questions++
           answer(server)
-        },
+        }),
       })
       const pgbun = await startPgbun(t, { target, args: args('--pool-size', '1', '--auth-type', 'trust') })
       const client = await loginRaw(t, pgbun, { user: 'postgres', database: 'postgres' })
@@ -60,16 +61,12 @@ t.test(
     let questions = 0
     let waits: { server: ScriptedConnection; timer: NodeJS.Timeout } | undefined
     const target = await startScriptedPostgres(t, {
-      onMessage(server, message) {
-        if (message.type !== 'Q' || !isQuestion(message)) {
-          answerQueries(server, message)
-          return
-        }
+      onMessage: questioned((server) => {
         questions++
         const answer = (): void =>
           server.send(backend.rowDescription('a'), backend.commandComplete('SELECT 0'), backend.ready())
         waits = { server, timer: setTimeout(answer, 450) }
-      },
+      }),
       onCancel() {
         clearTimeout(waits?.timer)
         waits?.server.send(backend.error('57014', 'canceling statement due to user request'), backend.ready())
