@@ -3,6 +3,7 @@
  * nowhere; its end is reported once. Continuations instead of promises, because tasks run between two leases (R4).
  */
 
+import type { ErrorFields } from '../errors.ts'
 import { query } from '../protocol/build.ts'
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
@@ -39,6 +40,8 @@ export class Task implements Consumer {
   #retries: number
   #over = false
   #error: ErrorSummary | undefined
+  /** With what the server ended its session while the task ran. */
+  #lastWords: ErrorFields | undefined
 
   private constructor(
     server: ServerConnection,
@@ -94,7 +97,9 @@ export class Task implements Consumer {
   }
 
   onServerError(body: Buffer): void {
-    this.#error ??= readError(body)
+    const error = readError(body)
+    if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#lastWords = { ...error, severity: 'FATAL' }
+    this.#error ??= error
   }
 
   onServerReady(status: number): void {
@@ -123,8 +128,9 @@ export class Task implements Consumer {
   onServerDrain(): void {}
 
   onServerClosed(end: ServerEnd): void {
-    // The server's last words were said to nobody but us.
-    this.#end({ kind: 'closed', end: { ...end, relayed: false, midMessage: false } })
+    // The server's last words were said to nobody but us: whoever depended on it is told them.
+    const fields = this.#lastWords ?? end.fields
+    this.#end({ kind: 'closed', end: { ...end, fields, relayed: false, midMessage: false } })
   }
 
   #end(result: TaskResult): void {

@@ -94,6 +94,28 @@ t.test('a server that cannot be given the settings of a client is given up, not 
   }
 })
 
+t.test('a client whose own limit ends every server is told so in PostgreSQL’s words', async (t) => {
+  let working = true
+  let failures = 0
+  const script = {
+    onMessage(connection: ScriptedConnection, message: Message): void {
+      if (working || !setsSettings(message)) {
+        answerQueries(connection, message)
+        return
+      }
+      failures++
+      connection.end(backend.error('25P04', 'terminating connection due to transaction timeout', 'FATAL'))
+    },
+  }
+  const lab = await startLab(t, { poolSize: 1, script })
+  const client = await lab.client({ parameters: { transaction_timeout: '1' } })
+  await (await lab.client()).query('select 1')
+  working = false
+  client.send(frontend.query('select 2'))
+  t.match(await client.expectFatal(), { S: 'FATAL', C: '25P04', M: /transaction timeout/ })
+  t.ok(failures > 1)
+})
+
 t.test('nor is a client that keeps its server stopped by a limit of its own', async (t) => {
   const script = {
     onMessage(connection: ScriptedConnection, message: Message): void {

@@ -64,7 +64,8 @@ async function time(spec: MicroCase, calls: number): Promise<number> {
   return performance.now() - before
 }
 
-async function repeat(spec: MicroCase, calls: number): Promise<void> {
+/** Calls the case so often, with a pause wherever it wants one. */
+export async function repeat(spec: MicroCase, calls: number): Promise<void> {
   const { pauseAfter = calls } = spec
   for (let done = 0; done < calls; ) {
     const until = Math.min(done + pauseAfter, calls)
