@@ -71,7 +71,9 @@ async function demo(): Promise<number> {
   const pgbun = await screen.step('starting pgbun', async () => {
     const proxy = await startPgbun(owner, {
       target: postgres,
-      args: ['--pool-mode', 'transaction', '--pool-size', String(poolSize), '--max-client-conn', '250'],
+      poolMode: 'transaction',
+      poolSize,
+      args: ['--max-client-conn', '250'],
       listenPort: (await isFree(6432)) ? 6432 : 0,
       detached: true,
     })

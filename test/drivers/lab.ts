@@ -87,10 +87,9 @@ export function testRow(row: MatrixRow): void {
     await t.test('through pgbun', async (t) => {
       const pgbun = await startPgbun(t, {
         target: server,
-        args: [
-          ...['--pool-mode', 'transaction', '--pool-size', String(POOL_SIZE)],
-          ...['--auth-type', 'scram-sha-256', '--auth-file', authFile(t)],
-        ],
+        poolMode: 'transaction',
+        poolSize: POOL_SIZE,
+        args: ['--auth-type', 'scram-sha-256', '--auth-file', authFile(t)],
       })
       t.teardown(() => t.passing() || t.comment(`the end of pgbun's log:\n${pgbun.logs().slice(-5000)}`))
       const outcome = await load(t, server, `${name}_pooled`, row, FULL, pgbun.port)

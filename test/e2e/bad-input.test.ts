@@ -53,8 +53,13 @@ async function healthyClient(t: Test, pgbun: Pgbun): Promise<{ stop(): Promise<n
 
 t.test(`bad input, seed ${seed}`, async (t) => {
   const server = await startPostgres(t, { settings: { max_connections: '30' } })
-  const args = ['--pool-mode', 'transaction', '--pool-size', '2', '--client-login-timeout', '1500ms']
-  const pgbun = await startPgbun(t, { target: server, args: [...args, '--max-client-conn', '60'] })
+  const args = ['--client-login-timeout', '1500ms']
+  const pgbun = await startPgbun(t, {
+    target: server,
+    poolMode: 'transaction',
+    poolSize: 2,
+    args: [...args, '--max-client-conn', '60'],
+  })
   const healthy = await healthyClient(t, pgbun)
   const before = pgbun.rss()
   const startup = frontend.startup({ user: 'postgres', database: 'postgres', application_name: 'x' })

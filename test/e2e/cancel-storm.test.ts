@@ -61,7 +61,7 @@ class Target {
 
 t.test('a storm of cancel requests', async (t) => {
   const server = await startPostgres(t, { settings: { max_connections: '200', fsync: 'off' } })
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '3'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 3 })
   const targets: Target[] = []
   for (let at = 0; at < CLIENTS; at++) {
     const version = at % 2 === 0 ? 0x30000 : 0x30002

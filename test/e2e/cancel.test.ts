@@ -21,9 +21,9 @@ t.test('cancel requests', async (t) => {
       { what: `${mark} to run` },
     )
 
-  for (const mode of ['session', 'transaction']) {
+  for (const mode of ['session', 'transaction'] as const) {
     await t.test(`pool mode ${mode}: the own query, and not another client’s`, async (t) => {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '2'] })
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 2 })
       const client = await loginRaw(t, pgbun)
       const neighbour = await loginRaw(t, pgbun)
       client.send(frontend.query('SELECT pg_sleep(600) /* mine */'))
@@ -39,7 +39,7 @@ t.test('cancel requests', async (t) => {
   }
 
   await t.test('a query of the extended protocol, in a transaction', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     await client.query('BEGIN')
     const sleep = [frontend.parse('SELECT pg_sleep(600) /* extended */'), frontend.bind(), frontend.execute()]
@@ -53,7 +53,7 @@ t.test('cancel requests', async (t) => {
   })
 
   await t.test('keys that are nobody’s, or wrong, do nothing and are answered by nothing', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction' })
     const client = await loginRaw(t, pgbun)
     const { pid, secret } = client.session
     const [row] = await client.rows('SELECT pg_backend_pid()')
@@ -81,8 +81,8 @@ t.test('cancel requests', async (t) => {
   })
 
   await t.test('a client that runs nothing is not touched', async (t) => {
-    for (const mode of ['session', 'transaction']) {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '1'] })
+    for (const mode of ['session', 'transaction'] as const) {
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
       const client = await loginRaw(t, pgbun)
       await cancel(t, pgbun, client.session.pid, client.session.secret)
       t.same(await client.rows('SELECT 1'), [['1']], 'before its first query')
@@ -95,7 +95,7 @@ t.test('cancel requests', async (t) => {
   })
 
   await t.test('a client that waits gets 57014 at once and stays', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const holder = await loginRaw(t, pgbun)
     const client = await loginRaw(t, pgbun)
     await holder.query('BEGIN')
@@ -115,7 +115,7 @@ t.test('cancel requests', async (t) => {
   })
 
   await t.test('a storm of cancels never hits the neighbour on the same server', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const victim = await loginRaw(t, pgbun)
     const neighbour = await loginRaw(t, pgbun)
     let storming = true

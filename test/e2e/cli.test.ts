@@ -88,7 +88,7 @@ t.test('a closed standard output is no error', async (t) => {
 t.test('it serves, reloads and ends', async (t) => {
   const dir = t.testdir({ 'pgbun.toml': '[pool]\npool_size = 7\n' })
   const [config, pidFile] = [join(dir, 'pgbun.toml'), join(dir, 'pgbun.pid')]
-  const pgbun = await startPgbun(t, { args: ['--config', config, '--pid-file', pidFile, '--pool-mode', 'transaction'] })
+  const pgbun = await startPgbun(t, { poolMode: 'transaction', args: ['--config', config, '--pid-file', pidFile] })
   t.match(
     pgbun.logs(),
     `pgbun ${version} is ready: listening on 127.0.0.1:${pgbun.port}, forwarding to localhost:5432, ` +

@@ -51,9 +51,9 @@ t.test('large data', async (t) => {
       .query('SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = $1', [event])
       .then(([row]) => row.n as number)
 
-  for (const mode of ['session', 'transaction']) {
+  for (const mode of ['session', 'transaction'] as const) {
     await t.test(`pool mode ${mode}: 50 MB in, and out again`, async (t) => {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '1'] })
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
       const client = await loginRaw(t, pgbun)
       client.send(frontend.query('COPY sink FROM STDIN'))
       t.equal(typesOf(await client.readUntil('G')), 'G')
@@ -76,7 +76,7 @@ t.test('large data', async (t) => {
   }
 
   await t.test('a COPY that fails, is given up, or gets data too late', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     client.send(frontend.query('COPY sink FROM STDIN'), frontend.copyData('no number\tx\n'))
@@ -93,7 +93,7 @@ t.test('large data', async (t) => {
   })
 
   await t.test('ten readers that stop reading cost bounded memory, and lose nothing', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-size', '10'] })
+    const pgbun = await startPgbun(t, { target: server, poolSize: 10 })
     const readers = await Promise.all(Array.from({ length: 10 }, () => loginRaw(t, pgbun)))
     const sql = 'SELECT n, repeat(md5(n::text), 300) FROM generate_series(1, 3000) n'
     await readers[0]!.query('SELECT 1')
@@ -116,7 +116,7 @@ t.test('large data', async (t) => {
   })
 
   await t.test('one row of 80 MB to a reader that stops in the middle of it', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const reader = await loginRaw(t, pgbun)
     await reader.query('SELECT 1')
     const before = pgbun.rss()
@@ -133,7 +133,7 @@ t.test('large data', async (t) => {
   })
 
   await t.test('a sender that is faster than PostgreSQL is slowed down', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     const keeper = await server.connect()
@@ -168,7 +168,7 @@ t.test('large data', async (t) => {
   })
 
   await t.test('a client that dies in a COPY leaves no row, no lock, and its server to the next', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const [pid] = await (await loginRaw(t, pgbun)).rows('SELECT pg_backend_pid()')
     const dying: ((client: RawClient) => Promise<void>)[] = [
       async (client) => {

@@ -24,9 +24,9 @@ t.test('with PostgreSQL', async (t) => {
     (await server.query("SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(%'"))
       .length
 
-  for (const mode of ['session', 'transaction']) {
+  for (const mode of ['session', 'transaction'] as const) {
     await t.test(`a client that vanishes, pool mode ${mode}`, async (t) => {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '1'] })
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
       const first = await loginRaw(t, pgbun)
       const only = await pid(first)
       await first.end()
@@ -86,7 +86,9 @@ t.test('with PostgreSQL', async (t) => {
   await t.test('a server told to end: its own words reach the client', async (t) => {
     const pgbun = await startPgbun(t, {
       target: server,
-      args: ['--pool-mode', 'transaction', '--pool-size', '2', '-v'],
+      poolMode: 'transaction',
+      poolSize: 2,
+      args: ['-v'],
     })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
@@ -113,7 +115,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('a server killed without a word, and the recovery of PostgreSQL', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '3'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 3 })
     const client = await loginRaw(t, pgbun)
     const bystander = await loginRaw(t, pgbun)
     const idle = await loginRaw(t, pgbun)
@@ -135,7 +137,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('PostgreSQL stopped and started under load', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '5'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 5 })
     let restarted = false
     let failures = 0
     let before = 0
@@ -182,7 +184,8 @@ t.test('with PostgreSQL', async (t) => {
     const login = { user: 'limited', password: 'limited' }
     const pgbun = await startPgbun(t, {
       target: server,
-      args: ['--pool-mode', 'transaction', '--pool-size', '5'],
+      poolMode: 'transaction',
+      poolSize: 5,
       ...login,
     })
     const clients = await Promise.all(Array.from({ length: 8 }, () => loginRaw(t, pgbun, login)))
@@ -244,7 +247,7 @@ t.test('with a scripted server', async (t) => {
         else answerQueries(connection, message)
       },
     })
-    const pgbun = await startPgbun(t, { target: server, args: ['--no-check-functions', '--pool-mode', 'transaction'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', args: ['--no-check-functions'] })
     const client = await loginRaw(t, pgbun)
     client.send(frontend.query('cut'))
     const error = await client.expectFatal()
@@ -267,7 +270,9 @@ t.test('with a scripted server', async (t) => {
     })
     const pgbun = await startPgbun(t, {
       target: server,
-      args: ['--no-check-functions', '--pool-mode', 'transaction', '--pool-size', '1'],
+      poolMode: 'transaction',
+      poolSize: 1,
+      args: ['--no-check-functions'],
     })
     const dying = await loginRaw(t, pgbun)
     await dying.query('BEGIN')
@@ -294,7 +299,9 @@ t.test('with a scripted server', async (t) => {
     const server = await startScriptedPostgres(t)
     const pgbun = await startPgbun(t, {
       target: server,
-      args: ['--no-check-functions', '--pool-mode', 'transaction', '--pool-size', '1'],
+      poolMode: 'transaction',
+      poolSize: 1,
+      args: ['--no-check-functions'],
     })
     const client = await loginRaw(t, pgbun)
     await client.rows('select 1')

@@ -51,8 +51,7 @@ t.test('what a client set, it finds again', async (t) => {
       ...rolesSql({ role: 'settled' }, [ROLES.settled]),
     ],
   })
-  const args = ['--pool-mode', 'transaction', '--pool-size', '2']
-  const pgbun = await startPgbun(t, { target: server, args })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
   for (const role of [undefined, 'superuser', 'settled'] as const) {
     const user = ROLES[role ?? 'plain']
     const login = { user, password: user }

@@ -249,8 +249,7 @@ t.test('the next client', async (t) => {
       const direct = await server.connect({ database })
       await direct.query(`GRANT CREATE ON SCHEMA public TO app; ${before ?? ''}`)
       await direct.end()
-      const args = ['--pool-mode', 'transaction', '--pool-size', '1']
-      const pgbun = await startPgbun(t, { target: server, args, database })
+      const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, database })
       const login = { user: 'app', password: 'app', database }
       const client = await loginRaw(t, pgbun, login)
       const next = await loginRaw(t, pgbun, login)
@@ -262,8 +261,8 @@ t.test('the next client', async (t) => {
     })
   }
   await t.test('with check_functions = false', async (t) => {
-    const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--no-check-functions']
-    const pgbun = await startPgbun(t, { target: server, args })
+    const args = ['--no-check-functions']
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args })
     const login = { user: 'app', password: 'app', database: 'case_0' }
     const client = await loginRaw(t, pgbun, login)
     const next = await loginRaw(t, pgbun, login)

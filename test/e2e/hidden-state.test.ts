@@ -47,8 +47,8 @@ t.test('what a function leaves behind', async (t) => {
       ]),
     ],
   })
-  for (const mode of ['session', 'transaction', 'statement']) {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '1'] })
+  for (const mode of ['session', 'transaction', 'statement'] as const) {
+    const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
     for (const [at, { name, keeps }] of HIDDEN.entries()) {
       const login = { user: user(at), password: user(at) }
       const direct = await loginRaw(t, server, login)

@@ -168,8 +168,13 @@ t.test('during a query', async (t) => {
     },
   }
   const server = await startScriptedPostgres(t, script)
-  const args = ['--pool-mode', 'transaction', '--pool-size', '2', '--cancel-wait-timeout', '600ms']
-  const pgbun = await startPgbun(t, { target: server, args: [...args, '--query-timeout', '3s'] })
+  const args = ['--cancel-wait-timeout', '600ms']
+  const pgbun = await startPgbun(t, {
+    target: server,
+    poolMode: 'transaction',
+    poolSize: 2,
+    args: [...args, '--query-timeout', '3s'],
+  })
   const bystander = await loginRaw(t, pgbun)
   const before = pgbun.rss()
   const row = [rowDescription('a'), dataRow('1')]
@@ -248,7 +253,7 @@ t.test('during a query', async (t) => {
 
 t.test('while nobody listens', async (t) => {
   const server = await startScriptedPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const client = await loginRaw(t, pgbun)
   const babble = [randomBytes(100), dataRow('1'), ready(), error('XX000', 'none of your business'), head('D', 2 ** 30)]
   for (const bytes of babble) {

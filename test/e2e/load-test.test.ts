@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import t, { type Test } from 'tap'
-import { startPgbun } from '../fixtures/pgbun.ts'
+import { type PoolMode, startPgbun } from '../fixtures/pgbun.ts'
 import { rootDir, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { readArguments, UsageError } from '../load/arguments.ts'
@@ -52,18 +52,9 @@ async function run(
 }
 
 /** A pgbun whose log goes to a file, too, and the environment that leads the scripts to it. */
-async function startLogged(t: Test, target: TestPostgres, mode: string): Promise<Record<string, string>> {
-  const args = [
-    '--pool-mode',
-    mode,
-    '--pool-size',
-    '3',
-    '--log-format',
-    mode === 'session' ? 'text' : 'json',
-    '--stats-period',
-    '300ms',
-  ]
-  const pgbun = await startPgbun(t, { target, args })
+async function startLogged(t: Test, target: TestPostgres, mode: PoolMode): Promise<Record<string, string>> {
+  const args = ['--log-format', mode === 'session' ? 'text' : 'json', '--stats-period', '300ms']
+  const pgbun = await startPgbun(t, { target, poolMode: mode, poolSize: 3, args })
   const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-load-'))
   const log = path.join(dir, 'pgbun.log')
   let written = 0

@@ -4,7 +4,7 @@
  */
 import os from 'node:os'
 import t, { type Test } from 'tap'
-import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
+import { type Pgbun, type PgbunOptions, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { connectRaw, loginRaw } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
@@ -29,7 +29,8 @@ t.test('passthrough', async (t) => {
       'local all all trust',
     ],
   })
-  const start = (t: Test, ...args: string[]): Promise<Pgbun> => startPgbun(t, { target: server, args, ...ALICE })
+  const start = (t: Test, options: PgbunOptions = {}): Promise<Pgbun> =>
+    startPgbun(t, { target: server, ...ALICE, ...options })
   /** How many connections PostgreSQL let in as this user. */
   const letIn = (user: string): number => server.logs().match(new RegExp(`authorized: user=${user} `, 'g'))?.length ?? 0
   /** Wait until everything that happened so far is in the log of PostgreSQL. */
@@ -41,7 +42,7 @@ t.test('passthrough', async (t) => {
   }
 
   await t.test('the first login is proven by PostgreSQL, the second from memory', async (t) => {
-    const pgbun = await start(t, '-v')
+    const pgbun = await start(t, { args: ['-v'] })
     await settle()
     const before = letIn('alice')
     await loginRaw(t, pgbun, ALICE)
@@ -98,7 +99,7 @@ t.test('passthrough', async (t) => {
   })
 
   await t.test('a changed password: the new one at once, the old one no longer than passthrough_ttl', async (t) => {
-    const pgbun = await start(t, '--passthrough-ttl', '400ms', '--pool-mode', 'transaction')
+    const pgbun = await start(t, { poolMode: 'transaction', args: ['--passthrough-ttl', '400ms'] })
     const early = await loginRaw(t, pgbun, ALICE)
     await server.query("ALTER ROLE alice PASSWORD 'looking glass'")
     const changed = { ...ALICE, password: 'looking glass' }
@@ -113,7 +114,7 @@ t.test('passthrough', async (t) => {
   })
 
   await t.test('a revoked user, an expired password', async (t) => {
-    const pgbun = await start(t, '--passthrough-ttl', '300ms')
+    const pgbun = await start(t, { args: ['--passthrough-ttl', '300ms'] })
     const revocations = {
       'ALTER ROLE alice NOLOGIN': 'ALTER ROLE alice LOGIN',
       "ALTER ROLE alice VALID UNTIL '2020-01-01'": "ALTER ROLE alice VALID UNTIL 'infinity'",
@@ -136,7 +137,7 @@ t.test('passthrough', async (t) => {
   })
 
   await t.test('passthrough_ttl 0 asks PostgreSQL every time', async (t) => {
-    const pgbun = await start(t, '--passthrough-ttl', '0')
+    const pgbun = await start(t, { args: ['--passthrough-ttl', '0'] })
     await loginRaw(t, pgbun, ALICE)
     await settle()
     const before = letIn('alice')
@@ -147,7 +148,7 @@ t.test('passthrough', async (t) => {
   })
 
   await t.test('a full pool lets logins in, and a login does not grow it', async (t) => {
-    const pgbun = await start(t, '--pool-size', '1', '--pool-mode', 'transaction', '--passthrough-ttl', '0')
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1, args: ['--passthrough-ttl', '0'] })
     const holder = await loginRaw(t, pgbun, ALICE)
     await holder.query('BEGIN')
     for (let count = 0; count < 3; count++) await loginRaw(t, pgbun, ALICE)
@@ -177,7 +178,7 @@ t.test('passthrough', async (t) => {
     const received = (): number => server.logs().match(/connection received/g)!.length
     await settle()
     const earlier = received()
-    const pgbun = await start(t, ...listen)
+    const pgbun = await start(t, { args: listen })
     await waitFor(() => received() === earlier + 1, { what: 'the look at the start whether PostgreSQL is there' })
     await t.rejects(loginRaw(t, from(pgbun), { user: 'open' }), { code: '28000', fields: { M: /cleartext/ } })
     await settle()
@@ -194,10 +195,10 @@ t.test('passthrough', async (t) => {
     const other = await connectRaw(t, from(pgbun))
     await other.startTls()
     await t.rejects(other.login({ user: 'open' }), { code: '28000' }, 'which proves nobody who is not asked')
-    const disabled = await start(t, ...listen, '--client-tls-mode', 'disable')
+    const disabled = await start(t, { args: [...listen, '--client-tls-mode', 'disable'] })
     t.equal(await (await connectRaw(t, from(disabled))).requestTls(), 'N')
 
-    const allowing = await start(t, ...listen, '--allow-cleartext-password')
+    const allowing = await start(t, { args: [...listen, '--allow-cleartext-password'] })
     t.same(await (await loginRaw(t, from(allowing), ALICE)).rows('SELECT current_user'), [['alice']])
     await t.rejects(
       loginRaw(t, from(allowing), { user: 'open' }),

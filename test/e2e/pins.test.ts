@@ -95,8 +95,8 @@ t.test('pins', async (t) => {
   })
 
   await t.test('pin_idle_timeout', async (t) => {
-    const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--pin-idle-timeout', '300ms']
-    const pgbun = await startPgbun(t, { target: server, args })
+    const args = ['--pin-idle-timeout', '300ms']
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args })
     const idle = await loginRaw(t, pgbun)
     for (const { create, present, reason } of STATE_KINDS) {
       const client = await loginRaw(t, pgbun)

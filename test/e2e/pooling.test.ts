@@ -4,7 +4,7 @@
  */
 import t, { type Test } from 'tap'
 import { frontend } from '../fixtures/messages.ts'
-import { startPgbun } from '../fixtures/pgbun.ts'
+import { type PgbunOptions, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { cancel, errorOf, loginRaw, type RawClient, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
@@ -38,10 +38,10 @@ t.test('pooling', async (t) => {
   })
   const backends = async (user = 'app'): Promise<number[]> =>
     (await server.query('SELECT pid FROM pg_stat_activity WHERE usename = $1 ORDER BY 1', [user])).map(({ pid }) => pid)
-  const start = (t: Test, args: string[]) => startPgbun(t, { target: server, args, ...APP })
+  const start = (t: Test, options: PgbunOptions) => startPgbun(t, { target: server, ...APP, ...options })
 
   await t.test('session: a client keeps its server from its first query until it leaves', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1'])
+    const pgbun = await start(t, { poolSize: 1 })
     const first = await loginRaw(t, pgbun, APP)
     const second = await loginRaw(t, pgbun, APP)
     const held = await pid(first)
@@ -53,7 +53,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('session: a client that only logs in holds no server', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1'])
+    const pgbun = await start(t, { poolSize: 1 })
     const idle = await loginRaw(t, pgbun, APP)
     const busy = await loginRaw(t, pgbun, APP)
     t.ok(await pid(busy))
@@ -62,7 +62,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('session: what a session leaves behind is gone for the next', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1'])
+    const pgbun = await start(t, { poolSize: 1 })
     const first = await loginRaw(t, pgbun, APP)
     const held = await pid(first)
     await first.query("SET work_mem = '77MB'; SET TimeZone = 'Asia/Tokyo'")
@@ -82,7 +82,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('transaction: a server belongs to a client from BEGIN to COMMIT', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1 })
     const first = await loginRaw(t, pgbun, APP)
     const second = await loginRaw(t, pgbun, APP)
     const only = await pid(first)
@@ -101,7 +101,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('transaction: a status byte decides, not the text of a statement', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1 })
     const first = await loginRaw(t, pgbun, APP)
     const second = await loginRaw(t, pgbun, APP)
     t.equal(typesOf(await first.query('/* no BEGIN */ SELECT 1; BEGIN; COMMIT')), 'TDCCCZ')
@@ -115,7 +115,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('transaction: nothing of a session reaches another client', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '2', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 2 })
     const first = await loginRaw(t, pgbun, APP)
     await first.query("SET work_mem = '77MB'")
     await first.query("SELECT set_config('app.tenant', 'alice', false)")
@@ -142,7 +142,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('statement: a server is shared statement by statement, transaction blocks are refused', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'statement'])
+    const pgbun = await start(t, { poolMode: 'statement', poolSize: 1 })
     const first = await loginRaw(t, pgbun, APP)
     const second = await loginRaw(t, pgbun, APP)
     const only = await pid(first)
@@ -160,7 +160,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('clients are served in the order in which they came', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1 })
     const holder = await loginRaw(t, pgbun, APP)
     await holder.query('BEGIN')
     const waiting: RawClient[] = []
@@ -179,7 +179,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('who is gone leaves the queue; a request before a Terminate is run, as by PostgreSQL', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1 })
     const holder = await loginRaw(t, pgbun, APP)
     await holder.query('BEGIN')
     const leaving = await loginRaw(t, pgbun, APP)
@@ -198,7 +198,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('servers are reused last in first out, a client prefers the one it had', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '3', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 3 })
     const clients = [await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP)]
     const pids: string[] = []
     for (const client of clients) await client.query('BEGIN')
@@ -213,7 +213,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('server_round_robin uses them in turn', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '3', '--pool-mode', 'transaction', '--server-round-robin'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 3, args: ['--server-round-robin'] })
     const clients = [await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP)]
     for (const client of clients) await client.query('BEGIN')
     for (const client of clients) await client.query('COMMIT')
@@ -223,7 +223,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('query_wait_timeout fails the request and keeps the client', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction', '--query-wait-timeout', '400'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1, args: ['--query-wait-timeout', '400'] })
     const holder = await loginRaw(t, pgbun, APP)
     const client = await loginRaw(t, pgbun, APP)
     await holder.query('BEGIN')
@@ -242,7 +242,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('pool_size is never exceeded, whatever the load', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '4', '--pool-mode', 'transaction', '--max-client-conn', '200'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 4, args: ['--max-client-conn', '200'] })
     await (await loginRaw(t, pgbun, APP)).end()
     const clients = await Promise.all(Array.from({ length: 60 }, () => pgbun.connect()))
     let worst = 0
@@ -281,7 +281,7 @@ t.test('pooling', async (t) => {
 
   await t.test('the reserve is used by those who have waited for reserve_pool_timeout', async (t) => {
     const reserve = ['--reserve-pool-size', '1', '--reserve-pool-timeout', '300', '--query-wait-timeout', '0']
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction', ...reserve])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1, args: reserve })
     const clients = [await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP)]
     for (const client of clients.slice(0, 2)) await client.query('BEGIN')
     t.equal((await backends()).length, 2, 'the second one was served by the reserve')
@@ -292,14 +292,14 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('min_pool_size connections are kept while there are clients', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '5', '--min-pool-size', '3'])
+    const pgbun = await start(t, { poolSize: 5, args: ['--min-pool-size', '3'] })
     await loginRaw(t, pgbun, APP)
     await waitFor(async () => (await backends()).length === 3)
     t.pass('three servers without a query')
   })
 
   await t.test('max_client_conn refuses readably, and lets cancel requests through', async (t) => {
-    const pgbun = await start(t, ['--max-client-conn', '2', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', args: ['--max-client-conn', '2'] })
     const first = await loginRaw(t, pgbun, APP)
     const second = await loginRaw(t, pgbun, APP)
     await t.rejects(loginRaw(t, pgbun, APP), { code: '53300', fields: { S: 'FATAL', M: /max_client_conn/ } })
@@ -317,7 +317,7 @@ t.test('pooling', async (t) => {
 
   await t.test('pools are per user and database', async (t) => {
     await server.query('CREATE DATABASE another')
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1 })
     const logins = [APP, { ...APP, database: 'another' }, { user: 'other', password: 'other' }]
     const who = 'SELECT current_user, current_database(), pg_backend_pid()'
     const seen = new Set<string | null>()
@@ -332,7 +332,7 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('startup parameters and options are the session’s own', async (t) => {
-    const pgbun = await start(t, ['--pool-size', '1', '--pool-mode', 'transaction'])
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1 })
     const plain = await loginRaw(t, pgbun, APP)
     const special = await loginRaw(t, pgbun, {
       ...APP,
@@ -361,8 +361,8 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('many driver clients in each mode', async (t) => {
-    for (const mode of ['session', 'transaction', 'statement']) {
-      const pgbun = await start(t, ['--pool-mode', mode, '--pool-size', '2'])
+    for (const mode of ['session', 'transaction', 'statement'] as const) {
+      const pgbun = await start(t, { poolMode: mode, poolSize: 2 })
       const clients = await Promise.all(Array.from({ length: mode === 'session' ? 2 : 6 }, () => pgbun.connect()))
       const answers = await Promise.all(
         clients.map(async (client, at) => {

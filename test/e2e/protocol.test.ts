@@ -132,9 +132,9 @@ t.test('through pgbun as without it', async (t) => {
     bootstrapSql: ['CREATE TABLE sink (x int)', "CREATE ROLE app LOGIN PASSWORD 'app'", 'GRANT ALL ON sink TO app'],
   })
 
-  for (const mode of ['session', 'transaction']) {
+  for (const mode of ['session', 'transaction'] as const) {
     await t.test(`random conversations, pool mode ${mode}, seed ${seed}`, async (t) => {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '2'] })
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 2 })
       const pairs = mode === 'session' ? 2 : 5
       await Promise.all(
         Array.from({ length: pairs }, async (_, pair) => {
@@ -175,7 +175,7 @@ t.test('through pgbun as without it', async (t) => {
   }
 
   await t.test('named statements of many clients over two servers are never mixed up', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
     const clients = await Promise.all(Array.from({ length: 16 }, () => pgbun.connect()))
     await Promise.all(
       clients.map(async (client, at) => {
@@ -197,7 +197,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('a thousand queries in one packet, and one query byte by byte', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     client.send(...Array.from({ length: 1000 }, (_, at) => frontend.query(`SELECT ${at}`)))
@@ -214,7 +214,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('a cursor read with Flush keeps its server until Sync', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     client.send(frontend.parse('SELECT generate_series(1, 5)'), frontend.bind(), frontend.describe('P'))
@@ -235,7 +235,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('an error arrives before its Sync is sent, and what follows is skipped up to it', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse('SELECT nothing'), frontend.bind(), frontend.execute(), frontend.flush())
     t.match(errorOf(await client.readUntil('E')), { C: '42703' })
@@ -245,7 +245,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('notices, changed settings and notifications reach the client they belong to', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-size', '2'] })
+    const pgbun = await startPgbun(t, { target: server, poolSize: 2 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     await other.query('SELECT 1')
@@ -265,7 +265,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('a setting changed in the configuration of the server greets the next clients', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction' })
     const before = await loginRaw(t, pgbun)
     await before.query('SELECT 1')
     await server.query("ALTER SYSTEM SET TimeZone = 'Asia/Tokyo'")
@@ -289,7 +289,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('requests and values of many megabytes', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     const long = 'x'.repeat(8_000_000)
@@ -326,7 +326,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('FunctionCall', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     client.send(frontend.functionCall(1397, ['-7']))
@@ -337,7 +337,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('COPY FROM with the extended protocol, a Sync inside it ignored', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     client.send(frontend.parse('COPY sink FROM STDIN'), frontend.bind(), frontend.execute(), frontend.sync())
@@ -352,7 +352,7 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('what a client may not send ends its session and nobody else’s', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const other = await loginRaw(t, pgbun)
     for (const bytes of [message('p', 'password\0'), message('\x00', 'zero'), message('R', int32(0))]) {
       const client = await loginRaw(t, pgbun)

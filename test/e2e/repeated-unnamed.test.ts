@@ -63,8 +63,8 @@ async function speak(clients: RawClient[]): Promise<string[]> {
 t.test('two clients of one server', async (t) => {
   const target = await startPostgres(t)
   const expected = await speak([await loginRaw(t, target), await loginRaw(t, target)])
-  for (const size of ['1', '2']) {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', size] })
+  for (const size of [1, 2]) {
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: size })
     t.strictSame(await speak([await loginRaw(t, pgbun), await loginRaw(t, pgbun)]), expected, `${size} servers`)
   }
   t.match(expected.join('\n'), /26000/)

@@ -62,7 +62,7 @@ t.test('replication', async (t) => {
   await server.query("CREATE ROLE replica LOGIN REPLICATION PASSWORD 'replica'")
   let slots = 0
   const start = (options: PgbunOptions = {}): ReturnType<typeof startPgbun> =>
-    startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'], ...options })
+    startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, ...options })
   const walsenders = async (): Promise<number> => {
     const sql = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE backend_type = 'walsender'"
     return (await server.query(sql))[0].n

@@ -29,8 +29,8 @@ t.test('policies', async (t) => {
     ],
   })
   const start = (t: Test, policy: string, ...args: string[]) => {
-    const all = ['--pool-mode', 'transaction', '--pool-size', '1', '--session-state', policy, ...args]
-    return startPgbun(t, { target: server, args: all })
+    const all = ['--session-state', policy, ...args]
+    return startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args: all })
   }
   const locks = () => server.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")
 
@@ -225,7 +225,7 @@ t.test('policies', async (t) => {
     await server.query("CREATE ROLE loose LOGIN PASSWORD 'loose'")
     const pgbun = await startPgbun(t, {
       target: server,
-      args: ['--pool-mode', 'transaction'],
+      poolMode: 'transaction',
       config: { databases: { strict: { session_state: 'error' } }, users: { loose: { session_state: 'reset' } } },
     })
     const state = async (user: string, database: string): Promise<unknown> => {
@@ -240,7 +240,7 @@ t.test('policies', async (t) => {
   })
 
   await t.test('session mode has no policy', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--session-state', 'error', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolSize: 1, args: ['--session-state', 'error'] })
     const client = await loginRaw(t, pgbun)
     for (const { create } of STATE_KINDS) t.equal(errorOf(await client.query(create)).C, undefined, create)
   })

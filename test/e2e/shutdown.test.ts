@@ -7,7 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import t, { type Test } from 'tap'
 import { frontend } from '../fixtures/messages.ts'
-import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
+import { type Pgbun, type PgbunOptions, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { connectRaw, loginRaw, type RawClient, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 import { waitFor, withDeadline } from '../fixtures/wait.ts'
@@ -17,7 +17,8 @@ t.test('the end', async (t) => {
     bootstrapSql: ['CREATE TABLE sink (line text)', "CREATE ROLE app LOGIN PASSWORD 'app'", 'GRANT ALL ON sink TO app'],
   })
   const APP = { user: 'app', password: 'app' }
-  const start = (t: Test, ...args: string[]): Promise<Pgbun> => startPgbun(t, { target: server, args, ...APP })
+  const start = (t: Test, options: PgbunOptions = {}): Promise<Pgbun> =>
+    startPgbun(t, { target: server, ...APP, ...options })
   const ADMIN = { S: 'FATAL', C: '57P01', M: 'terminating connection due to administrator command' }
 
   for (const [mode, signal] of [
@@ -25,7 +26,7 @@ t.test('the end', async (t) => {
     ['transaction', 'SIGINT'],
   ] as const) {
     await t.test(`${signal} in pool mode ${mode}: work is finished, nobody else is kept`, async (t) => {
-      const pgbun = await start(t, '--pool-mode', mode)
+      const pgbun = await start(t, { poolMode: mode })
       const clients: Record<string, RawClient> = {}
       for (const name of ['fresh', 'idle', 'querying', 'inTransaction']) clients[name] = await loginRaw(t, pgbun, APP)
       const { fresh, idle, querying, inTransaction } = clients as Record<string, RawClient> & typeof clients
@@ -51,7 +52,7 @@ t.test('the end', async (t) => {
   }
 
   await t.test('shutdown_timeout: what takes longer is rolled back', async (t) => {
-    const pgbun = await start(t, '--shutdown-timeout', '600ms', '--pool-mode', 'transaction', '--pool-size', '2')
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 2, args: ['--shutdown-timeout', '600ms'] })
     const open = await loginRaw(t, pgbun, APP)
     const querying = await loginRaw(t, pgbun, APP)
     const waiting = await loginRaw(t, pgbun, APP)
@@ -74,7 +75,7 @@ t.test('the end', async (t) => {
   })
 
   await t.test('a second signal ends it at once', async (t) => {
-    const pgbun = await start(t, '--shutdown-timeout', '1h')
+    const pgbun = await start(t, { args: ['--shutdown-timeout', '1h'] })
     const client = await loginRaw(t, pgbun, APP)
     await client.query('BEGIN')
     pgbun.signal('SIGTERM')
@@ -89,7 +90,7 @@ t.test('the end', async (t) => {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-end-'))
     t.teardown(() => rmSync(dir, { recursive: true, force: true }))
     const pidFile = path.join(dir, 'pgbun.pid')
-    const pgbun = await start(t, '--unix-socket-dir', dir, '--pid-file', pidFile)
+    const pgbun = await start(t, { args: ['--unix-socket-dir', dir, '--pid-file', pidFile] })
     const client = await loginRaw(t, pgbun, APP)
     await client.query('SELECT 1')
     t.ok(existsSync(pidFile))
@@ -103,7 +104,7 @@ t.test('the end', async (t) => {
   })
 
   await t.test('drivers that reconnect lose nothing over restarts of pgbun', async (t) => {
-    let pgbun = await start(t, '--pool-mode', 'transaction', '--pool-size', '3')
+    let pgbun = await start(t, { poolMode: 'transaction', poolSize: 3 })
     const { port } = pgbun
     await server.query('CREATE TABLE counted (n int)')
     await server.query('GRANT ALL ON counted TO app')
@@ -132,7 +133,7 @@ t.test('the end', async (t) => {
       await waitFor(() => confirmed > goal)
       t.same(await pgbun.stop(), { code: 0, signal: null })
       pgbun = await startPgbun(t, {
-        ...{ target: server, listenPort: port, args: ['--pool-mode', 'transaction', '--pool-size', '3'], ...APP },
+        ...{ target: server, listenPort: port, poolMode: 'transaction', poolSize: 3, ...APP },
       })
     }
     const goal = confirmed + 50

@@ -7,9 +7,9 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 t.test('in front of a server', async (t) => {
   const server = await startPostgres(t)
 
-  for (const mode of ['session', 'transaction', 'statement']) {
+  for (const mode of ['session', 'transaction', 'statement'] as const) {
     await t.test(`pool mode ${mode}`, async (t) => {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode] })
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode })
       t.match(pgbun.logs(), new RegExp(`listening on 127.0.0.1:${pgbun.port}.*${server.port}.*${mode}`))
       const client = await pgbun.connect()
       t.same((await client.query('SELECT 1 AS one')).rows, [{ one: 1 }])

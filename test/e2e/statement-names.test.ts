@@ -10,8 +10,7 @@ import { errorOf, loginRaw, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 
 t.test('prepared statements by name', async (t) => {
   const server = await startPostgres(t)
-  const args = ['--pool-mode', 'transaction', '--pool-size', '1']
-  const pgbun = await startPgbun(t, { target: server, args })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
 
   /** Every conversation is held directly, too, and must go the same way. */
   const both = async (name: string, hold: (client: Awaited<ReturnType<typeof loginRaw>>) => Promise<unknown>) => {
@@ -95,8 +94,13 @@ t.test('prepared statements by name', async (t) => {
 
 t.test('limits', async (t) => {
   const server = await startPostgres(t)
-  const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--max-client-prepared-statements', '2']
-  const pgbun = await startPgbun(t, { target: server, args: [...args, '--max-prepared-statement-memory', '24kB'] })
+  const args = ['--max-client-prepared-statements', '2']
+  const pgbun = await startPgbun(t, {
+    target: server,
+    poolMode: 'transaction',
+    poolSize: 1,
+    args: [...args, '--max-prepared-statement-memory', '24kB'],
+  })
   const client = await loginRaw(t, pgbun, { user: server.user, password: server.password })
   const prepare = async (name: string, sql: string) => {
     client.send(frontend.parse(sql, name), frontend.sync())
@@ -131,7 +135,7 @@ t.test('limits', async (t) => {
 
 t.test('a statement that is stale after a change of its table', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const login = { user: server.user, password: server.password }
   const owner = await loginRaw(t, server, login)
   await owner.query('CREATE TABLE stale (a int); INSERT INTO stale VALUES (1)')

@@ -1,26 +1,27 @@
 /** Every option of [timeouts] does what CONFIG.md says of it. No exact times: each test waits for what must happen. */
 import t, { type Test } from 'tap'
 import { backend, frontend, parse } from '../fixtures/messages.ts'
-import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
+import { type Pgbun, type PgbunOptions, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { connectRaw, errorOf, loginRaw, type RawClient, rowsOf } from '../fixtures/raw-client.ts'
 import { answerQueries, type Script, startScriptedPostgres } from '../fixtures/scripted-postgres.ts'
 import { gate, waitFor } from '../fixtures/wait.ts'
 
-const TRANSACTION = ['--pool-mode', 'transaction', '--pool-size', '1']
+const TRANSACTION = { poolMode: 'transaction', poolSize: 1 } as const
 
 t.test('with PostgreSQL', async (t) => {
   const server = await startPostgres(t, {
     bootstrapSql: ["CREATE ROLE app LOGIN PASSWORD 'app'", 'CREATE TABLE sink (line text)', 'GRANT ALL ON sink TO app'],
   })
   const APP = { user: 'app', password: 'app' }
-  const start = (t: Test, ...args: string[]): Promise<Pgbun> => startPgbun(t, { target: server, args, ...APP })
+  const start = (t: Test, options: PgbunOptions = {}): Promise<Pgbun> =>
+    startPgbun(t, { target: server, ...APP, ...options })
   const pid = async (client: RawClient): Promise<string> => (await client.rows('SELECT pg_backend_pid()'))[0]![0]!
   const backends = async (where = 'true'): Promise<number> =>
     (await server.query(`SELECT 1 FROM pg_stat_activity WHERE usename = 'app' AND ${where}`)).length
 
   await t.test('client_login_timeout', async (t) => {
-    const pgbun = await start(t, '--client-login-timeout', '400ms')
+    const pgbun = await start(t, { args: ['--client-login-timeout', '400ms'] })
     const silent = await connectRaw(t, pgbun)
     const halfway = await connectRaw(t, pgbun)
     halfway.send(frontend.startup(APP).subarray(0, 9))
@@ -33,7 +34,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('client_idle_timeout', async (t) => {
-    const pgbun = await start(t, '--client-idle-timeout', '400ms')
+    const pgbun = await start(t, { args: ['--client-idle-timeout', '400ms'] })
     const idle = await loginRaw(t, pgbun, APP)
     const holding = await loginRaw(t, pgbun, APP)
     const working = await loginRaw(t, pgbun, APP)
@@ -46,7 +47,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('query_timeout', async (t) => {
-    const pgbun = await start(t, ...TRANSACTION, '--query-timeout', '400ms')
+    const pgbun = await start(t, { ...TRANSACTION, args: ['--query-timeout', '400ms'] })
     const client = await loginRaw(t, pgbun, APP)
     const held = await pid(client)
     client.send(frontend.query('SELECT pg_sleep(600)'))
@@ -56,7 +57,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('idle_transaction_timeout', async (t) => {
-    const pgbun = await start(t, ...TRANSACTION, '--idle-transaction-timeout', '400ms')
+    const pgbun = await start(t, { ...TRANSACTION, args: ['--idle-transaction-timeout', '400ms'] })
     const client = await loginRaw(t, pgbun, APP)
     const held = await pid(client)
     await client.query("BEGIN; INSERT INTO sink VALUES ('idle')")
@@ -68,7 +69,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('idle_transaction_timeout: a batch without its Sync, all of it answered', async (t) => {
-    const pgbun = await start(t, ...TRANSACTION, '--idle-transaction-timeout', '400ms')
+    const pgbun = await start(t, { ...TRANSACTION, args: ['--idle-transaction-timeout', '400ms'] })
     const [client, next] = [await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP)]
     client.send(frontend.parse('SELECT 1'), frontend.bind(), frontend.describe('P'), frontend.flush())
     await client.readUntil('T')
@@ -78,7 +79,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('a client that idles behind a Query inside of a batch does not keep its server', async (t) => {
-    const pgbun = await start(t, ...TRANSACTION)
+    const pgbun = await start(t, TRANSACTION)
     const [client, next] = [await loginRaw(t, pgbun, APP), await loginRaw(t, pgbun, APP)]
     client.send(frontend.parse('SELECT 1'), frontend.bind(), frontend.execute(), frontend.parse('SELECT 1'))
     client.send(frontend.query(''), frontend.sync())
@@ -89,7 +90,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('transaction_timeout', async (t) => {
-    const pgbun = await start(t, ...TRANSACTION, '--transaction-timeout', '600ms')
+    const pgbun = await start(t, { ...TRANSACTION, args: ['--transaction-timeout', '600ms'] })
     const client = await loginRaw(t, pgbun, APP)
     await client.query("BEGIN; INSERT INTO sink VALUES ('long')")
     client.send(...Array.from({ length: 200 }, () => frontend.query('SELECT pg_sleep(0.05)')))
@@ -101,7 +102,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('server_idle_timeout', async (t) => {
-    const pgbun = await start(t, '--pool-mode', 'transaction', '--server-idle-timeout', '400ms')
+    const pgbun = await start(t, { poolMode: 'transaction', args: ['--server-idle-timeout', '400ms'] })
     const client = await loginRaw(t, pgbun, APP)
     const first = await pid(client)
     await waitFor(async () => (await backends()) === 0, { what: 'the unused server to be closed' })
@@ -109,15 +110,10 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('server_lifetime', async (t) => {
-    const pgbun = await start(
-      t,
-      '--pool-mode',
-      'transaction',
-      '--server-lifetime',
-      '600ms',
-      '--server-idle-timeout',
-      '0',
-    )
+    const pgbun = await start(t, {
+      poolMode: 'transaction',
+      args: ['--server-lifetime', '600ms', '--server-idle-timeout', '0'],
+    })
     const client = await loginRaw(t, pgbun, APP)
     const first = await pid(client)
     await waitFor(async () => (await pid(client)) !== first, { what: 'the server in constant use to be renewed' })
@@ -133,7 +129,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('client_stall_timeout', async (t) => {
-    const pgbun = await start(t, ...TRANSACTION, '--client-stall-timeout', '500ms')
+    const pgbun = await start(t, { ...TRANSACTION, args: ['--client-stall-timeout', '500ms'] })
     const stalled = await loginRaw(t, pgbun, APP)
     stalled.pause()
     stalled.send(frontend.query("SELECT repeat('x', 1000) FROM generate_series(1, 100000)"))
@@ -145,7 +141,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('query_wait_timeout 0 waits for as long as it takes', async (t) => {
-    const pgbun = await start(t, ...TRANSACTION, '--query-wait-timeout', '0')
+    const pgbun = await start(t, { ...TRANSACTION, args: ['--query-wait-timeout', '0'] })
     const holder = await loginRaw(t, pgbun, APP)
     const client = await loginRaw(t, pgbun, APP)
     await holder.query('BEGIN')
@@ -158,15 +154,15 @@ t.test('with PostgreSQL', async (t) => {
 })
 
 t.test('with a scripted server', async (t) => {
-  const withServer = async (t: Test, script: Script, ...args: string[]) => {
+  const withServer = async (t: Test, script: Script, options: PgbunOptions) => {
     const server = await startScriptedPostgres(t, script)
-    return { server, pgbun: await startPgbun(t, { target: server, args }) }
+    return { server, pgbun: await startPgbun(t, { target: server, ...options }) }
   }
   const sqlOf = (message: { type: string; body: Buffer }): string | undefined =>
     message.type === 'Q' ? parse.strings(message.body)[0] : undefined
 
   await t.test('server_connect_timeout', async (t) => {
-    const { pgbun } = await withServer(t, { onStartup: () => {} }, '--server-connect-timeout', '1s')
+    const { pgbun } = await withServer(t, { onStartup: () => {} }, { args: ['--server-connect-timeout', '1s'] })
     const error = await loginRaw(t, pgbun).catch((error) => error)
     t.match(error, { code: '57P03', fields: { S: 'FATAL', M: /did not complete the login in time/ } })
   })
@@ -181,7 +177,7 @@ t.test('with a scripted server', async (t) => {
           else connection.greet()
         },
       },
-      ...['--auth-type', 'trust', '--server-login-retry', '1200ms'],
+      { args: ['--auth-type', 'trust', '--server-login-retry', '1200ms'] },
     )
     await t.rejects(loginRaw(t, pgbun), { code: '53300', fields: { M: /too many clients already/ } })
     const before = server.accepted
@@ -211,7 +207,7 @@ t.test('with a scripted server', async (t) => {
       ],
     ]
     for (const [args, expected] of cases) {
-      const { server, pgbun } = await withServer(t, {}, '--pool-mode', 'transaction', ...args)
+      const { server, pgbun } = await withServer(t, {}, { poolMode: 'transaction', args })
       const client = await loginRaw(t, pgbun)
       await client.rows('select 1')
       await client.rows('select 2')
@@ -231,7 +227,10 @@ t.test('with a scripted server', async (t) => {
         } else answerQueries(connection, message)
       },
     }
-    const { server, pgbun } = await withServer(t, script, '--pool-mode', 'transaction', '--server-check-delay', '0')
+    const { server, pgbun } = await withServer(t, script, {
+      poolMode: 'transaction',
+      args: ['--server-check-delay', '0'],
+    })
     const client = await loginRaw(t, pgbun)
     await client.rows('select 1')
     dead = true
@@ -249,7 +248,7 @@ t.test('with a scripted server', async (t) => {
       },
       onCancel: () => held.opened,
     }
-    const { server, pgbun } = await withServer(t, script, ...TRANSACTION, '--cancel-wait-timeout', '400ms')
+    const { server, pgbun } = await withServer(t, script, { ...TRANSACTION, args: ['--cancel-wait-timeout', '400ms'] })
     const client = await loginRaw(t, pgbun)
     client.send(frontend.query('hold'))
     await waitFor(() => server.connections.some((connection) => connection.received.some((m) => sqlOf(m) === 'hold')))

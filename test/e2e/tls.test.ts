@@ -338,7 +338,7 @@ t.test('servers', async (t) => {
 
   await t.test('both sides at once', async (t) => {
     const args = [...clientFlags('require'), '--server-tls-mode', 'verify-full', ...caFlag('ca')]
-    const pgbun = await startPgbun(t, { target: target(encrypted), args: [...args, '--pool-mode', 'transaction'] })
+    const pgbun = await startPgbun(t, { target: target(encrypted), poolMode: 'transaction', args: [...args] })
     const clients = await Promise.all(
       Array.from({ length: 10 }, () => pgbun.connect({ ssl: { ca: ca.certificate, servername: 'localhost' } })),
     )

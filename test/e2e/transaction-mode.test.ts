@@ -48,7 +48,7 @@ t.test('features', async (t) => {
         'BEGIN RAISE NOTICE ''it runs''; PERFORM pg_sleep(600); END'`,
     ],
   })
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
   let going = true
   const logins = ['postgres', 'postgres', 'postgres', 'postgres', 'plain', 'plain', 'settled', 'settled']
   const neighbours = await Promise.all(logins.map((user) => loginRaw(t, pgbun, { user, password: user })))

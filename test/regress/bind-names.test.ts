@@ -7,7 +7,7 @@ import { errorOf, loginRaw, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 
 t.test('long names in a Bind that comes in pieces', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const stranger = await loginRaw(t, pgbun)
   const client = await loginRaw(t, pgbun)
   const prepared = async (): Promise<void> => {

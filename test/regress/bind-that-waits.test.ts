@@ -15,7 +15,7 @@ const SQL = 'SELECT * FROM waiting'
 
 t.test('a Bind that waits', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
   const admin = await loginRaw(t, target)
   const watcher = await loginRaw(t, target)
   await admin.query('CREATE TABLE waiting (a int); INSERT INTO waiting VALUES (1)')

@@ -22,7 +22,7 @@ const reaches = (client: RawClient, name: string, value: string): Promise<unknow
 
 t.test('a client that goes from server to server', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
   const [client, third, holder] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
   const before = String(await show(client, 'TimeZone'))
   // The first two have used the same server last: whoever comes first gets it again, the other one goes elsewhere.
@@ -44,11 +44,10 @@ t.test('a client that goes from server to server', async (t) => {
   await reaches(third, 'TimeZone', before)
 })
 
-for (const mode of ['transaction', 'statement']) {
+for (const mode of ['transaction', 'statement'] as const) {
   t.test(`${mode} mode`, async (t) => {
     const server = await startPostgres(t)
-    const args = ['--pool-mode', mode, '--pool-size', '1']
-    const pgbun = await startPgbun(t, { target: server, args })
+    const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
     const afterwards: Record<string, string> = { IntervalStyle: 'sql_standard' }
     if (server.major >= 14) afterwards.default_transaction_read_only = 'on'
     const configure = async (...settings: string[]): Promise<void> => {

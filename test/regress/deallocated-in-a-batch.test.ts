@@ -14,8 +14,8 @@ const deallocate = (sql: string): Buffer[] => [frontend.parse(sql), ...run('')]
 t.test('what follows a deallocation', async (t) => {
   const target = await startPostgres(t)
   // With room for no second one, each statement has the one before it closed.
-  const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--max-prepared-statements', '1']
-  const pgbun = await startPgbun(t, { target, args })
+  const args = ['--max-prepared-statements', '1']
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1, args })
   const prepared = async (): Promise<RawClient> => {
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse("SELECT 'a'", 'a'), frontend.parse("SELECT 'b'", 'b'), frontend.sync())

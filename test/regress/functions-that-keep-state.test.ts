@@ -100,7 +100,7 @@ t.test('functions that keep state in a session', async (t) => {
       )
   }
 
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
   for (const kind of KINDS) {
     const skip = kind.extension !== undefined && !available.has(kind.extension) && `no ${kind.extension} here`
     for (const statements of [kind.statements, ...(kind.hidden ?? []).map((sql) => [sql])]) {
@@ -153,14 +153,14 @@ t.test('functions that keep state in a session', async (t) => {
 
   const skip = !available.has('dblink') && 'no dblink here'
   await t.test('what closes its connection itself keeps nobody', { skip }, async (t) => {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
     const [one, two] = await Promise.all([loginRaw(t, pgbun), loginRaw(t, pgbun)])
     t.equal(errorOf(await one.query('SELECT autonomous()')).M, undefined)
     t.equal(await value(two, 'SELECT 1'), '1')
   })
 
   await t.test('refused where state may not be kept', async (t) => {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--session-state', 'error'] })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', args: ['--session-state', 'error'] })
     for (const { statements, refused } of KINDS) {
       if (refused === undefined) continue
       const client = await loginRaw(t, pgbun)

@@ -51,10 +51,8 @@ t.test('half-closed', async (t) => {
   const server = await startPostgres(t, {
     bootstrapSql: ['CREATE TABLE numbers (a int)'],
   })
-  const modes = ['session', 'transaction', 'statement']
-  const poolers = await Promise.all(
-    modes.map((mode) => startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '2'] })),
-  )
+  const modes = ['session', 'transaction', 'statement'] as const
+  const poolers = await Promise.all(modes.map((mode) => startPgbun(t, { target: server, poolMode: mode, poolSize: 2 })))
   for (const [name, request] of Object.entries(requests)) {
     const direct = await play(t, server, request)
     for (const [at, mode] of modes.entries()) {
@@ -73,7 +71,7 @@ t.test('half-closed', async (t) => {
   })
 
   await t.test('a request that waits for a server', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const holder = await loginRaw(t, pgbun)
     await holder.query('BEGIN')
     const client = await loginRaw(t, pgbun)

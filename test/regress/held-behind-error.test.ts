@@ -11,8 +11,8 @@ import { errorOf, loginRaw, typesOf } from '../fixtures/raw-client.ts'
 
 t.test('what is behind a Query in a failing batch comes to its end', async (t) => {
   const server = await startPostgres(t)
-  const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--max-prepared-statements', '2']
-  const pgbun = await startPgbun(t, { target: server, args })
+  const args = ['--max-prepared-statements', '2']
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args })
   const client = await loginRaw(t, pgbun)
   for (const name of ['a', 'b', 'c', 'd']) {
     client.send(frontend.parse(`SELECT '${name}'`, name), frontend.sync())

@@ -111,11 +111,11 @@ t.test('pgbun asks PostgreSQL itself', async (t) => {
     ['set_config()', '', {}, `SELECT pg_catalog.set_config('search_path', '${path}', false)`],
     ['pg_temp first', '', { search_path: `pg_temp, ${path}` }, 'SELECT 1'],
   ]
-  for (const mode of ['transaction', 'session']) {
+  for (const mode of ['transaction', 'session'] as const) {
     for (const [way, before, parameters, first] of ways) {
       await t.test(`${way}, ${mode} mode`, async (t) => {
         if (before !== '') await target.query(before)
-        const pgbun = await startPgbun(t, { target, args: ['--pool-mode', mode, '--pool-size', '2'] })
+        const pgbun = await startPgbun(t, { target, poolMode: mode, poolSize: 2 })
         const open = async (): Promise<RawClient> => {
           const client = await loginRaw(t, pgbun, { parameters })
           t.match(errorOf(await client.query(first)), {})

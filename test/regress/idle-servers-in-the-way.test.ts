@@ -33,9 +33,9 @@ t.test('statements that want nobody connected to a database', async (t) => {
     await client.readUntil('Z')
     return found
   }
-  for (const mode of ['transaction', 'session']) {
-    const args = ['--pool-mode', mode, '--min-pool-size', '1']
-    const pgbun = await startPgbun(t, { target, args })
+  for (const mode of ['transaction', 'session'] as const) {
+    const args = ['--min-pool-size', '1']
+    const pgbun = await startPgbun(t, { target, poolMode: mode, args })
     const admin = await loginRaw(t, pgbun)
     for (const [protocol, run] of Object.entries({ simple, extended, named })) {
       const cases: [string, string, string][] = [

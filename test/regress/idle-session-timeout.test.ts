@@ -10,7 +10,7 @@ import { waitFor } from '../fixtures/wait.ts'
 
 t.test('a limit of one client', { skip: Number(process.env.PGBUN_TEST_PG ?? 18) < 14 }, async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const [client, other] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
   const pid = async () => (await other.rows('SELECT pg_backend_pid()'))[0]![0]
   const server = await pid()

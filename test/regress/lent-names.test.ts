@@ -151,7 +151,7 @@ async function hold(t: Test, address: Parameters<typeof loginRaw>[1], steps: Buf
 
 t.test('names that SQL and the protocol share', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   for (const [name, steps] of Object.entries(conversations)) {
     t.same(await hold(t, pgbun, steps), await hold(t, server, steps), name)
     const stranger = await loginRaw(t, pgbun)

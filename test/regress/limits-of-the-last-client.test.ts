@@ -29,7 +29,7 @@ async function survives(client: RawClient, sql: string): Promise<boolean> {
 
 t.test('short limits', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const names = server.major >= 17 ? ['statement_timeout', 'transaction_timeout'] : ['statement_timeout']
   for (const name of names) {
     let client = await loginRaw(t, pgbun)
@@ -58,7 +58,7 @@ t.test('short limits', async (t) => {
 
 t.test('a limit of the startup packet that is switched off', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const client = await loginRaw(t, pgbun, { parameters: { statement_timeout: '500' } })
   const other = await loginRaw(t, pgbun)
   await client.rows('SET statement_timeout = 0; SELECT 100')

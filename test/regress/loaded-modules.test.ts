@@ -9,8 +9,8 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('a connection with a loaded module ends with its client', async (t) => {
   const server = await startPostgres(t)
-  for (const mode of ['session', 'transaction', 'statement']) {
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '1'] })
+  for (const mode of ['session', 'transaction', 'statement'] as const) {
+    const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
     const loader = await loginRaw(t, pgbun)
     await loader.rows("LOAD 'auto_explain'")
     const look = "SELECT count(*) FROM pg_settings WHERE name LIKE 'auto_explain.%'"

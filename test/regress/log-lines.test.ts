@@ -17,17 +17,9 @@ const COUNTS = /^(level|time|pid|server_pid|client|server|clients|servers|waitin
 
 t.test('lines', async (t) => {
   const server = await startPostgres(t)
-  const args = [
-    '--pool-mode',
-    'transaction',
-    '--pool-size',
-    '1',
-    '--query-wait-timeout',
-    '300ms',
-    '--stats-period',
-    '1s',
-  ]
-  const start = (t: Test, more: string[] = []) => startPgbun(t, { target: server, args: [...args, ...more] })
+  const args = ['--query-wait-timeout', '300ms', '--stats-period', '1s']
+  const start = (t: Test, more: string[] = []) =>
+    startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args: [...args, ...more] })
   const kill = () =>
     server.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",

@@ -34,8 +34,8 @@ t.test('logins that tarry', { skip }, async (t) => {
   }
   for (const [way, [args, send]] of Object.entries(ways)) {
     await t.test(way, async (t) => {
-      const limit = ['--max-client-conn', String(PLACES), '--pool-mode', 'transaction']
-      const pgbun = await startPgbun(t, { target, args: [...limit, ...args] })
+      const limit = ['--max-client-conn', String(PLACES)]
+      const pgbun = await startPgbun(t, { target, poolMode: 'transaction', args: [...limit, ...args] })
       const member = await loginRaw(t, pgbun, alice)
       const strangers: RawClient[] = []
       for (let i = 0; i < 2 * PLACES; i++) {

@@ -36,7 +36,7 @@ const SAID: readonly (readonly [string, readonly string[], string])[] = [
 
 t.test('what long texts and many texts set', async (t) => {
   const target = await startPostgres(t, { bootstrapSql: ['CREATE TABLE data (a text)'] })
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
 
   for (const [what, statements, name] of SAID) {
     await t.test(what, async (t) => {

@@ -11,7 +11,6 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 import { answerQueries, type ScriptedConnection, startScriptedPostgres } from '../fixtures/scripted-postgres.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
-const args = (...more: string[]): string[] => ['--pool-mode', 'transaction', ...more]
 const CANNOT = 'cannot look into the functions'
 const isQuestion = (message: Message): boolean => /WITH RECURSIVE/.test(parse.strings(message.body)[0] ?? '')
 /** A script that leaves the question about functions to `answer`. */
@@ -38,7 +37,12 @@ t.test('a server that has no answer', async (t) => {
           answer(server)
         }),
       })
-      const pgbun = await startPgbun(t, { target, args: args('--pool-size', '1', '--auth-type', 'trust') })
+      const pgbun = await startPgbun(t, {
+        target,
+        poolMode: 'transaction',
+        poolSize: 1,
+        args: ['--auth-type', 'trust'],
+      })
       const client = await loginRaw(t, pgbun, { user: 'postgres', database: 'postgres' })
       t.same(await client.rows('SELECT 1'), [['SELECT 1']], 'the client is served')
       await pgbun.waitForLog(/every statement is suspected/)
@@ -72,7 +76,7 @@ t.test(
         waits?.server.send(backend.error('57014', 'canceling statement due to user request'), backend.ready())
       },
     })
-    const pgbun = await startPgbun(t, { target, args: args('--pool-size', '1', '--auth-type', 'trust') })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1, args: ['--auth-type', 'trust'] })
     let known = false
     const busy = Array.from({ length: 8 }, async () => {
       const client = await loginRaw(t, pgbun, { user: 'postgres', database: 'postgres' })
@@ -99,7 +103,7 @@ t.test('functions', async (t) => {
   await t.test('of other sessions, temporary ones, are of no account', async (t) => {
     const eve = await loginRaw(t, target, { user: 'eve', password: 'eve' })
     await eve.query(many(3000, 'pg_temp'))
-    const pgbun = await startPgbun(t, { target, args: args() })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction' })
     const client = await loginRaw(t, pgbun)
     await client.rows('SELECT leave()')
     await client.rows('SELECT 1')
@@ -108,7 +112,7 @@ t.test('functions', async (t) => {
   })
 
   await t.test("of the session's own, temporary ones, leave nothing to others when they are dropped", async (t) => {
-    const pgbun = await startPgbun(t, { target, args: args('--pool-size', '2') })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
     const client = await loginRaw(t, pgbun)
     await client.rows('CREATE TEMP TABLE own (a int)')
     await client.rows(
@@ -143,7 +147,7 @@ t.test('functions', async (t) => {
   await t.test('more than are looked for', async (t) => {
     await target.query('CREATE SCHEMA many')
     await target.query(many(1000, 'many'))
-    const pgbun = await startPgbun(t, { target, args: args('--pool-size', '1') })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     const next = await loginRaw(t, pgbun)
     await client.rows('SELECT leave()')
@@ -159,14 +163,14 @@ t.test('functions', async (t) => {
 
   await t.test('limits of time that are defaults of the role', async (t) => {
     await target.query("ALTER ROLE eve SET statement_timeout = '50ms'; ALTER ROLE eve SET lock_timeout = '50ms'")
-    const pgbun = await startPgbun(t, { target, args: args() })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction' })
     const client = await loginRaw(t, pgbun, { user: 'eve', password: 'eve' })
     await client.rows('SELECT 1')
     t.notMatch(pgbun.logs(), CANNOT)
   })
 
   await t.test('a lock on the catalog', async (t) => {
-    const pgbun = await startPgbun(t, { target, args: args('--pool-size', '1') })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun)
     // It has used what it is asked with later.
     await client.rows('SELECT leave()')

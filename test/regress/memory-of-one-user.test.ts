@@ -9,8 +9,8 @@ t.test('memory for prepared statements', async (t) => {
   const target = await startPostgres(t)
   const owner = await loginRaw(t, target)
   for (const role of ['greedy', 'modest', 'late']) await owner.query(`CREATE ROLE ${role} LOGIN PASSWORD '${role}'`)
-  const args = ['--pool-mode', 'transaction', '--pool-size', '2', '--max-prepared-statement-memory', '4MB']
-  const pgbun = await startPgbun(t, { target, args })
+  const args = ['--max-prepared-statement-memory', '4MB']
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2, args })
   const login = async (user: string): Promise<RawClient> => loginRaw(t, pgbun, { user, password: user })
   const prepare = async (client: RawClient, name: string, sql: string): Promise<Record<string, string>> => {
     client.send(frontend.parse(sql, name), frontend.bind([], name), frontend.execute(), frontend.sync())

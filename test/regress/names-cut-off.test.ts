@@ -20,7 +20,7 @@ t.test('names that are cut off', async (t) => {
   await direct.end()
 
   await t.test('share a pool', async (t) => {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
     const pids = new Set<string | null>()
     for (const more of ['', 'x', 'yy']) {
       const client = await loginRaw(t, pgbun, { ...as(more), database: DATABASE + more })

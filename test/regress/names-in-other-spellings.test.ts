@@ -9,7 +9,7 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('it belongs to the client that set it', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const words = ['local', 'role', 'names', 'schema', 'transaction', 'constraints', 'session', 'time']
   const writings = words.map((word) => [`SET ${word}.x = 'mine'`, `${word}.x`])
   writings.push(["-- a comment\rSET app.a = 'mine'", 'app.a'], ["SET -- a comment\rapp.b = 'mine'", 'app.b'])

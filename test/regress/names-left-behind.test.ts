@@ -11,8 +11,8 @@ import { errorOf, loginRaw } from '../fixtures/raw-client.ts'
 t.test('a name that was given twice, or cannot be carried, goes with its client', async (t) => {
   const server = await startPostgres(t)
   for (const limit of ['200', '0']) {
-    const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--max-prepared-statements', limit]
-    const pgbun = await startPgbun(t, { target: server, args })
+    const args = ['--max-prepared-statements', limit]
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args })
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse('SELECT 1', 'name'), frontend.query('DO $$ BEGIN END $$'))
     client.send(frontend.parse('SELECT 2', 'name'), frontend.sync())

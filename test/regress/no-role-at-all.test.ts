@@ -13,7 +13,7 @@ t.test('no role is a wish as well', async (t) => {
     ],
   })
   const login = { user: 'settled', password: 'settled' }
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   for (const text of ['DO $$ BEGIN END $$', 'RESET ALL', "SELECT 1; SET work_mem = '7MB'"]) {
     await t.test(text, async (t) => {
       const [client, other] = [await loginRaw(t, pgbun, login), await loginRaw(t, pgbun, login)]

@@ -32,8 +32,8 @@ t.test('notices at login', async (t) => {
     await client.query('CREATE EVENT TRIGGER greeting ON login EXECUTE FUNCTION greets()')
     await client.end()
   }
-  for (const mode of ['transaction', 'session']) {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', mode, '--pool-size', '3'] })
+  for (const mode of ['transaction', 'session'] as const) {
+    const pgbun = await startPgbun(t, { target, poolMode: mode, poolSize: 3 })
     for (const [what, login] of LOGINS) {
       await t.test(`${what}, ${mode} mode`, async (t) => {
         const expected = await greeting(target, login)

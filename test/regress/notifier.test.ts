@@ -10,9 +10,9 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('who has notified', async (t) => {
   const server = await startPostgres(t)
-  for (const mode of ['session', 'transaction']) {
+  for (const mode of ['session', 'transaction'] as const) {
     await t.test(`${mode} mode`, async (t) => {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode] })
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode })
       const client = await loginRaw(t, pgbun)
       await client.query('LISTEN news')
       const own = [

@@ -8,7 +8,7 @@ const LOOK = "SELECT current_setting('work_mem'), current_setting('maintenance_w
 
 t.test('names of old', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const fresh = await (await loginRaw(t, target)).rows(LOOK)
   const cases: [Record<string, string>, ...string[]][] = [
     [{}, "SET vacuum_mem = '90MB'"],

@@ -13,7 +13,7 @@ const LOOK = "SELECT current_setting('TimeZone'), current_setting('app.a')"
 t.test('what resets nothing', async (t) => {
   const target = await startPostgres(t, { bootstrapSql: ['CREATE TABLE numbered (id serial, name text)'] })
   await target.query("ALTER ROLE postgres SET app.a = 'of the role'")
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const [[zone]] = (await (await loginRaw(t, target)).rows('SHOW TimeZone')) as [[string]]
   const texts = [
     'DISCARD TEMP',

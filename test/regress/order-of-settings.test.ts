@@ -11,7 +11,7 @@ t.test('privileged settings and roles', async (t) => {
   const server = await startPostgres(t)
   await server.query('CREATE ROLE bob')
   await server.query("CREATE ROLE app LOGIN PASSWORD 'app' IN ROLE postgres")
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const setting = 'SET log_min_duration_statement = 1000'
   const show = `SELECT session_user, current_user, current_setting('log_min_duration_statement'), nullif(current_setting('app.a', true), '')`
   const cases: [string, string, ...string[]][] = [

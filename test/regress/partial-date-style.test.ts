@@ -18,8 +18,8 @@ t.test('half a DateStyle', async (t) => {
     await client.end()
     return seen
   }
-  for (const mode of ['transaction', 'session']) {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', mode, '--pool-size', '1'] })
+  for (const mode of ['transaction', 'session'] as const) {
+    const pgbun = await startPgbun(t, { target, poolMode: mode, poolSize: 1 })
     for (const style of ['German', 'ISO', 'DMY', 'SQL', 'iso', 'Postgres, DMY', 'ISO', 'YMD', 'postgres']) {
       t.strictSame(await see(pgbun, style), await see(target, style), `${mode}: ${style}`)
     }

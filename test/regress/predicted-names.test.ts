@@ -19,7 +19,7 @@ const run = (name: string): Buffer[] => [bind([], name), execute(), sync()]
 
 t.test('a client that knows how statements are called', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const SECRET = "SELECT 'victim'"
 
   /** The victim has prepared and used a statement; which name it has on the server, and those that come next. */

@@ -135,11 +135,11 @@ t.test('startup packets', async (t) => {
       'CREATE DATABASE alice',
     ],
   })
-  for (const mode of ['session', 'transaction']) {
+  for (const mode of ['session', 'transaction'] as const) {
     for (const authType of ['passthrough', 'trust']) {
       await t.test(`${mode}, ${authType}`, async (t) => {
-        const args = ['--pool-mode', mode, '--auth-type', authType]
-        const pgbun = await startPgbun(t, { target, args })
+        const args = ['--auth-type', authType]
+        const pgbun = await startPgbun(t, { target, poolMode: mode, args })
         // Twice: what was accepted once is not asked for again.
         for (const time of ['first', 'again']) {
           for (const [what, pairs] of Object.entries(CASES)) {

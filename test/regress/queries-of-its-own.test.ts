@@ -38,10 +38,12 @@ t.test('transactions that wait for others by default', async (t) => {
     ['of the startup packet', { parameters: Object.fromEntries(DEFERRABLE.map((set) => set.split(' = '))) }, []],
     ['of SET', {}, ['SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE']],
   ]
-  for (const mode of ['transaction', 'session']) {
+  for (const mode of ['transaction', 'session'] as const) {
     const pgbun = await startPgbun(t, {
       target,
-      args: ['--pool-mode', mode, '--pool-size', '1', '--server-check-delay', '0'],
+      poolMode: mode,
+      poolSize: 1,
+      args: ['--server-check-delay', '0'],
     })
     for (const [what, login, before] of WAYS) {
       await t.test(`${what}, ${mode} mode`, async (t) => {
@@ -86,7 +88,8 @@ t.test('what limits of time have canceled is asked again without them', async (t
   })
   const pgbun = await startPgbun(t, {
     target,
-    args: ['--pool-mode', 'transaction', '--auth-type', 'trust', '--no-check-functions'],
+    poolMode: 'transaction',
+    args: ['--auth-type', 'trust', '--no-check-functions'],
   })
   const client = await loginRaw(t, pgbun, { parameters: { 'app.x': 'mine' } })
   await client.query('SELECT 1')
@@ -136,7 +139,7 @@ t.test('privileges that are kept back', async (t) => {
   for (const kept of [...KEPT_BACK, KEPT_BACK.join('; ')]) {
     await t.test(kept.length > 100 ? 'all of them' : kept, async (t) => {
       for (const what of kept.split('; ')) await target.query(`REVOKE ${what} FROM PUBLIC`)
-      const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '3'] })
+      const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 3 })
       const look = async (client: RawClient): Promise<string[]> => {
         const values: string[] = []
         for (const name of LOOK) values.push(await setting(client, name))

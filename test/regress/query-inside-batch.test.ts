@@ -10,7 +10,7 @@ import { errorOf, loginRaw, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 
 t.test('the server stays with the client until its status can be believed again', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const mix = [frontend.parse('SELECT 1'), frontend.bind(), frontend.execute(), frontend.query('SELECT 2')]
 
   await t.test('which then gets the error that is its own', async (t) => {

@@ -9,7 +9,7 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('however its name is written, a parameter belongs to the client that set it', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const writings: [string, string][] = [
     [`SET "app"."quoted" = 'mine'`, 'app.quoted'],
     [`SET "app.together" = 'mine'`, 'app.together'],

@@ -11,7 +11,7 @@ t.test('values that depend on other settings', async (t) => {
   const server = await startPostgres(t)
   await server.query('CREATE SCHEMA mine')
   await server.query('CREATE TEXT SEARCH CONFIGURATION mine.english (COPY = pg_catalog.german)')
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const set = "SET default_text_search_config = 'english'"
   const show = 'SHOW default_text_search_config'
   const one = await loginRaw(t, pgbun)

@@ -9,7 +9,7 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('what is set behind a RESET', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const parameters = { standard_conforming_strings: 'off', TimeZone: 'Asia/Tokyo', work_mem: '5MB' }
   const names = Object.keys(parameters)
   const look = `SELECT ${names.map((name) => `current_setting('${name}')`).join(', ')}`

@@ -6,8 +6,8 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('RESET goes back to the startup packet', async (t) => {
   const target = await startPostgres(t)
-  for (const mode of ['session', 'transaction']) {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', mode] })
+  for (const mode of ['session', 'transaction'] as const) {
+    const pgbun = await startPgbun(t, { target, poolMode: mode })
     for (const before of [
       [],
       ['SELECT 1/0'],

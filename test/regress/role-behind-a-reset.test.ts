@@ -24,8 +24,8 @@ t.test('a reset of all but the role', async (t) => {
     [{ role: 'one' }, 'SET ROLE NONE'],
     [{}, 'SET ROLE one'],
   ]
-  for (const mode of ['session', 'transaction']) {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', mode, '--pool-size', '5'] })
+  for (const mode of ['session', 'transaction'] as const) {
+    const pgbun = await startPgbun(t, { target, poolMode: mode, poolSize: 5 })
     for (const [parameters, ...texts] of cases) {
       await t.test(`${mode}: ${JSON.stringify(parameters)} ${texts.join('; ')}`, async (t) => {
         const login = { parameters: { ...parameters, work_mem: '7MB' } }

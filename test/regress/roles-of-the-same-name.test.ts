@@ -33,8 +33,8 @@ t.test('roles of the same name', async (t) => {
     t.same(await other.rows('SELECT session_user'), [['app']])
     await other.end()
   }
-  for (const mode of ['transaction', 'session']) {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', mode] })
+  for (const mode of ['transaction', 'session'] as const) {
+    const pgbun = await startPgbun(t, { target, poolMode: mode })
     const through = await loginRaw(t, pgbun)
     const past = await target.connect()
     const ways: Record<string, (sql: string) => Promise<unknown>> = {

@@ -10,7 +10,7 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('what sessions begin with', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
   const [a, b] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
   // Both servers are there, and old.
   await Promise.all([a.query('BEGIN'), b.query('BEGIN')])
@@ -45,7 +45,7 @@ t.test('what sessions begin with', async (t) => {
 
 t.test('a parameter set by a function just made', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
   const client = await loginRaw(t, pgbun)
   await client.query(
     "CREATE FUNCTION enter(text) RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.tenant', $1, false) $$",

@@ -9,10 +9,10 @@ import { startPostgres } from '../fixtures/postgres.ts'
 import { loginRaw, rowsOf } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
-for (const size of ['1', '2']) {
+for (const size of [1, 2]) {
   t.test(`${size} servers`, async (t) => {
     const server = await startPostgres(t, { settings: { timezone: 'UTC' } })
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', size] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: size })
     const login = async (parameters: Record<string, string>) => {
       const client = await loginRaw(t, pgbun, { parameters })
       let told = client.session.parameters.TimeZone

@@ -10,7 +10,7 @@ import { loginRaw, rowsOf } from '../fixtures/raw-client.ts'
 
 t.test('what SET TRANSACTION sets is nobody else’s', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const client = await loginRaw(t, pgbun)
   client.send(frontend.query("SET TRANSACTION READ ONLY; SELECT set_config('app.tag', 'x', false)"))
   await client.readUntil('Z')

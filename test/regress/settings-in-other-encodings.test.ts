@@ -49,7 +49,7 @@ async function values(
 t.test('values in the encoding of their client', async (t) => {
   const server = await startPostgres(t)
   await server.query("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
   t.strictSame(
     await values(t, pgbun, 'postgres', 'LATIN1', 'latin1'),
     await values(t, server, 'postgres', 'LATIN1', 'latin1'),
@@ -62,8 +62,8 @@ t.test('values in the encoding of their client', async (t) => {
 
 t.test('session_state = reset takes them away', async (t) => {
   const server = await startPostgres(t)
-  const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--session-state', 'reset']
-  const pgbun = await startPgbun(t, { target: server, args })
+  const args = ['--session-state', 'reset']
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args })
   for (const [set, show, usual] of [
     ["SET app.name = 'Müller'", "SELECT nullif(current_setting('app.name', true), '')", null],
     ['SET search_path = "schüma"', 'SHOW search_path', '"$user", public'],

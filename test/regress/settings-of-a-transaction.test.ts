@@ -232,7 +232,7 @@ t.test('statements and the settings of transactions', async (t) => {
   await owner.query("CREATE SCHEMA s1 CREATE TABLE same (v text); INSERT INTO s1.same VALUES ('one')")
   await owner.query('CREATE SCHEMA s2 CREATE TABLE same (v int); INSERT INTO s2.same VALUES (2)')
   await owner.query("CREATE TABLE same (v text); INSERT INTO same VALUES ('public')")
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
 
   const play = async (client: RawClient, steps: Step[], move: () => Promise<void>): Promise<string[]> => {
     const lines: string[] = []
@@ -272,7 +272,7 @@ t.test('statements and the settings of transactions', async (t) => {
   }
 
   // One server: what one client leaves in a shared statement, the other would find.
-  const one = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const one = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const others: Record<string, { sql: string; steps: Step[] }> = {
     'a plan made under settings of a transaction': {
       sql: "SELECT '\\x01'::bytea::text",

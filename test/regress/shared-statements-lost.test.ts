@@ -10,7 +10,7 @@ import { errorOf, loginRaw, type RawClient, rowsOf, typesOf } from '../fixtures/
 
 t.test('what becomes of shared statements', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const run = [frontend.bind([], 's'), frontend.execute()]
   const owner = await loginRaw(t, pgbun)
   const use = async (): Promise<unknown> => {

@@ -13,7 +13,7 @@ async function run(client: RawClient, sql: string): Promise<unknown> {
 
 t.test('clients under different settings', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
   const count = async (client: RawClient, sql: string): Promise<unknown> =>
     client.rows(`SELECT count(*) FROM pg_prepared_statements WHERE statement = '${sql}'`)
 

@@ -10,7 +10,7 @@ import { errorOf, loginRaw, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 
 t.test('what SQL says of statements', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   for (const sql of [
     "SELECT 'deallocate foo'; DEALLOCATE bar",
     '/* deallocate foo */ SELECT 1; DEALLOCATE bar',

@@ -92,7 +92,7 @@ t.test('stale statements', async (t) => {
   const target = await startPostgres(t)
   const start = (t: Teardown, size: number): Promise<Pgbun> =>
     // Without suspicion of new functions, for which servers are reset: then all is prepared anew.
-    startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', String(size), '--no-check-functions'] })
+    startPgbun(t, { target, poolMode: 'transaction', poolSize: size, args: ['--no-check-functions'] })
   const pgbun = await start(t, 1)
 
   /** A client that ran the statement before it was changed, and what others may do in between. */

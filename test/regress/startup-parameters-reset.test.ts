@@ -49,8 +49,8 @@ async function run(client: RawClient, texts: readonly string[], at: Record<strin
 t.test('what a client is told is what it has', async (t) => {
   const server = await startPostgres(t)
   const pgbuns = {
-    transaction: await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] }),
-    session: await startPgbun(t, { target: server, args: ['--pool-mode', 'session', '--pool-size', '4'] }),
+    transaction: await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 }),
+    session: await startPgbun(t, { target: server, poolMode: 'session', poolSize: 4 }),
   }
   const scripts = [
     ['RESET ALL'],
@@ -88,7 +88,7 @@ t.test('what a client is told is what it has', async (t) => {
 
 t.test('parameters of the packet take precedence over `options`', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const packets: Record<string, string>[] = [
     { DateStyle: 'German', options: '-c datestyle=ISO,YMD -c work_mem=111' },
     { options: '-c DateStyle=ISO,YMD -c work_mem=111', datestyle: 'SQL, DMY' },

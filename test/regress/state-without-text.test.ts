@@ -10,8 +10,7 @@ import { loginRaw, rowsOf } from '../fixtures/raw-client.ts'
 
 t.test('session state that no text shows', async (t) => {
   const server = await startPostgres(t)
-  const args = ['--pool-mode', 'transaction', '--pool-size', '1']
-  const pgbun = await startPgbun(t, { target: server, args })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
 
   await t.test('a lock taken by a FunctionCall', async (t) => {
     const client = await loginRaw(t, pgbun)
@@ -48,9 +47,9 @@ t.test('session state that no text shows', async (t) => {
     await other.end()
   })
 
-  for (const mode of ['session', 'transaction']) {
+  for (const mode of ['session', 'transaction'] as const) {
     await t.test(`a library, in ${mode} mode`, async (t) => {
-      const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '1'] })
+      const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
       const client = await loginRaw(t, pgbun)
       const before = await client.rows('SELECT pg_backend_pid()')
       await client.query("LOAD 'plpgsql'")

@@ -20,8 +20,8 @@ t.test('limits of prepared statements', async (t) => {
   const target = await startPostgres(t)
 
   await t.test('a batch that needs more than may stay', async (t) => {
-    const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--max-prepared-statements', '3']
-    const pgbun = await startPgbun(t, { target, args })
+    const args = ['--max-prepared-statements', '3']
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1, args })
     const client = await loginRaw(t, pgbun)
     const names = [...'abcdefgh']
     const count = async (): Promise<number> =>
@@ -44,8 +44,8 @@ t.test('limits of prepared statements', async (t) => {
     const file = path.join(t.testdir(), 'pgbun.toml')
     const set = (most: number): void => writeFileSync(file, `[pool]\nmax_prepared_statements = ${most}\n`)
     set(200)
-    const args = ['--pool-mode', 'transaction', '--pool-size', '2', '--config', file]
-    const pgbun = await startPgbun(t, { target, args })
+    const args = ['--config', file]
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2, args })
     const reload = async (most: number): Promise<void> => {
       const before = pgbun.logs().length
       set(most)

@@ -16,7 +16,7 @@ const long = (value: string): string => `SELECT '${value}' /* ${'x'.repeat(1_000
 t.test('prepared statements', async (t) => {
   const server = await startPostgres(t)
   const start = (t: Teardown, size: number, options: PgbunOptions = {}): Promise<Pgbun> =>
-    startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', String(size)], ...options })
+    startPgbun(t, { target: server, poolMode: 'transaction', poolSize: size, ...options })
 
   await t.test(
     'one that was skipped with a failing batch is there for the next batch in the same packet',
@@ -107,8 +107,8 @@ t.test('prepared statements', async (t) => {
   await t.test(
     'max_prepared_statements 0: a client keeps the server it prepares on, and its names to itself',
     async (t) => {
-      const args = ['--pool-mode', 'transaction', '--pool-size', '1', '--max-prepared-statements', '0']
-      const pgbun = await start(t, 1, { args })
+      const args = ['--max-prepared-statements', '0']
+      const pgbun = await start(t, 1, { poolMode: 'transaction', poolSize: 1, args })
       const client = await loginRaw(t, pgbun)
       const stranger = await loginRaw(t, pgbun)
       client.send(frontend.parse("SELECT 'mine'", 'name'), frontend.sync())

@@ -19,7 +19,7 @@ async function say(client: RawClient, ...messages: Buffer[]): Promise<string> {
 
 t.test('names of prepared statements', async (t) => {
   const target = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
 
   /** The same on a direct connection and through pgbun. */
   const same = async (t: Test, batches: Buffer[][]): Promise<RawClient> => {

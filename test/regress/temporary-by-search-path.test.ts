@@ -49,7 +49,7 @@ t.test('what is temporary by search_path', async (t) => {
       'ALTER DATABASE of_database SET search_path = pg_temp, public',
     ],
   })
-  const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+  const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
   const attempt = async (t: Test, login: LoginOptions, before: readonly string[], create: string, drop: string) => {
     const mine = await loginRaw(t, pgbun, login)
     const other = await loginRaw(t, pgbun, login)

@@ -14,9 +14,8 @@ t.test('Terminate right behind a query', async (t) => {
   const lines = async (mode: string): Promise<unknown[]> => {
     return (await server.query(`SELECT line FROM done WHERE mode = '${mode}' ORDER BY line`)).map(({ line }) => line)
   }
-  for (const mode of ['direct', 'session', 'transaction']) {
-    const args = ['--pool-mode', mode, '--pool-size', '1']
-    const address = mode === 'direct' ? server : await startPgbun(t, { target: server, args })
+  for (const mode of ['direct', 'session', 'transaction'] as const) {
+    const address = mode === 'direct' ? server : await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
     const insert = (line: string): string => `INSERT INTO done SELECT '${mode}', '${line}' FROM pg_sleep(0.2)`
     for (const messages of [
       [frontend.query(insert('a'))],

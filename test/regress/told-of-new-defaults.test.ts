@@ -13,10 +13,10 @@ import { waitFor } from '../fixtures/wait.ts'
 const NAMES = ['DateStyle', 'IntervalStyle', 'TimeZone', 'default_transaction_read_only', 'search_path']
 const LOOK = `SELECT ${NAMES.map((name) => `current_setting('${name}')`).join(', ')}`
 
-for (const mode of ['transaction', 'session']) {
+for (const mode of ['transaction', 'session'] as const) {
   t.test(`${mode} mode`, async (t) => {
     const server = await startPostgres(t)
-    const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', mode, '--pool-size', '5'] })
+    const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 5 })
     const login = async (parameters?: Record<string, string>) => {
       const client = await loginRaw(t, pgbun, parameters && { parameters })
       const believed = client.session.parameters

@@ -138,8 +138,12 @@ t.test('real connections, with passwords that are proven by logins', async (t) =
       ...databases.map((name) => `CREATE DATABASE ${name}`),
     ],
   })
-  const args = ['--pool-mode', 'transaction', '--max-server-connections', '3', '--max-user-connections', '2']
-  const pgbun = await startPgbun(t, { target: server, args: [...args, '--passthrough-ttl', '1ms'] })
+  const args = ['--max-server-connections', '3', '--max-user-connections', '2']
+  const pgbun = await startPgbun(t, {
+    target: server,
+    poolMode: 'transaction',
+    args: [...args, '--passthrough-ttl', '1ms'],
+  })
   const watcher = await server.connect()
   const count =
     "SELECT count(*)::int AS n FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

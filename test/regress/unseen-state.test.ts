@@ -44,8 +44,7 @@ const STATES: readonly (readonly [string, readonly string[]])[] = [
 t.test('state that is not seen at once', async (t) => {
   const target = await startPostgres(t, { bootstrapSql: ['CREATE VIEW changing AS SELECT * FROM pg_settings'] })
   for (const leaves of ['stays', 'leaves'] as const) {
-    const args = ['--pool-mode', 'transaction', '--pool-size', leaves === 'stays' ? '2' : '1']
-    const pgbun = await startPgbun(t, { target, args })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: leaves === 'stays' ? 2 : 1 })
     for (const [what, statements] of STATES) {
       await t.test(`${what}: its client ${leaves}`, async (t) => {
         const client = await loginRaw(t, pgbun)
@@ -67,7 +66,7 @@ t.test('state that is not seen at once', async (t) => {
   }
 
   await t.test('EXECUTE of a statement prepared by the protocol', async (t) => {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', '2'] })
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse('SELECT pg_advisory_lock(5)', 'l'), frontend.sync())
     await client.readUntil('Z')

@@ -6,7 +6,7 @@ import { loginRaw } from '../fixtures/raw-client.ts'
 
 t.test('UPDATE pg_settings', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const login = { user: 'postgres', password: 'postgres' }
   const client = await loginRaw(t, pgbun, login)
   const next = await loginRaw(t, pgbun, login)

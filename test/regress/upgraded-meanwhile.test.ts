@@ -30,13 +30,15 @@ const NEW = {
   search_path: '"$user", public',
 }
 
-for (const mode of ['transaction', 'session']) {
+for (const mode of ['transaction', 'session'] as const) {
   t.test(`${mode} mode`, async (t) => {
     const script: { parameters: Record<string, string> } = { parameters: OLD }
     const server = await startScriptedPostgres(t, script)
     const pgbun = await startPgbun(t, {
       target: server,
-      args: ['--pool-mode', mode, '--pool-size', '2', '--no-check-functions', '--auth-type', 'trust'],
+      poolMode: mode,
+      poolSize: 2,
+      args: ['--no-check-functions', '--auth-type', 'trust'],
     })
     const stays = await loginRaw(t, pgbun)
     t.match(stays.session.parameters, OLD)

@@ -37,8 +37,8 @@ t.test('who a session is', async (t) => {
       },
     ],
   ]
-  for (const size of ['1', '2']) {
-    const pgbun = await startPgbun(t, { target, args: ['--pool-mode', 'transaction', '--pool-size', size] })
+  for (const size of [1, 2]) {
+    const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: size })
     for (const [way, become] of ways) {
       await t.test(`${way}, ${size} servers`, async (t) => {
         const client = await loginRaw(t, pgbun)

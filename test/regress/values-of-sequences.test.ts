@@ -13,7 +13,7 @@ const UNDEFINED = { C: '55000' }
 
 t.test('values of sequences', async (t) => {
   const target = await startPostgres(t, { bootstrapSql: ['CREATE SEQUENCE counter'] })
-  const args = ['--pool-mode', 'transaction', '--pool-size', '1']
+  const one = { target, poolMode: 'transaction', poolSize: 1 } as const
 
   for (const [what, sql] of [
     ['a function', "CREATE FUNCTION last() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN lastval(); END'"],
@@ -22,7 +22,7 @@ t.test('values of sequences', async (t) => {
     await t.test(`read by ${what}`, async (t) => {
       await target.query(sql)
       t.teardown(() => target.query(`DROP ${what.slice(2).toUpperCase()} last`))
-      const pgbun = await startPgbun(t, { target, args })
+      const pgbun = await startPgbun(t, one)
       const [taker, reader] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
       await taker.rows("SELECT nextval('counter')")
       t.match(errorOf(await reader.query(`SELECT * FROM last${what === 'a function' ? '()' : ''}`)), UNDEFINED)
@@ -33,7 +33,7 @@ t.test('values of sequences', async (t) => {
   }
 
   await t.test('nextval() keeps nobody on a server, also where others read', async (t) => {
-    const pgbun = await startPgbun(t, { target, args })
+    const pgbun = await startPgbun(t, one)
     const reader = await loginRaw(t, pgbun)
     t.match(errorOf(await reader.query('SELECT lastval()')), UNDEFINED)
     await reader.end()
@@ -48,15 +48,14 @@ t.test('values of sequences', async (t) => {
   })
 
   await t.test('the first reader finds its own where nobody else had the server', async (t) => {
-    const pgbun = await startPgbun(t, { target, args })
+    const pgbun = await startPgbun(t, one)
     const client = await loginRaw(t, pgbun)
     const [[own]] = (await client.rows("SELECT nextval('counter')")) as [[string]]
     t.same(await client.rows('SELECT lastval()'), [[own]])
   })
 
   await t.test('who kept its server before anybody read one does not find another’s', async (t) => {
-    const two = [...args.slice(0, -1), '2']
-    const pgbun = await startPgbun(t, { target, args: two })
+    const pgbun = await startPgbun(t, { ...one, poolSize: 2 })
     const taker = await loginRaw(t, pgbun)
     const pid = (await taker.rows("SELECT pg_backend_pid(), nextval('counter')"))[0]![0]
     await taker.end()
@@ -69,7 +68,7 @@ t.test('values of sequences', async (t) => {
   })
 
   await t.test('they are taken away in front of what comes next, unseen', async (t) => {
-    const pgbun = await startPgbun(t, { target, args })
+    const pgbun = await startPgbun(t, one)
     const reader = await loginRaw(t, pgbun)
     await reader.query('SELECT lastval()')
     await reader.end()

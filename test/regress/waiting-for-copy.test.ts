@@ -10,7 +10,7 @@ import { errorOf, loginRaw, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 
 t.test('a message that names a statement, in the middle of a COPY', async (t) => {
   const server = await startPostgres(t)
-  const pgbun = await startPgbun(t, { target: server, args: ['--pool-mode', 'transaction', '--pool-size', '1'] })
+  const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const owner = await loginRaw(t, server)
   await owner.query('CREATE TABLE copied (a text)')
   const copy = 'COPY copied FROM STDIN'
