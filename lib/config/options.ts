@@ -24,7 +24,7 @@ import {
 } from './types.ts'
 
 const server = section('server', {
-  listen_port: int(6432, 'TCP port clients connect to, and the suffix of the unix socket name.', {
+  listen_port: int(6432, 'TCP port for clients; also the suffix of the unix socket name.', {
     min: 1,
     max: 65535,
     zeroMeansAny: true,
@@ -33,19 +33,19 @@ const server = section('server', {
     pgbouncer: '=',
     short: 'p',
   }),
-  listen_host: list(['0.0.0.0'], 'Addresses to listen on, separated by commas; * is all of them, empty is no TCP.', {
+  listen_host: list(['0.0.0.0'], 'Addresses to listen on, separated by commas; * means all, empty means no TCP.', {
     scope: 'listener',
     reload: false,
     pgbouncer: 'listen_addr',
   }),
-  listen_backlog: int(4096, 'Connections the kernel keeps waiting until they are accepted; Bun has it keep 512.', {
+  listen_backlog: int(4096, 'Connections that the kernel queues until pgbun accepts them; on Bun always 512.', {
     min: 1,
     max: 65535,
     scope: 'listener',
     reload: false,
     pgbouncer: '=',
   }),
-  unix_socket_dir: text('', 'Directory for the socket .s.PGSQL.<port>; @name is an abstract socket; empty is none.', {
+  unix_socket_dir: text('', 'Directory for the socket .s.PGSQL.<port>; @name is an abstract socket, empty is none.', {
     scope: 'listener',
     reload: false,
     pgbouncer: '=',
@@ -73,14 +73,14 @@ const server = section('server', {
   }),
   tcp_keepalive: bool(
     true,
-    'Let the kernel probe silent TCP connections, of servers and of clients on other machines.',
+    'Let the kernel probe silent TCP connections to servers and to clients on other machines.',
     {
       scope: 'listener',
       pgbouncer: '=',
     },
   ),
-  tcp_keepidle: duration(60_000, 'Silence before the first keepalive probe.', { scope: 'listener', pgbouncer: '=' }),
-  max_packet_size: bytes(2 ** 30 - 1, 'Largest protocol message that is passed on, either way.', {
+  tcp_keepidle: duration(60_000, 'Idle time before the first keepalive probe.', { scope: 'listener', pgbouncer: '=' }),
+  max_packet_size: bytes(2 ** 30 - 1, 'Largest protocol message that pgbun forwards in either direction.', {
     min: 1024,
     scope: 'client',
     pgbouncer: '=',
@@ -91,33 +91,33 @@ const pool = section('pool', {
   pool_mode: choice(
     ['session', 'transaction', 'statement'],
     'session',
-    'When a server connection goes back into the pool: at the end of the session, transaction or statement.',
+    'When a server connection returns to the pool: at the end of the session, transaction or statement.',
     { scope: 'pool', pgbouncer: '=' },
   ),
   session_state: choice(
     ['pin', 'error', 'reset'],
     'pin',
-    'What becomes of session state that cannot follow its client in transaction and statement mode: ' +
-      'pin keeps the client on its server, error refuses such statements, reset ends the state with the transaction.',
+    'How transaction and statement mode treat session state that cannot follow its client: pin keeps the client on its ' +
+      'server connection, error refuses such statements, reset discards the state at the end of the transaction.',
     { scope: 'pool' },
   ),
   check_functions: bool(
     true,
-    'Ask PostgreSQL, in transaction and statement mode, which functions of the database may leave session state unseen, ' +
-      'and treat statements that lead to one with care; off leaves such state to the next client.',
+    'In transaction and statement mode, ask PostgreSQL which functions may change the session unseen, and check the ' +
+      'session after statements that may call one; off lets such state reach the next client.',
     { scope: 'pool' },
   ),
-  max_client_conn: int(100, 'Client connections in all; further ones are refused.', {
+  max_client_conn: int(100, 'Maximum number of client connections; further ones are refused.', {
     min: 1,
     scope: 'client',
     pgbouncer: '=',
   }),
   max_silent_connections: int(
     0,
-    'Connections that have not sent their startup packet; with one more the oldest goes. 0 is max_client_conn, at least 100.',
+    'Maximum number of connections without a startup packet; one more closes the oldest. 0 means max_client_conn, at least 100.',
     { scope: 'client' },
   ),
-  pool_size: int(25, 'Server connections per database and user; replication connections come on top.', {
+  pool_size: int(25, 'Maximum number of server connections per database and user, without replication connections.', {
     min: 1,
     scope: 'pool',
     pgbouncer: 'default_pool_size',
@@ -125,52 +125,56 @@ const pool = section('pool', {
   }),
   max_server_connections: int(
     0,
-    'Server connections in all; replication connections come on top. ' +
-      '0 is 90, or pool_size and reserve_pool_size together where they are more.',
+    'Maximum number of server connections, without replication connections. ' +
+      '0 means 90, or the sum of pool_size and reserve_pool_size if that is more.',
     { scope: 'server' },
   ),
-  max_db_connections: int(0, 'Server connections to one database, of all users; 0 is no limit.', {
+  max_db_connections: int(0, 'Maximum number of server connections to one database; 0 means no limit.', {
     scope: 'server',
     pgbouncer: '=',
   }),
-  max_user_connections: int(0, 'Server connections of one user, in all databases; 0 is no limit.', {
+  max_user_connections: int(0, 'Maximum number of server connections of one user; 0 means no limit.', {
     scope: 'server',
     pgbouncer: '=',
   }),
-  min_pool_size: int(0, 'Server connections a pool in use keeps open at least.', { scope: 'pool', pgbouncer: '=' }),
-  reserve_pool_size: int(0, 'Further server connections a pool may open when clients wait too long.', {
+  min_pool_size: int(0, 'Minimum number of server connections that a pool in use keeps open.', {
     scope: 'pool',
     pgbouncer: '=',
   }),
-  reserve_pool_timeout: duration(5000, 'How long a client waits before the reserve is used; 0 never uses it.', {
+  reserve_pool_size: int(0, 'Additional server connections that a pool may open after reserve_pool_timeout.', {
+    scope: 'pool',
+    pgbouncer: '=',
+  }),
+  reserve_pool_timeout: duration(5000, 'Wait of a client after which the pool uses its reserve; 0 means never.', {
     scope: 'pool',
     pgbouncer: '=',
   }),
   max_prepared_statements: int(
     200,
-    'Named prepared statements kept on each server connection in transaction and statement mode; 0 keeps a client that prepares one on its server.',
+    'Named prepared statements kept on each server connection in transaction and statement mode; ' +
+      '0 keeps a client that prepares one on its server connection.',
     { scope: 'pool', pgbouncer: '=' },
   ),
   max_client_prepared_statements: int(
     10_000,
-    'Named prepared statements one client may keep in transaction and statement mode; one more is refused (53400). 0 is no limit.',
+    'Maximum number of named prepared statements of one client in transaction and statement mode; one more is refused (53400). 0 means no limit.',
   ),
   max_prepared_statement_memory: bytes(
     256 * 1024 * 1024,
-    'Memory for the named prepared statements of all clients together in transaction and statement mode; one more is refused (53400). ' +
-      'Of one database user, they may take as much as is left free: half of it where it is alone. 0 is no limit.',
+    'Memory for the named prepared statements of all clients in transaction and statement mode; one more is refused (53400). ' +
+      'One user may take at most as much as stays free: half of it if no other user has any. 0 means no limit.',
   ),
-  server_reset_query: text('DISCARD ALL', 'Sent to a server connection between two sessions; empty is none.', {
+  server_reset_query: text('DISCARD ALL', 'Query sent to a server connection between two sessions; empty means none.', {
     scope: 'pool',
     pgbouncer: '=',
   }),
   server_check_query: text(
     '',
-    'Sent to a server connection that was unused for server_check_delay before it is used again; ' +
+    'Query that checks a server connection after server_check_delay without use; ' +
       'empty sends an empty query, "none" skips the check.',
     { scope: 'pool', pgbouncer: '=' },
   ),
-  server_round_robin: bool(false, 'Use server connections in turn; off prefers the one used last.', {
+  server_round_robin: bool(false, 'Use server connections in turn; off prefers the one that was used last.', {
     scope: 'pool',
     pgbouncer: '=',
   }),
@@ -179,130 +183,130 @@ const pool = section('pool', {
 const logging = section('logging', {
   log_connections: bool(true, 'Log each login.', { pgbouncer: '=' }),
   log_disconnections: bool(true, 'Log each disconnection and its reason.', { pgbouncer: '=' }),
-  log_pooler_errors: bool(true, 'Log the errors pgbun itself sends to clients.', { pgbouncer: '=' }),
-  log_level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least important lines that are logged.', {
+  log_pooler_errors: bool(true, 'Log errors that pgbun itself sends to clients.', { pgbouncer: '=' }),
+  log_level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Lowest level that is logged.', {
     pgbouncer: 'verbose',
   }),
   log_format: choice(
     ['auto', 'text', 'json'],
     'auto',
-    'Form of the log lines: text for people, json in the shape of the lines of pino; auto is text.',
+    'Format of the log lines: text, or json in the format of pino; auto means text.',
     { reload: false },
   ),
-  stats_period: duration(60_000, 'How often a line of statistics is logged, where anything happened; 0 is never.', {
+  stats_period: duration(60_000, 'Interval between lines of statistics, omitted if nothing happened; 0 means never.', {
     pgbouncer: '=',
   }),
 })
 
 const timeouts = section('timeouts', {
-  server_connect_timeout: duration(15_000, 'Time to connect and log in to PostgreSQL.', {
+  server_connect_timeout: duration(15_000, 'Maximum time to connect and log in to PostgreSQL.', {
     min: 1000,
     scope: 'server',
     pgbouncer: '=',
   }),
-  client_login_timeout: duration(60_000, 'Time a client has to log in.', { scope: 'client', pgbouncer: '=' }),
-  server_idle_timeout: duration(600_000, 'Unused server connections are closed after this.', {
+  client_login_timeout: duration(60_000, 'Maximum time for a login.', { scope: 'client', pgbouncer: '=' }),
+  server_idle_timeout: duration(600_000, 'Time after which an unused server connection is closed.', {
     scope: 'server',
     pgbouncer: '=',
   }),
-  server_lifetime: duration(3_600_000, 'Server connections older than this are closed once they are unused.', {
+  server_lifetime: duration(3_600_000, 'Age after which a server connection is closed when it is unused.', {
     scope: 'server',
     pgbouncer: '=',
   }),
-  server_login_retry: duration(15_000, 'Longest pause between two attempts to reach a server that fails.', {
+  server_login_retry: duration(15_000, 'Maximum pause between two attempts to reach a server that fails.', {
     scope: 'server',
     pgbouncer: '=',
   }),
-  server_check_delay: duration(30_000, 'Server connections unused for longer are checked before use; 0 is always.', {
+  server_check_delay: duration(30_000, 'Idle time after which a server connection is checked; 0 means always.', {
     scope: 'server',
     pgbouncer: '=',
   }),
-  client_idle_timeout: duration(0, 'Clients that send nothing for this long are disconnected.', {
+  client_idle_timeout: duration(0, 'Time after which a client that sends nothing is disconnected.', {
     scope: 'client',
     pgbouncer: '=',
   }),
   pin_idle_timeout: duration(
     0,
-    'Idle clients of transaction mode that keep a server connection because of session state are disconnected after this.',
+    'Time after which an idle client that keeps its server connection because of session state is disconnected (transaction mode).',
     {
       scope: 'client',
     },
   ),
-  query_wait_timeout: duration(120_000, 'Longest wait of a client for a server connection.', {
+  query_wait_timeout: duration(120_000, 'Maximum wait of a client for a server connection.', {
     scope: 'client',
     pgbouncer: '=',
   }),
   query_timeout: duration(
     0,
-    'Queries running for longer are ended and their client disconnected; not those of replication.',
+    'Maximum duration of a query; then the query is ended and its client disconnected. Not for replication.',
     {
       scope: 'client',
       pgbouncer: '=',
     },
   ),
-  idle_transaction_timeout: duration(0, 'Clients idle in a transaction for longer are disconnected.', {
+  idle_transaction_timeout: duration(0, 'Maximum idle time in a transaction; then the client is disconnected.', {
     scope: 'client',
     pgbouncer: '=',
   }),
   transaction_timeout: duration(
     0,
-    'Clients whose transaction takes longer are disconnected; not those of replication.',
+    'Maximum duration of a transaction; then the client is disconnected. Not for replication.',
     {
       scope: 'client',
       pgbouncer: '=',
     },
   ),
-  cancel_wait_timeout: duration(10_000, 'Longest wait of a cancel request until it reaches the server.', {
+  cancel_wait_timeout: duration(10_000, 'Maximum time until a cancel request reaches PostgreSQL.', {
     scope: 'client',
     pgbouncer: '=',
   }),
   client_stall_timeout: duration(
     300_000,
-    'A client that stops reading its results is disconnected after this; not one of replication.',
+    'Time after which a client that stops reading its results is disconnected. Not for replication.',
     {
       scope: 'client',
     },
   ),
-  shutdown_timeout: duration(30_000, 'Grace for running work when pgbun is told to end (SIGTERM, SIGINT).'),
+  shutdown_timeout: duration(30_000, 'Time that running work may take after SIGTERM or SIGINT.'),
 })
 
 const auth = section('auth', {
   auth_type: choice(
     ['passthrough', 'trust', 'plain', 'md5', 'scram-sha-256'],
     'passthrough',
-    'How clients prove who they are; without auth_file passthrough is the default, with it scram-sha-256.',
+    'How clients authenticate; the default is passthrough, or scram-sha-256 if auth_file is set.',
     { scope: 'client', pgbouncer: '=' },
   ),
-  auth_file: file("File of users and their secrets, in PgBouncer's format.", { scope: 'client', pgbouncer: '=' }),
-  passthrough_ttl: duration(60_000, 'How long a password PostgreSQL has accepted counts before it is tried again.', {
+  auth_file: file("File of users and their secrets in PgBouncer's format.", { scope: 'client', pgbouncer: '=' }),
+  passthrough_ttl: duration(60_000, 'Time after which a password that PostgreSQL has accepted is verified again.', {
     scope: 'client',
   }),
-  allow_cleartext_password: bool(false, 'Ask for cleartext passwords over unencrypted TCP from other hosts too.', {
+  allow_cleartext_password: bool(false, 'Also ask clients of other machines for cleartext passwords without TLS.', {
     scope: 'client',
   }),
   allow_unproven_local_clients: bool(
     false,
-    'With auth_type passthrough, let clients of this machine in as any user where PostgreSQL asks pgbun for no password ' +
-      'because of the account, host or certificate of pgbun (peer, ident, trust for a host, cert).',
+    'With auth_type passthrough, admit clients of this machine as any user if PostgreSQL admits pgbun without a password ' +
+      'because of its account, host or certificate (peer, ident, trust for a host, cert).',
     { scope: 'client' },
   ),
   max_unproven_logins: int(
     16,
-    'Logins at PostgreSQL at a time for passwords that are not proven yet (auth_type passthrough); half of them for one address.',
+    'Maximum number of simultaneous logins to PostgreSQL for unverified passwords (auth_type passthrough); half of them for one address.',
     { min: 1, scope: 'client' },
   ),
   login_failure_delay: duration(
     4000,
-    'Longest time until another password of a user is looked at when several from the same address were wrong; 0 is none.',
+    'Maximum delay of the next login after several wrong passwords of a user from one address; 0 means none.',
     { scope: 'client' },
   ),
   scram_salt_secret: text(
     '',
-    'Secret that salts of SCRAM logins are made of, so that unknown users keep theirs over a restart; ' +
-      'empty is what identifies the machine. Processes of one service need the same.',
+    'Secret from which SCRAM salts are derived, so that those of unknown users survive a restart; ' +
+      'empty uses the identity of the machine. All processes of one service need the same secret.',
     { scope: 'client', reload: false, secret: true },
   ),
-  scram_iterations: int(4096, 'Iterations of the SCRAM secret made from a plain password.', {
+  scram_iterations: int(4096, 'Iterations of SCRAM secrets that are made from plain passwords.', {
     min: 1000,
     scope: 'client',
     pgbouncer: '=',
@@ -312,7 +316,7 @@ const auth = section('auth', {
 const tls = section('tls', TLS_ROWS)
 
 const processOptions = section('process', {
-  pid_file: text('', 'File that holds the process id while pgbun runs; empty is none.', {
+  pid_file: text('', 'File that holds the process id while pgbun runs; empty means none.', {
     reload: false,
     pgbouncer: 'pidfile',
   }),

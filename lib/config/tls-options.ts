@@ -7,7 +7,7 @@ const TLS_PROTOCOLS = { pattern: /^(secure|all|tlsv1\.[0-3](\s*,\s*tlsv1\.[0-3])
 const EXPECTS_PROTOCOLS = 'secure, all, or a list such as "tlsv1.2,tlsv1.3"'
 
 const AUTO =
-  'TLS towards clients; auto is prefer, without a certificate with one made at start, for clients of other machines.'
+  'TLS towards clients; auto means prefer, and without a certificate prefer for clients of other machines with one made at the start.'
 
 /** The section `tls`. */
 export const TLS_ROWS = {
@@ -18,7 +18,7 @@ export const TLS_ROWS = {
   client_tls_key_file: file('Private key shown to clients (PEM).', { scope: 'client', pgbouncer: '=' }),
   client_tls_cert_file: file('Certificate chain shown to clients (PEM).', { scope: 'client', pgbouncer: '=' }),
   client_tls_ca_file: file('Authorities that may sign client certificates (PEM).', { scope: 'client', pgbouncer: '=' }),
-  client_tls_protocols: text('secure', 'TLS versions towards clients; secure is 1.2 and 1.3.', {
+  client_tls_protocols: text('secure', 'TLS versions towards clients; secure means 1.2 and 1.3.', {
     ...TLS_PROTOCOLS,
     expects: EXPECTS_PROTOCOLS,
     scope: 'client',
@@ -41,10 +41,10 @@ export const TLS_ROWS = {
   server_tls_negotiation: choice(
     ['postgres', 'direct'],
     'postgres',
-    'Ask PostgreSQL before TLS begins, or begin at once (PostgreSQL 17 and later).',
+    'postgres asks PostgreSQL before TLS begins, direct begins at once (PostgreSQL 17 and later).',
     { scope: 'server' },
   ),
-  server_tls_protocols: text('secure', 'TLS versions towards PostgreSQL; secure is 1.2 and 1.3.', {
+  server_tls_protocols: text('secure', 'TLS versions towards PostgreSQL; secure means 1.2 and 1.3.', {
     ...TLS_PROTOCOLS,
     expects: EXPECTS_PROTOCOLS,
     scope: 'server',
