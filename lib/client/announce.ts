@@ -5,8 +5,8 @@
 
 import type { Batch } from '../protocol/batch.ts'
 import { FRONTEND } from '../protocol/types.ts'
+import { BIND, CLOSE, COPY_END, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY, SYNC } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { BIND, CLOSE, COPY_END, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY, SYNC } from '../session/reply-kinds.ts'
 import { noteReset } from './note-effects.ts'
 import type { ClientSession } from './session.ts'
 

@@ -7,9 +7,9 @@ import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { Defaults } from '../session/defaults.ts'
-import { ClientParameters } from '../session/parameters.ts'
-import type { PinKind } from '../session/pin-kinds.ts'
+import { ClientParameters } from '../settings/client-settings.ts'
+import type { Defaults } from '../settings/server-defaults.ts'
+import type { PinKind } from '../sql/pin-kinds.ts'
 import { now } from '../util/clock.ts'
 import type { LogFields } from '../util/logger.ts'
 import type { HalfClosed } from './half-closed.ts'
@@ -83,7 +83,7 @@ export class ClientRecord {
   readonly pins = new Pins()
   /** At the end of so many transactions less one it keeps its server, without needing to (note-effects.ts). */
   holds = 0
-  /** What its statements prepared under a name may leave behind when they are run (session/state-effects). */
+  /** What its statements prepared under a name may leave behind when they are run (sql/state-effects). */
   preparedEffects = 0
   /** It has been logged that state was taken from it (`session_state = reset`). */
   discarded = false

@@ -8,8 +8,8 @@
 import { ProtocolError } from '../protocol/reader.ts'
 import { type ReplicationMode, readReplicationMode } from '../protocol/replication-mode.ts'
 import { readStartup, type StartupPacket } from '../protocol/startup.ts'
-import { keyOf, parseOptions } from '../session/parameters.ts'
-import { NO_WISHES, Wishes } from '../session/wishes.ts'
+import { keyOf, parseOptions } from '../settings/client-settings.ts'
+import { NO_WISHES, Wishes } from '../settings/setting-values.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import type { NamedError } from './ending.ts'
 

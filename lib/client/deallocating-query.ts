@@ -1,7 +1,7 @@
 /** A Query that deallocates prepared statements: what each of its command tags, or the lack of one, tells. */
 
 import type { PlanRef } from '../server/ports.ts'
-import type { LastDeallocation } from '../session/statement-names.ts'
+import type { LastDeallocation } from '../sql/statement-names.ts'
 import type { SharedRef } from './unnamed-statement.ts'
 
 /** What to do where a Query has deallocated. */

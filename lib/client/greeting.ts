@@ -4,7 +4,7 @@
  */
 
 import { parameterStatus } from '../protocol/build.ts'
-import type { ClientParameters } from '../session/parameters.ts'
+import type { ClientParameters } from '../settings/client-settings.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 
 /** Greetings remembered per welcome: an application_name may be different for each client. */

@@ -6,8 +6,7 @@
 
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
-import { type ClientParameters, type Setting, UNKNOWN } from '../session/parameters.ts'
-import { reportedKey, spellingOf } from '../session/reported-names.ts'
+import { type ClientParameters, type Setting, UNKNOWN } from '../settings/client-settings.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -15,7 +14,8 @@ import {
   settingsSql,
   withIdentity,
   withoutLimits,
-} from '../session/settings-sql.ts'
+} from '../settings/settings-sql.ts'
+import { reportedKey, spellingOf } from '../sql/parameter-names.ts'
 
 const NO_TEXTS: readonly string[] = []
 /** SQLSTATE where the role at hand may not set a parameter. */

@@ -9,9 +9,9 @@
 
 import { TX_BLOCK } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { type LocalStep, localSteps } from '../session/local-steps.ts'
-import { reportedKey } from '../session/reported-names.ts'
-import { digestOf, isHarmless, type ParseSettings, type Wishes } from '../session/wishes.ts'
+import { digestOf, isHarmless, type ParseSettings, type Wishes } from '../settings/setting-values.ts'
+import { type LocalStep, localSteps } from '../sql/local-steps.ts'
+import { reportedKey } from '../sql/parameter-names.ts'
 import type { ClientSession } from './session.ts'
 
 /** Texts that may end a transaction, or take back what was set since a savepoint, and leave a block open behind them. */

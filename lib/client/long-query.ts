@@ -1,7 +1,7 @@
 /** A Query too long to be looked at as a whole: it is read as it streams by, and noted when its last part is sent. */
 
 import type { ServerConnection } from '../server/connection.ts'
-import { LongText } from '../session/long-text.ts'
+import { LongText } from '../sql/long-text.ts'
 import { noteLong } from './note-effects.ts'
 import type { ClientSession } from './session.ts'
 

@@ -2,7 +2,7 @@
 
 import { type Batch, RUN } from '../protocol/batch.ts'
 import { FRONTEND } from '../protocol/types.ts'
-import { firstStatement } from '../session/sql-tokens.ts'
+import { firstStatement } from '../sql/tokens.ts'
 
 /** Kind of a Describe or Close that names a statement. */
 export const STATEMENT = 0x53

@@ -1,8 +1,8 @@
 /** What a FunctionCall may leave behind in the session of its server (note-effects.ts): it names its function by a number. */
 
 import type { ServerConnection } from '../server/connection.ts'
-import { settingsInBytes } from '../session/hidden-functions.ts'
-import { ANY, KEEPS, NEXTVAL, SEQUENCE, SLOT } from '../session/state-effects.ts'
+import { settingsInBytes } from '../sql/function-sources.ts'
+import { ANY, KEEPS, NEXTVAL, SEQUENCE, SLOT } from '../sql/state-effects.ts'
 import { lookFor, noteEffects, noteUnread } from './note-effects.ts'
 import type { ClientSession } from './session.ts'
 

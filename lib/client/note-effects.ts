@@ -6,12 +6,12 @@
 import { forgetSequences, makeDirty } from '../pool/upkeep.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { DEFINES, settingsInStrings } from '../session/hidden-functions.ts'
-import { keepingFunction } from '../session/known-functions.ts'
-import { mayReseed } from '../session/leaving-state.ts'
-import type { LongText } from '../session/long-text.ts'
-import { RESETTING } from '../session/setting-names.ts'
-import { majorOf } from '../session/settings-sql.ts'
+import { majorOf } from '../settings/settings-sql.ts'
+import { DEFINES, settingsInStrings } from '../sql/function-sources.ts'
+import { keepingFunction } from '../sql/known-functions.ts'
+import { mayReseed } from '../sql/lasting-state.ts'
+import type { LongText } from '../sql/long-text.ts'
+import { RESETTING } from '../sql/setting-names.ts'
 import {
   ANY,
   DISCARD,
@@ -25,8 +25,8 @@ import {
   SEQUENCE,
   SETTINGS,
   SLOT,
-} from '../session/state-effects.ts'
-import { type StatementEntry, textOf } from '../session/statements.ts'
+} from '../sql/state-effects.ts'
+import { type StatementEntry, textOf } from '../statements/shared-statements.ts'
 import { noteControl, noteMeaning } from './local-settings.ts'
 import type { ClientSession } from './session.ts'
 import type { Unnamed } from './unnamed-statement.ts'

@@ -1,10 +1,10 @@
 /**
  * Under which settings a client's statement is prepared or executed, as far as they decide what it means: they are a part
- * of its identity (session/statements).
+ * of its identity (statements/shared-statements).
  */
 
 import type { ServerConnection } from '../server/connection.ts'
-import { type ParseSettings, UNKNOWN_SETTINGS } from '../session/wishes.ts'
+import { type ParseSettings, UNKNOWN_SETTINGS } from '../settings/setting-values.ts'
 import type { ClientSession } from './session.ts'
 
 /** What holds for `session` on `server` now. */

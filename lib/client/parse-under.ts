@@ -11,13 +11,13 @@
 
 import { message } from '../protocol/build.ts'
 import { FRONTEND, TX_BLOCK } from '../protocol/types.ts'
+import { BIND, CLOSE, EXECUTE, PARSE, SKIP } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { quoteLiteral } from '../session/parameters.ts'
-import { BIND, CLOSE, EXECUTE, PARSE, SKIP } from '../session/reply-kinds.ts'
-import { STATEMENT_PREFIX } from '../session/server-statements.ts'
-import { firstStatement } from '../session/sql-tokens.ts'
-import { type StatementEntry, textOf } from '../session/statements.ts'
-import type { ParseSettings } from '../session/wishes.ts'
+import type { ParseSettings } from '../settings/setting-values.ts'
+import { quoteLiteral } from '../sql/quote.ts'
+import { firstStatement } from '../sql/tokens.ts'
+import { STATEMENT_PREFIX } from '../statements/server-statements.ts'
+import { type StatementEntry, textOf } from '../statements/shared-statements.ts'
 
 /** Who the session is decides what it may set. */
 const IDENTITY = ['session_authorization', 'role']

@@ -14,7 +14,7 @@ import type { Prover } from '../routing/prover.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { OpenedServer, ReplicationStartup } from '../server/open.ts'
 import type { Consumer } from '../server/ports.ts'
-import type { StatementStore } from '../session/statements.ts'
+import type { StatementStore } from '../statements/shared-statements.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ClientSession } from './session.ts'
 

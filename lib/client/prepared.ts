@@ -1,11 +1,11 @@
 /**
  * A client's named prepared statements in transaction and statement mode: Parse, Bind, Describe and Close are mapped to
- * the shared statements of the server it happens to hold (session/statements). What the server has already is not
+ * the shared statements of the server it happens to hold (statements/shared-statements). What the server has already is not
  * prepared again, and answered in its place among the replies; what it lacks is prepared in front of the message that
  * needs it. Errors are PostgreSQL's own: for a name the client does not have, or has already, something is sent of which
  * the server says so.
  *
- * Behind each Parse pgbun asks what came of it (session/description). Prepared once more for a name, a statement gets
+ * Behind each Parse pgbun asks what came of it (statements/description). Prepared once more for a name, a statement gets
  * the parameter types it had, and where its columns are others by now, a Bind is answered with PostgreSQL's own "cached
  * plan must not change result type"; so a Bind waits for that answer. Who prepares a text, or asks for its description,
  * is told what is true then, and waits for nothing.
@@ -16,14 +16,14 @@
 import { type ErrorFields, errorFields } from '../errors.ts'
 import { errorResponse, message } from '../protocol/build.ts'
 import { BACKEND, FRONTEND, TX_FAILED } from '../protocol/types.ts'
+import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
-import { type ClientStatements, statementName } from '../session/client-statements.ts'
-import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../session/reply-kinds.ts'
-import { Slot, STATEMENT_PREFIX } from '../session/server-statements.ts'
-import type { StatementEntry } from '../session/statements.ts'
-import { speaksOfSession, textOf } from '../session/statements.ts'
-import type { ParseSettings } from '../session/wishes.ts'
+import type { ParseSettings } from '../settings/setting-values.ts'
+import { type ClientStatements, statementName } from '../statements/client-statements.ts'
+import { Slot, STATEMENT_PREFIX } from '../statements/server-statements.ts'
+import type { StatementEntry } from '../statements/shared-statements.ts'
+import { speaksOfSession, textOf } from '../statements/shared-statements.ts'
 import { now } from '../util/clock.ts'
 import { STATEMENT } from './message-kinds.ts'
 import { wayOf } from './parse-under.ts'

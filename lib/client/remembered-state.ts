@@ -12,14 +12,14 @@ import type { StatePolicy } from '../pool/settings.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Task, type TaskResult } from '../server/task.ts'
-import { type ClientParameters, isMemorable, isReadable, type Setting } from '../session/parameters.ts'
-import { PIN_KINDS, type PinKind } from '../session/pin-kinds.ts'
-import { reportedKey } from '../session/reported-names.ts'
-import type { SettingNames } from '../session/setting-names.ts'
-import { alsoSaid, mayReset, NO_NAMES, readNames, resets, type Said, textsOf } from '../session/setting-texts.ts'
-import { isLimited, limitsOf, milliseconds } from '../session/settings-sql.ts'
-import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../session/state-effects.ts'
-import { isUnlisted, kindsOf, readState, type SessionState, stateQuery } from '../session/state-query.ts'
+import { type ClientParameters, isMemorable, isReadable, type Setting } from '../settings/client-settings.ts'
+import { isLimited, limitsOf, milliseconds } from '../settings/settings-sql.ts'
+import { isUnlisted, kindsOf, readState, type SessionState, stateQuery } from '../settings/state-query.ts'
+import { reportedKey } from '../sql/parameter-names.ts'
+import { PIN_KINDS, type PinKind } from '../sql/pin-kinds.ts'
+import type { SettingNames } from '../sql/setting-names.ts'
+import { alsoSaid, mayReset, NO_NAMES, readNames, resets, type Said, textsOf } from '../sql/setting-texts.ts'
+import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../sql/state-effects.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { noteDefault, noteReported } from './link.ts'
 
@@ -335,7 +335,7 @@ export class RememberedState {
 
   /** A parameter was set of which only the server knows the name. */
   #cannotRead(server: ServerConnection): void {
-    // Refused where its text says so plainly (session/leaving-state); elsewhere it may well have been for a transaction.
+    // Refused where its text says so plainly (sql/lasting-state); elsewhere it may well have been for a transaction.
     if (this.policy === 'error') server.dirty = true
     else this.foundForGood('other', 'set_config() with a computed name')
   }

@@ -12,17 +12,17 @@
 import { type Batch, LAST } from '../protocol/batch.ts'
 import { commandComplete, message, readyForQuery, SYNC as SYNC_MESSAGE } from '../protocol/build.ts'
 import { FRONTEND, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
+import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
-import { type ClientStatements, statementName } from '../session/client-statements.ts'
-import { typedBody } from '../session/description.ts'
-import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../session/reply-kinds.ts'
-import { EXECUTES, PREPARED } from '../session/state-effects.ts'
-import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../session/statement-names.ts'
+import { EXECUTES, PREPARED } from '../sql/state-effects.ts'
+import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../sql/statement-names.ts'
+import { type ClientStatements, statementName } from '../statements/client-statements.ts'
+import { typedBody } from '../statements/description.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
 import { deallocates, queryText, STATEMENT } from './message-kinds.ts'
 
-/** Effects (session/state-effects) of texts that name prepared statements. */
+/** Effects (sql/state-effects) of texts that name prepared statements. */
 export const SPEAKS = PREPARED | EXECUTES
 
 /** The answer to a DEALLOCATE. */

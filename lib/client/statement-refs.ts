@@ -2,11 +2,11 @@
 
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
-import type { ClientStatements } from '../session/client-statements.ts'
-import { type Description, DescriptionReader } from '../session/description.ts'
-import { Slot } from '../session/server-statements.ts'
-import type { StatementEntry } from '../session/statements.ts'
-import { UNKNOWN_SETTINGS } from '../session/wishes.ts'
+import { UNKNOWN_SETTINGS } from '../settings/setting-values.ts'
+import type { ClientStatements } from '../statements/client-statements.ts'
+import { type Description, DescriptionReader } from '../statements/description.ts'
+import { Slot } from '../statements/server-statements.ts'
+import type { StatementEntry } from '../statements/shared-statements.ts'
 
 /** A name the client gave or closed: nothing came of it if the server discarded that. */
 export class ChangedName implements PlanRef {

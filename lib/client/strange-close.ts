@@ -1,9 +1,9 @@
 /** A Close of a statement the client has not prepared by the protocol. Called by upstream.ts. */
 
+import { CLOSE } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { CLOSE } from '../session/reply-kinds.ts'
-import { STATEMENT_PREFIX } from '../session/server-statements.ts'
-import { PREPARED } from '../session/state-effects.ts'
+import { PREPARED } from '../sql/state-effects.ts'
+import { STATEMENT_PREFIX } from '../statements/server-statements.ts'
 import { STATEMENT } from './message-kinds.ts'
 import type { ClientSession } from './session.ts'
 

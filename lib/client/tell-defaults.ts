@@ -6,8 +6,8 @@
 
 import { parameterStatus } from '../protocol/build.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { ClientParameters } from '../session/parameters.ts'
-import { reportedKey } from '../session/reported-names.ts'
+import type { ClientParameters } from '../settings/client-settings.ts'
+import { reportedKey } from '../sql/parameter-names.ts'
 import type { ClientSession } from './session.ts'
 
 /** Who the session is decides it, where the client has asked to be somebody else. */

@@ -5,7 +5,7 @@
 import type { ErrorName } from '../errors.ts'
 import { query } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import { QUERY, SKIP } from '../session/reply-kinds.ts'
+import { QUERY, SKIP } from '../replies/reply-kinds.ts'
 import type { ClientSession } from './session.ts'
 
 /** End `session` if it has passed a deadline at `at`; called by the janitor. */

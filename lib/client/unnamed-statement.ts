@@ -11,7 +11,7 @@
  *
  * Sent again, it is parsed under the settings it was given under (parse-under.ts), it gets the parameter types it had, and
  * where its columns are others by now, its Bind is answered with PostgreSQL's own "cached plan must not change result
- * type". For this, what it was has to be known (session/description): from the client's own Describe, or from one of pgbun's own where a batch ends without any. A client that binds it in
+ * type". For this, what it was has to be known (statements/description): from the client's own Describe, or from one of pgbun's own where a batch ends without any. A client that binds it in
  * the batch of its Parse, as most do, is asked about for the first few statements alone, in case it binds them again.
  */
 
@@ -19,12 +19,12 @@ import type { Batch } from '../protocol/batch.ts'
 import { FLUSH, message as messageOf } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { FRONTEND } from '../protocol/types.ts'
+import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, QUERY, SKIP } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { PlanRef } from '../server/ports.ts'
-import { type Description, typedBody } from '../session/description.ts'
-import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, QUERY, SKIP } from '../session/reply-kinds.ts'
-import { speaksOfSession, textOf } from '../session/statements.ts'
-import { type ParseSettings, UNKNOWN_SETTINGS } from '../session/wishes.ts'
+import { type ParseSettings, UNKNOWN_SETTINGS } from '../settings/setting-values.ts'
+import { type Description, typedBody } from '../statements/description.ts'
+import { speaksOfSession, textOf } from '../statements/shared-statements.ts'
 import { Queue } from '../util/queue.ts'
 import { parseUnder, wayOf } from './parse-under.ts'
 import type { Rewrite } from './prepared.ts'
@@ -57,7 +57,7 @@ export interface SharedRef extends PlanRef {
 export interface Unnamed {
   /** Its Parse message; undefined where that was too long to be kept, and the client is kept on its server instead. */
   message: Buffer | undefined
-  /** What running it may leave behind in a session (session/state-effects). */
+  /** What running it may leave behind in a session (sql/state-effects). */
   effects: number
   /** Its text, kept where there is something it may leave behind. */
   text: string

@@ -15,7 +15,7 @@ import { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { type OpenedServer, type OpenOptions, openServer, type ReplicationStartup } from '../server/open.ts'
 import type { ServerOwner } from '../server/ports.ts'
-import type { StatementStore } from '../session/statements.ts'
+import type { StatementStore } from '../statements/shared-statements.ts'
 import type { Logger } from '../util/logger.ts'
 
 /** What it works with. */

@@ -4,11 +4,11 @@
  */
 
 import type { ClientState } from '../client/state.ts'
+import { addCounters, type Counters } from '../pool/counters.ts'
 import type { PoolMode, PoolSettings } from '../pool/settings.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import type { ServerState } from '../server/ports.ts'
-import { addCounters, type Counters } from '../session/counters.ts'
-import type { PinCounts } from '../session/pin-kinds.ts'
+import type { PinCounts } from '../sql/pin-kinds.ts'
 
 /** One pool. */
 export interface PoolSnapshot {

@@ -3,7 +3,7 @@
  * `_total` counts from the start of the process and never goes down.
  */
 
-import type { Counters } from '../session/counters.ts'
+import type { Counters } from '../pool/counters.ts'
 import { type Snapshot, totals } from './snapshot.ts'
 
 /** Something happens where one of these moves. */

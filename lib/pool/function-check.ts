@@ -1,5 +1,5 @@
 /**
- * What is known of the functions of one database that may leave session state unseen (session/hidden-functions), shared
+ * What is known of the functions of one database that may leave session state unseen (sql/function-sources), shared
  * by its pools, and when to ask PostgreSQL for it again.
  *
  * Holds: from a change that was seen until the answer to a question asked after it, every statement is suspected; so it is
@@ -18,7 +18,7 @@ import {
   hiddenFunctionsQuery,
   readHiddenFunctions,
   settingsOfSource,
-} from '../session/hidden-functions.ts'
+} from '../sql/function-sources.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 

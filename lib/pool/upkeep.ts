@@ -1,14 +1,14 @@
 /** What a pool does to a server between two clients: reset it, or look whether it is still alive. */
 
 import { query } from '../protocol/build.ts'
+import { QUERY, SKIP } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
 import type { PlanRef } from '../server/ports.ts'
 import { Task } from '../server/task.ts'
-import { UNKNOWN } from '../session/parameters.ts'
-import { QUERY, SKIP } from '../session/reply-kinds.ts'
-import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../session/reset.ts'
-import { limitsOf, mayWait, OWN_TRANSACTION, withoutLimits } from '../session/settings-sql.ts'
+import { UNKNOWN } from '../settings/client-settings.ts'
+import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../settings/reset.ts'
+import { limitsOf, mayWait, OWN_TRANSACTION, withoutLimits } from '../settings/settings-sql.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { FunctionCheck } from './function-check.ts'

@@ -4,8 +4,8 @@
  * else than the last.
  */
 
-import { type Defaults, defaultsOf } from '../session/defaults.ts'
-import { type LoginNotices, NO_NOTICES } from '../session/login-notices.ts'
+import { type LoginNotices, NO_NOTICES } from '../server/login-notices.ts'
+import { type Defaults, defaultsOf } from '../settings/server-defaults.ts'
 
 /** The greeting of one pool, and who waits for it. */
 export class Welcome {

@@ -3,11 +3,11 @@
  * for each pair; pools nobody uses are forgotten, so that names made up by strangers do not pile up.
  */
 
+import { addCounters, createCounters } from '../pool/counters.ts'
 import { FunctionCheck } from '../pool/function-check.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'
-import { addCounters, createCounters } from '../session/counters.ts'
 import { asError } from '../util/logger.ts'
 
 /** From when PostgreSQL has locked the database, which it does first, it lets nobody else in by itself. */

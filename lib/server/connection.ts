@@ -14,18 +14,18 @@ import type { Batch } from '../protocol/batch.ts'
 import { closePortal, SYNC as SYNC_MESSAGE, TERMINATE } from '../protocol/build.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import { type Defaults, defaultsOf } from '../session/defaults.ts'
-import type { LoginNotices } from '../session/login-notices.ts'
-import { CLOSE, FAKE, SKIP, SYNC } from '../session/reply-kinds.ts'
-import { ReplyPlan } from '../session/reply-plan.ts'
-import { reportedKey } from '../session/reported-names.ts'
-import { ServerStatements } from '../session/server-statements.ts'
-import { StampedMap } from '../session/stamped-map.ts'
-import type { StatementEntry, StatementStore } from '../session/statements.ts'
+import { CLOSE, FAKE, SKIP, SYNC } from '../replies/reply-kinds.ts'
+import { ReplyPlan } from '../replies/reply-plan.ts'
+import { type Defaults, defaultsOf } from '../settings/server-defaults.ts'
+import { reportedKey } from '../sql/parameter-names.ts'
+import { ServerStatements } from '../statements/server-statements.ts'
+import type { StatementEntry, StatementStore } from '../statements/shared-statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import { asError, type LogFields, type Logger } from '../util/logger.ts'
+import { StampedMap } from '../util/stamped-map.ts'
 import { Downstream } from './downstream.ts'
+import type { LoginNotices } from './login-notices.ts'
 import type { Consumer, PlanRef, RoleChange, ServerEnd, ServerOwner, ServerState } from './ports.ts'
 
 /** What login learnt about a connection. */
@@ -189,7 +189,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.usedAt = now()
   }
 
-  /** Grows with every change of what is set (session/parameters). */
+  /** Grows with every change of what is set (settings/client-settings). */
   get stamp(): number {
     return this.parameters.stamp + this.baseline.stamp + this.applied.stamp
   }

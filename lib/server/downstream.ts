@@ -13,8 +13,8 @@ import { CLOSE_COMPLETE, PARSE_COMPLETE, parameterStatus } from '../protocol/bui
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
-import type { PlanObserver } from '../session/reply-kinds.ts'
-import { CLOSE, DESYNC, EXECUTE, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../session/reply-kinds.ts'
+import type { PlanObserver } from '../replies/reply-kinds.ts'
+import { CLOSE, DESYNC, EXECUTE, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from './connection.ts'
 import { NOTHING, type PlanRef, REPEAT } from './ports.ts'
 

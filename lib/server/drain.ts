@@ -8,7 +8,7 @@
 
 import { copyFail, executePortal, query, SYNC as SYNC_MESSAGE } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
-import { COPY_END, EXECUTE, QUERY, SYNC } from '../session/reply-kinds.ts'
+import { COPY_END, EXECUTE, QUERY, SYNC } from '../replies/reply-kinds.ts'
 import { now } from '../util/clock.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer } from './ports.ts'

@@ -13,7 +13,7 @@ import { passwordMessage } from '../protocol/build.ts'
 import { readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName } from '../protocol/types.ts'
-import { LoginNotices, NO_NOTICES } from '../session/login-notices.ts'
+import { LoginNotices, NO_NOTICES } from './login-notices.ts'
 
 /** PostgreSQL, or the way to it, refused. */
 export class LoginError extends Error {

@@ -1,7 +1,7 @@
 /** How functions that may leave session state are found, and which statements are suspected to lead to them. */
 import type pg from 'pg'
 import t from 'tap'
-import { hiddenFunctionsQuery, readHiddenFunctions } from '../../lib/session/hidden-functions.ts'
+import { hiddenFunctionsQuery, readHiddenFunctions } from '../../lib/sql/function-sources.ts'
 import { frontend } from '../fixtures/messages.ts'
 import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres, type TestPostgres } from '../fixtures/postgres.ts'

@@ -31,7 +31,7 @@ const ioModules = [
   'worker_threads',
 ].map((name) => `node:${name}`)
 
-const pure = ['protocol', 'session', 'auth', 'observe']
+const pure = ['protocol', 'sql', 'settings', 'statements', 'replies', 'auth', 'observe']
 const everyFolder = [...new Set(readSources('lib').map((file) => file.path.split('/')[1]!))]
 
 const fences: Fence[] = [
@@ -91,8 +91,8 @@ t.test('the test itself notices a breach', async (t) => {
     imports: [{ specifier, typeOnly }],
   })
   const files = [
-    file('lib/session/a.ts', 'process.env.HOME'),
-    file('lib/session/b.ts', '// process.env is read elsewhere'),
+    file('lib/sql/a.ts', 'process.env.HOME'),
+    file('lib/sql/b.ts', '// process.env is read elsewhere'),
     file('lib/pool/c.ts', 'setTimeout(go, 5)'),
     file('lib/pool/d.ts', 'socket.setTimeout(5)'),
     file('lib/auth/e.ts', '', 'node:fs'),
@@ -102,6 +102,6 @@ t.test('the test itself notices a breach', async (t) => {
   ]
   t.same(
     fences.map((fence) => breaches(fence, files)),
-    [['lib/auth/e.ts'], [], ['lib/session/a.ts'], ['lib/pool/c.ts'], ['lib/daemon/g.ts'], []],
+    [['lib/auth/e.ts'], [], ['lib/sql/a.ts'], ['lib/pool/c.ts'], ['lib/daemon/g.ts'], []],
   )
 })

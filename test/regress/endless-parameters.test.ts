@@ -3,7 +3,7 @@
  * had pgbun keep half a gigabyte of them within a second.
  */
 import t from 'tap'
-import { defaultsOf } from '../../lib/session/defaults.ts'
+import { defaultsOf } from '../../lib/settings/server-defaults.ts'
 import { backend } from '../fixtures/messages.ts'
 import type { ScriptedConnection } from '../fixtures/scripted-postgres.ts'
 import { waitFor } from '../fixtures/wait.ts'

@@ -7,7 +7,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { effectsOf } from '../../../lib/session/state-effects.ts'
+import { effectsOf } from '../../../lib/sql/state-effects.ts'
 import { renderTable } from '../table.ts'
 import { loginCases } from './login-cases.ts'
 import { type MicroResult, measureMicro } from './measure.ts'

@@ -1,8 +1,8 @@
 /** The reply plan: what is expected, and the server's messages that answer it. */
 import { BACKEND } from '../../../lib/protocol/types.ts'
-import type { PlanObserver } from '../../../lib/session/reply-kinds.ts'
-import { BIND, DESCRIBE, DESYNC, EXECUTE, FAKE, PARSE, QUERY, SKIP, SYNC } from '../../../lib/session/reply-kinds.ts'
-import { ReplyPlan } from '../../../lib/session/reply-plan.ts'
+import type { PlanObserver } from '../../../lib/replies/reply-kinds.ts'
+import { BIND, DESCRIBE, DESYNC, EXECUTE, FAKE, PARSE, QUERY, SKIP, SYNC } from '../../../lib/replies/reply-kinds.ts'
+import { ReplyPlan } from '../../../lib/replies/reply-plan.ts'
 import type { MicroCase, MicroGroup } from './micro-case.ts'
 
 const { ParseComplete, BindComplete, RowDescription, DataRow, CommandComplete, ReadyForQuery } = BACKEND

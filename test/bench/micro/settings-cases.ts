@@ -6,9 +6,9 @@
 import { applySettings } from '../../../lib/client/link.ts'
 import type { ServerConnection } from '../../../lib/server/connection.ts'
 import type { Consumer } from '../../../lib/server/ports.ts'
-import { ClientParameters } from '../../../lib/session/parameters.ts'
-import { StampedMap } from '../../../lib/session/stamped-map.ts'
-import { Wishes } from '../../../lib/session/wishes.ts'
+import { ClientParameters } from '../../../lib/settings/client-settings.ts'
+import { Wishes } from '../../../lib/settings/setting-values.ts'
+import { StampedMap } from '../../../lib/util/stamped-map.ts'
 import { backend } from '../../fixtures/messages.ts'
 import type { MicroCase, MicroGroup } from './micro-case.ts'
 

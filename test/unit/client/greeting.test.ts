@@ -2,8 +2,8 @@
 import t from 'tap'
 import { parameterMessages } from '../../../lib/client/greeting.ts'
 import { parameterStatus } from '../../../lib/protocol/build.ts'
-import { ClientParameters } from '../../../lib/session/parameters.ts'
-import { Wishes } from '../../../lib/session/wishes.ts'
+import { ClientParameters } from '../../../lib/settings/client-settings.ts'
+import { Wishes } from '../../../lib/settings/setting-values.ts'
 
 const welcome = new Map([
   ['TimeZone', 'UTC'],

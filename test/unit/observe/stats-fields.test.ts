@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { Snapshot } from '../../../lib/observe/snapshot.ts'
 import { statsFields } from '../../../lib/observe/stats-fields.ts'
-import { type Counters, createCounters } from '../../../lib/session/counters.ts'
+import { type Counters, createCounters } from '../../../lib/pool/counters.ts'
 
 function snapshot(counters: Partial<Counters>, waiting = 0, forgotten: Partial<Counters> = {}): Snapshot {
   const pool = { waiting, counters: { ...createCounters(), ...counters } }

@@ -1,0 +1,138 @@
+/**
+ * What a statement's text says about the session state it may leave behind. A first look, by words: it may suspect too
+ * much (a column called `temporary`), and what it suspects is then asked of the server; it must not miss what the text
+ * names. What a text cannot show (a function of the user's own) is the business of the reset between two clients.
+ */
+
+import { EVALUATING_FUNCTIONS, KEEPING_BEFORE_18, KEEPING_FUNCTIONS, SETTING_FUNCTIONS } from './known-functions.ts'
+
+/** It may set or reset parameters: SET, RESET, set_config(), DISCARD, or code that can do anything (DO, CALL). */
+export const SETTINGS = 1
+/** It may create or drop temporary tables: what is created without a word about it is where search_path leads. */
+export const TEMPORARY = 2
+/** It may open or close a cursor WITH HOLD. */
+export const CURSOR = 4
+/** It may take or release session advisory locks. */
+export const ADVISORY = 8
+/** LISTEN, UNLISTEN. */
+export const LISTEN = 16
+/** SQL-level PREPARE, EXECUTE, DEALLOCATE. */
+export const PREPARED = 32
+/** LOAD. */
+export const LOAD = 64
+/** It reads what a sequence gave this session: currval(), lastval(). */
+export const SEQUENCE = 128
+/** It takes values from a sequence: nextval(). */
+export const NEXTVAL = 512
+/** DISCARD: several of the above at once. */
+export const DISCARD = 256
+/** EXECUTE: what it leaves behind is in another text, that of the statement it names. */
+export const EXECUTES = 1024
+/** It may make a temporary replication slot, which no reset takes away. */
+export const SLOT = 2048
+/** It may create or change what names stand for, seen by its own transaction alone until that is over. */
+export const RESHAPES = 4096
+/** Effects by which a statement parsed behind it, in the same transaction, may mean something else. */
+export const MEANING = SETTINGS | TEMPORARY | LOAD | RESHAPES
+/** It may leave what nobody can ask for and no reset takes away (sql/known-functions). */
+export const KEEPS = 8192
+/** The same, before PostgreSQL 18. */
+export const KEEPS_BEFORE_18 = 16384
+/** Everything: code whose effects its text does not show. */
+export const ANY = SETTINGS | TEMPORARY | CURSOR | ADVISORY | LISTEN | PREPARED | LOAD
+
+/** Words and what they stand for. */
+const WORDS: Record<string, number> = {
+  set: SETTINGS,
+  reset: SETTINGS,
+  set_config: SETTINGS,
+  discard: DISCARD | ANY,
+  do: ANY,
+  call: ANY,
+  create: TEMPORARY | RESHAPES,
+  into: TEMPORARY | RESHAPES,
+  temp: TEMPORARY,
+  temporary: TEMPORARY,
+  // It may be a function of the session's own.
+  pg_temp: ANY,
+  drop: TEMPORARY,
+  hold: CURSOR,
+  close: CURSOR,
+  pg_advisory_lock: ADVISORY,
+  pg_advisory_lock_shared: ADVISORY,
+  pg_try_advisory_lock: ADVISORY,
+  pg_try_advisory_lock_shared: ADVISORY,
+  pg_advisory_unlock: ADVISORY,
+  pg_advisory_unlock_shared: ADVISORY,
+  pg_advisory_unlock_all: ADVISORY,
+  listen: LISTEN,
+  unlisten: LISTEN,
+  prepare: PREPARED,
+  deallocate: PREPARED,
+  execute: EXECUTES,
+  load: LOAD,
+  pg_create_physical_replication_slot: SLOT,
+  pg_create_logical_replication_slot: SLOT,
+  pg_copy_physical_replication_slot: SLOT,
+  pg_copy_logical_replication_slot: SLOT,
+  pg_drop_replication_slot: SLOT,
+  currval: SEQUENCE,
+  lastval: SEQUENCE,
+  nextval: NEXTVAL,
+  alter: RESHAPES,
+  import: RESHAPES,
+  ...effectOf(EVALUATING_FUNCTIONS, ANY),
+  ...effectOf(Object.keys(SETTING_FUNCTIONS), SETTINGS),
+  ...effectOf(KEEPING_FUNCTIONS, KEEPS),
+  [KEEPING_BEFORE_18]: SETTINGS | KEEPS_BEFORE_18,
+}
+
+function effectOf(names: readonly string[], effect: number): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, effect]))
+}
+
+/** SELECT … INTO creates a table, and is told from INSERT INTO, which nearly every transaction has. */
+const INTO = '(?<!\\b(?:insert|merge)\\s)into'
+/** A block of code, and no `ON CONFLICT DO NOTHING`, nor a rule's `DO INSTEAD`. */
+const DO = 'do(?!\\s+(?:nothing|update|also|instead)\\b)'
+const PATTERNS = Object.keys(WORDS).map((word) => (word === 'into' ? INTO : word === 'do' ? DO : word))
+
+/** The words, the temporary schema by its number, and names in an escaped spelling: `U&"set\\005fconfig"`. */
+const SUSPECT = new RegExp(`\\b(?:${PATTERNS.join('|')}|pg_temp_\\d+|crosstab\\d+)\\b|\\bu&"`, 'gi')
+
+/** UPDATE … SET and the like: `set` that is no statement of its own. */
+const INNER_SET = /^\s*(?:update|insert|merge|with|alter|create)\b/i
+/** A statement that creates nothing, whatever words stand in its data. */
+const WRITES = /^\s*(?:insert|update|delete|merge)\b/i
+/** INSERT INTO and MERGE INTO, up to the last word: no SELECT … INTO. */
+const BEFORE_INTO = /\b(?:insert|merge)\s+$/i
+const BEFORE_INTO_LENGTH = 20
+
+/** A view of which an UPDATE sets parameters. */
+export const SETTINGS_VIEW = /\bpg_settings\b/i
+
+/** The effects `text` may have, as a sum of the constants above; 0 for most. */
+export function effectsOf(text: string): number {
+  let effects = 0
+  let inner: boolean | undefined
+  let writes: boolean | undefined
+  SUSPECT.lastIndex = 0
+  for (let match = SUSPECT.exec(text); match !== null; match = SUSPECT.exec(text)) {
+    const word = match[0].toLowerCase()
+    if (word === 'set' || word === 'do') {
+      // Once for all of them: a long text may have thousands.
+      inner ??= INNER_SET.test(text) && !text.includes(';') && !SETTINGS_VIEW.test(text)
+      if (inner) continue
+    }
+    if (word === 'into' || word === 'create') {
+      writes ??= WRITES.test(text) && !text.includes(';')
+      if (writes || (word === 'into' && BEFORE_INTO.test(before(text, match.index)))) continue
+    }
+    effects |= WORDS[word] ?? ANY
+  }
+  return effects
+}
+
+function before(text: string, at: number): string {
+  return text.slice(Math.max(0, at - BEFORE_INTO_LENGTH), at)
+}

@@ -1,0 +1,133 @@
+/** The statements that give a server a client's settings. */
+import t from 'tap'
+import { ClientParameters, type ServerParameters } from '../../../lib/settings/client-settings.ts'
+import {
+  freshSettingsSql,
+  isLimited,
+  milliseconds,
+  settingsSql,
+  withIdentity,
+} from '../../../lib/settings/settings-sql.ts'
+
+const set = (name: string, value: string): string => `pg_catalog.set_config('${name}', '${value}', false)`
+
+function server(applied: Record<string, string>, user = 'alice'): ServerParameters {
+  return {
+    parameters: new Map([['session_authorization', user]]),
+    baseline: new Map([['session_authorization', 'alice']]),
+    applied: new Map(Object.entries(applied)),
+    reports: (name) => name === 'session_authorization',
+    stamp: 0,
+    matched: undefined,
+    matchedStamp: -1,
+  }
+}
+
+t.test('one statement sets, others reset', async (t) => {
+  t.equal(
+    settingsSql([
+      { name: 'timezone', value: 'Asia/Tokyo' },
+      { name: 'my.other', value: undefined },
+      { name: 'statement_timeout', value: undefined },
+      { name: 'my.setting', value: "it's" },
+    ]),
+    'RESET "statement_timeout"; RESET "my"."other"; ' +
+      `SELECT ${set('timezone', 'Asia/Tokyo')}, ${set('my.setting', "it''s")}`,
+  )
+  t.equal(settingsSql([{ name: 'a', value: undefined }]), 'RESET "a"')
+})
+
+t.test('nothing is set under a role that may not', async (t) => {
+  const role = { name: 'role', value: undefined }
+  t.equal(settingsSql([role]), 'RESET "role"')
+  t.equal(
+    settingsSql([{ name: 'temp_file_limit', value: undefined }, role]),
+    'SET ROLE NONE; RESET "temp_file_limit"; RESET "role"',
+  )
+  t.equal(
+    settingsSql([
+      { name: 'role', value: 'bob' },
+      { name: 'session_authorization', value: 'carol' },
+      { name: 'lock_timeout', value: '1s' },
+      { name: 'a', value: 'b' },
+    ]),
+    `RESET "session_authorization"; SET ROLE NONE; SELECT ${set('a', 'b')}, ${set('lock_timeout', '1s')}, ` +
+      `${set('session_authorization', 'carol')}, ${set('role', 'bob')}`,
+  )
+})
+
+t.test('role and user are set anew with what depends on them', async (t) => {
+  const client = new ClientParameters()
+  client.set('role', 'bob')
+  const settings = [{ name: 'a', value: 'b' }]
+  t.equal(withIdentity(settings, client, server({})), settings)
+  t.strictSame(withIdentity(settings, client, server({ role: 'bob' })), [...settings, { name: 'role', value: 'bob' }])
+  t.strictSame(withIdentity(settings, client, server({}, 'carol')), [
+    ...settings,
+    { name: 'session_authorization', value: undefined },
+    { name: 'role', value: 'bob' },
+  ])
+})
+
+t.test('everything, the role first', async (t) => {
+  t.equal(
+    freshSettingsSql([
+      { name: 'a', value: 'b' },
+      { name: 'role', value: 'bob' },
+    ]),
+    `RESET "session_authorization"; RESET "role"; RESET ALL; SELECT ${set('role', 'bob')}, ${set('a', 'b')}`,
+  )
+  t.equal(freshSettingsSql([]), 'RESET "session_authorization"; RESET "role"; RESET ALL')
+})
+
+t.test('limits that are short', async (t) => {
+  for (const value of ['1', '999', '5ms', '20us', '\0']) t.ok(isLimited(server({ lock_timeout: value }), []), value)
+  for (const value of ['0', '1000', '30000ms', '5s', '1min', '2h', '1d']) {
+    t.notOk(isLimited(server({ statement_timeout: value }), []), value)
+  }
+  for (const text of [
+    'SET statement_timeout = 1',
+    "SET lock_timeout TO '20ms'",
+    "set_config('transaction_timeout', $1",
+  ]) {
+    t.ok(isLimited(server({}), [text]), text)
+  }
+  for (const text of ['SET statement_timeout = 5000', "SET statement_timeout = '5s'", 'SET work_mem = 64', '']) {
+    t.notOk(isLimited(server({}), [text]), text)
+  }
+})
+
+t.test('what PostgreSQL shows of a limit, in milliseconds', async (t) => {
+  const shown = { '0': 0, '1ms': 1, '5s': 5000, '2min': 120_000, '1h': 3_600_000, '1d': 86_400_000 }
+  for (const [text, value] of Object.entries(shown)) t.equal(milliseconds(text), value)
+})
+
+t.test('texts that were written before', async (t) => {
+  const texts = new Map<string, string>()
+  const cases: Record<string, [string, string | undefined][]> = {
+    set: [['work_mem', '1MB']],
+    'set to nothing': [['work_mem', '']],
+    reset: [['work_mem', undefined]],
+    two: [
+      ['a', 'b'],
+      ['c', 'd'],
+    ],
+    'one that looks like two': [['a', 'b=c']],
+    'the other way round': [
+      ['c', 'd'],
+      ['a', 'b'],
+    ],
+    'of an application': [['app.tenant', '7']],
+    long: [['search_path', 'x'.repeat(2000)]],
+  }
+  for (let round = 0; round < 2; round++) {
+    for (const [what, pairs] of Object.entries(cases)) {
+      const sql = settingsSql(pairs.map(([name, value]) => ({ name, value })))
+      t.equal(sql, texts.get(what) ?? sql, what)
+      texts.set(what, sql)
+    }
+  }
+  t.equal(new Set(texts.values()).size, texts.size)
+  t.match(texts.get('set to nothing'), set('work_mem', ''))
+  t.match(texts.get('reset'), 'RESET "work_mem"')
+})
