@@ -13,10 +13,10 @@ import type { PinKind } from '../sql/pin-kinds.ts'
 import { now } from '../util/clock.ts'
 import type { LogFields } from '../util/logger.ts'
 import type { HalfClosed } from './half-closed.ts'
-import type { LocalSettings } from './local-settings.ts'
-import { Pins } from './pins.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
-import { RememberedState } from './remembered-state.ts'
+import type { LocalSettings } from './state/local-settings.ts'
+import { Pins } from './state/pins.ts'
+import { RememberedState } from './state/remembered-state.ts'
 import { type ClientState, checkEdge } from './state.ts'
 
 let nextId = 1

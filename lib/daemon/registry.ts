@@ -1,7 +1,7 @@
 /** All clients of the process: how many may come in, and whose cancel key is whose. */
 
 import { timingSafeEqual } from 'node:crypto'
-import { cancelSession } from '../client/outside.ts'
+import { cancelSession } from '../client/cancel.ts'
 import type { Registry as RegistryPort } from '../client/ports.ts'
 import type { ClientSession } from '../client/session.ts'
 import type { ErrorName } from '../errors.ts'

@@ -18,14 +18,6 @@ import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import { chooseServer } from './choose-server.ts'
-import { type Counters, createCounters } from './counters.ts'
-import { DedicatedServers } from './dedicated.ts'
-import type { FunctionCheck } from './function-check.ts'
-import { Lease, type LeaseOutcome } from './lease.ts'
-import { Opening } from './opening.ts'
-import type { PoolPorts } from './ports.ts'
-import { type OpenState, ServerLists } from './server-lists.ts'
-import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
 import {
   closeOverdue,
   drain,
@@ -37,7 +29,15 @@ import {
   resetAfter,
   retireServers,
   sweepIdle,
-} from './upkeep.ts'
+} from './cleanup.ts'
+import { type Counters, createCounters } from './counters.ts'
+import { DedicatedServers } from './dedicated.ts'
+import type { FunctionCheck } from './function-catalog.ts'
+import { Lease, type LeaseOutcome } from './lease.ts'
+import { Opening } from './opening.ts'
+import type { PoolPorts } from './ports.ts'
+import { type OpenState, ServerLists } from './server-lists.ts'
+import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
 import { refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 

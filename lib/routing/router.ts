@@ -4,7 +4,7 @@
  */
 
 import { addCounters, createCounters } from '../pool/counters.ts'
-import { FunctionCheck } from '../pool/function-check.ts'
+import { FunctionCheck } from '../pool/function-catalog.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'

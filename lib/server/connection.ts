@@ -103,7 +103,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   suspected = false
   /** It was asked once for the functions of its database. */
   functionsAsked = false
-  /** What was known of them when it was lent last (pool/function-check). */
+  /** What was known of them when it was lent last (pool/function-catalog). */
   functionsStamp = 0
   /** What was run on it changed the settings that new sessions begin with, as of the transaction under way. */
   defaultsChanged = false
@@ -111,7 +111,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   rolesChanged: RoleChange | undefined
   /** An error came as it does where the role of its session is gone. */
   roleDoubted = false
-  /** Of which ALTER ROLE … SET it was opened after, as counted by pool/function-check. */
+  /** Of which ALTER ROLE … SET it was opened after, as counted by pool/function-catalog. */
   defaultsStamp = 0
   /** Whose sequence values (currval, lastval) it has: one client's, nobody's (0), or of several (-1). */
   sequenceOwner = 0

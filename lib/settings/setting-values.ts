@@ -1,5 +1,5 @@
 /**
- * What clients want set, as a value: clients of one program want the same, and share it (client/client-startup.ts). Pure.
+ * What clients want set, as a value: clients of one program want the same, and share it (client/login/startup-packet.ts). Pure.
  */
 
 import { createHash } from 'node:crypto'

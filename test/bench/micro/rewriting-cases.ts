@@ -4,8 +4,8 @@
  * told at once what the server would answer.
  */
 
+import { Upstream } from '../../../lib/client/requests/upstream.ts'
 import type { ClientSession } from '../../../lib/client/session.ts'
-import { Upstream } from '../../../lib/client/upstream.ts'
 import { Batch } from '../../../lib/protocol/batch.ts'
 import { Scanner } from '../../../lib/protocol/scanner.ts'
 import { BACKEND_TABLE, FRONTEND_TABLE, type MessageTable } from '../../../lib/protocol/types.ts'

@@ -3,7 +3,7 @@
  * differ applied, as PostgreSQL answers to that. Real settings and a real task; the server is a stub.
  */
 
-import { applySettings } from '../../../lib/client/link.ts'
+import { applySettings } from '../../../lib/client/link/apply-settings.ts'
 import type { ServerConnection } from '../../../lib/server/connection.ts'
 import type { Consumer } from '../../../lib/server/ports.ts'
 import { ClientParameters } from '../../../lib/settings/client-settings.ts'

@@ -1,0 +1,58 @@
+/**
+ * DROP DATABASE and what else PostgreSQL refuses while anybody is connected to a database: idle connections of pools are
+ * nobody's, and are closed first. PostgreSQL itself waits for five seconds until those that leave are gone
+ * (CountOtherDBBackends in its storage/ipc/procarray.c). It is asked before whether the client may do that at all.
+ */
+
+import { type Batch, LAST } from '../../protocol/batch.ts'
+import { FRONTEND, TX_IDLE } from '../../protocol/types.ts'
+import type { ServerConnection } from '../../server/connection.ts'
+import { Task, type TaskResult } from '../../server/internal-query.ts'
+import { type ClearedDatabase, clearedDatabase, mayBeOfDatabase, mayClearSql } from '../../sql/database-statements.ts'
+import { textOf } from '../../statements/shared-statements.ts'
+import { queryText } from '../requests/message-kinds.ts'
+import type { ClientSession } from '../session.ts'
+import { refuseCanceled } from './linked.ts'
+
+/** Sessions whose next message is the one that was asked for. */
+const asked = new WeakSet<ClientSession>()
+
+/** True where message `i`, a Query or Parse, has to wait until PostgreSQL has said whether its client may do it. */
+export function mustClear(
+  session: ClientSession,
+  server: ServerConnection,
+  type: number,
+  batch: Batch,
+  i: number,
+): boolean {
+  const start = batch.start(i) + 5
+  const bytes = batch.buffer(i)
+  const text = type === FRONTEND.Query ? start : bytes.indexOf(0, start) + 1
+  if (!mayBeOfDatabase(bytes[text]) || asked.delete(session)) return false
+  // Inside of a transaction, or of a batch, PostgreSQL refuses it, or it is prepared and run later.
+  if (!server.plan.settled || server.txStatus !== TX_IDLE || (batch.flags(i) & LAST) === 0) return false
+  const body = batch.bodyOf(i)
+  const sql = type === FRONTEND.Query ? queryText(batch, i) : textOf(body.subarray(body.indexOf(0) + 1))
+  const database = clearedDatabase(sql)
+  if (database === undefined) return false
+  asked.add(session)
+  session.setState('asking')
+  Task.run(server, mayClearSql(database), undefined, (result) => answered(session, database, result))
+  return true
+}
+
+function answered(session: ClientSession, { name }: ClearedDatabase, result: TaskResult): void {
+  // The client may have left meanwhile.
+  if (session.state !== 'asking') return
+  if (result.kind === 'closed') {
+    session.onServerClosed(result.end)
+    return
+  }
+  session.setState('active')
+  session.takeOver(result.answer)
+  if (result.kind === 'done' && result.answer.rows().length > 0) {
+    session.ports.clearDatabase(Buffer.from(name, 'latin1').toString('utf8'))
+  }
+  if (session.closing) session.endWith('admin_shutdown')
+  else if (!refuseCanceled(session)) session.pump()
+}

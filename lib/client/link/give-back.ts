@@ -1,0 +1,29 @@
+/** How a session that ends returns the server it holds. */
+
+import type { Lease } from '../../pool/lease.ts'
+import type { EndReason } from '../ending.ts'
+import type { RememberedState } from '../state/remembered-state.ts'
+
+/**
+ * Give the server back in whatever state it is. Returns true where the client has got the first part of a reply, so
+ * that no error can be said to it any more.
+ * @param midMessage the server has got the first part of a message of the client
+ * @param remembered what the client has left in the server's session
+ * @param reason where the client said that it leaves, PostgreSQL would read that behind all that was sent before
+ */
+export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState, reason: EndReason): boolean {
+  const { server } = lease
+  if (remembered.suspected || remembered.found !== '' || server.touched) server.dirty = true
+  // It does not come back: what it left, a lock that others wait for, ends now, not when somebody needs the server.
+  if (server.dirty && lease.mode !== 'session') server.lastUser = 0
+  const { midReply } = server
+  // It may have been paused for a client that did not read: nobody is waited for any more.
+  server.wire.resume()
+  if (midMessage) lease.release('broken', 'its client left in the middle of a message')
+  else if (server.settled) lease.release('done')
+  else
+    lease.release(
+      reason.kind === 'terminated' && !server.plan.needsSync && !server.plan.copyIn ? 'finishing' : 'abandoned',
+    )
+  return midReply
+}

@@ -1,0 +1,284 @@
+/**
+ * A client's way in (protocol chapter "Start-up"): startup packet, protocol version, limits, authentication, and the
+ * greeting that looks like PostgreSQL's own. Promises are fine here; everything is checked anew after each wait,
+ * because the client may have left.
+ *
+ * Comes in: the segments of the session's inbox until it is logged in. Goes out: a session in state idle, or its end.
+ * What a client sends ahead of its time (a query behind the password) stays in the inbox.
+ */
+
+import type { Pool } from '../../pool/pool.ts'
+import { type Batch, STARTUP } from '../../protocol/batch.ts'
+import {
+  AUTHENTICATION_OK,
+  backendKeyData,
+  negotiateProtocolVersion,
+  READY_IDLE,
+  TERMINATE,
+} from '../../protocol/build.ts'
+import { ProtocolError } from '../../protocol/reader.ts'
+import { isCancelRequest, nameInServer, PROTOCOL_3_2 } from '../../protocol/startup.ts'
+import { FRONTEND, frontendName } from '../../protocol/types.ts'
+import { LoginError } from '../../server/login.ts'
+import { CLIENT_MIN_MESSAGES, type LoginNotices, shownNotices } from '../../server/login-notices.ts'
+import type { Defaults } from '../../settings/server-defaults.ts'
+import { now } from '../../util/clock.ts'
+import { violation } from '../ending.ts'
+import type { ClientSession } from '../session.ts'
+import { AuthRefused, authenticate } from './authenticate.ts'
+import { parameterMessages } from './greeting.ts'
+import { loginForReplication } from './replication-login.ts'
+import { type ClientStartup, readClientStartup } from './startup-packet.ts'
+import { areKnown, ParameterCheck, ParameterRefused } from './startup-settings.ts'
+
+/** Cancel secret: PostgreSQL 18 uses 32 bytes from protocol 3.2 on; before that there is room for 4. */
+const LONG_SECRET = 32
+const SHORT_SECRET = 4
+
+const NOTHING_SAID: readonly Buffer[] = []
+
+/** The client left while its login waited for something. */
+class Gone extends Error {}
+
+/** The login of one client. */
+export class Login {
+  readonly #session: ClientSession
+  #check: ParameterCheck | undefined
+  /** What PostgreSQL said to the client's parameters. */
+  #ofParameters: readonly Buffer[] = NOTHING_SAID
+  /** The pool has no server. */
+  #welcome: Promise<Defaults> | undefined
+  #password: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
+  /** The client was not asked for anything yet. */
+  #first = true
+  /** Made where something waits that is to end with the client. */
+  #leaving: AbortController | undefined
+
+  constructor(session: ClientSession) {
+    this.#session = session
+  }
+
+  /** Take the segment at the batch's cursor; false where it must wait for its time. */
+  onSegment(batch: Batch): boolean {
+    const i = batch.cursor
+    const type = batch.type(i)
+    if (this.#session.state === 'canceling') {
+      batch.cursor = batch.count
+      return true
+    }
+    if (type === STARTUP) {
+      batch.cursor++
+      this.#start(batch.bodyOf(i))
+      return true
+    }
+    if (type === FRONTEND.Terminate) {
+      batch.cursor = batch.count
+      this.#session.end({ kind: 'terminated' })
+      return true
+    }
+    if (this.#password === undefined) return false
+    batch.cursor++
+    this.#session.silent = false
+    if (type !== FRONTEND.Password) {
+      this.#session.endWith('protocol_violation', {
+        args: { what: `expected password response, got ${frontendName(type)}` },
+      })
+      return true
+    }
+    const { resolve } = this.#password
+    this.#password = undefined
+    this.#session.ports.registry.goesOn(this.#session)
+    resolve(Buffer.from(batch.bodyOf(i)))
+    return true
+  }
+
+  /** The session ended: whatever the login waits for will not come. */
+  abandon(): void {
+    this.#check?.abandon()
+    this.#check = undefined
+    // A pool that is waited for is not forgotten, and would go on looking for a server.
+    if (this.#welcome) this.#session.pool!.leaveWelcome(this.#welcome)
+    this.#welcome = undefined
+    this.#password?.reject(new Gone())
+    this.#password = undefined
+    this.#leaving?.abort(new Gone())
+  }
+
+  /** Aborted when the client leaves. */
+  get signal(): AbortSignal {
+    this.#leaving ??= new AbortController()
+    if (this.#session.state === 'closed') this.#leaving.abort(new Gone())
+    return this.#leaving.signal
+  }
+
+  /** The body of the client's next password message. */
+  nextPassword(): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      if (this.#session.state === 'closed') {
+        reject(new Gone())
+        return
+      }
+      this.#password = { resolve, reject }
+      this.#session.ports.registry.tarries(this.#session)
+      this.#session.silent = this.#first
+      this.#first = false
+      // It may have come before we asked.
+      queueMicrotask(() => this.#session.pump())
+    })
+  }
+
+  #start(body: Buffer): void {
+    let packet: ReturnType<typeof readClientStartup>
+    try {
+      packet = readClientStartup(body)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      // As PostgreSQL: nobody reads an answer to a cancel request.
+      const state = isCancelRequest(body) ? 'startup' : 'login'
+      this.#session.end(violation(state, error.message))
+      return
+    }
+    switch (packet.kind) {
+      case 'client':
+        this.#session.setState('login')
+        this.#session.silent = false
+        this.#run(packet).catch((error) => this.#failed(error))
+        return
+      case 'refused':
+        this.#session.setState('login')
+        this.#session.user = packet.user
+        this.#session.database = packet.database
+        this.#session.end(packet.error)
+        return
+      case 'cancel':
+        this.#cancel(packet.pid, packet.secret)
+        return
+      case 'unsupported':
+        this.#session.endWith('unsupported_protocol', { args: { version: `${packet.major}.${packet.minor}` } })
+        return
+      case 'ssl':
+      case 'gssenc':
+        // They come before the framer, in net/client-encryption; out of their place they are versions of the protocol.
+        this.#session.endWith('unsupported_protocol', {
+          args: { version: packet.kind === 'ssl' ? '1234.5679' : '1234.5680' },
+        })
+    }
+  }
+
+  /** The canceller is answered by the end of its connection, once PostgreSQL has been asked. */
+  #cancel(pid: number, secret: Buffer): void {
+    const session = this.#session
+    session.setState('canceling')
+    session.ports.registry.cancel(pid, secret).finally(() => session.end({ kind: 'cancel-request' }))
+  }
+
+  async #run(startup: ClientStartup): Promise<void> {
+    const session = this.#session
+    const { ports } = session
+    this.#take(startup)
+    const refused = ports.registry.admit(session)
+    if (refused) {
+      session.endWith(refused)
+      return
+    }
+    const mode = ports.config.clientTlsMode
+    const tlsNeeded = mode === 'require' || mode === 'verify-ca' || mode === 'verify-full'
+    if (tlsNeeded && !session.origin.unix && session.origin.tls === '') {
+      session.endWith('tls_required')
+      return
+    }
+    // By the names of PostgreSQL: a role of another spelling would have limits of its own.
+    const pool = ports.pool(nameInServer(session.database), nameInServer(session.user))
+    session.join(pool)
+    if (session.replication !== 'none') {
+      await this.#runReplication(startup, pool)
+      return
+    }
+    // The login of a client about whom all is known waits for nothing, not even for a microtask.
+    let result = authenticate(session, this)
+    if (result instanceof Promise) result = await result
+    this.#stillHere()
+    pool.credentials = result.credentials
+    let welcome = pool.getWelcome()
+    if (welcome instanceof Promise) {
+      this.#welcome = welcome
+      welcome = await welcome
+      this.#welcome = undefined
+    }
+    this.#stillHere()
+    if (!areKnown(session.parameters, pool, welcome)) {
+      this.#check = new ParameterCheck(session, pool)
+      this.#ofParameters = await this.#check.run()
+      this.#check = undefined
+      this.#stillHere()
+    }
+    session.setState('idle')
+    this.#greet(startup.version, welcome, result.final, pool.welcome.notices)
+  }
+
+  async #runReplication({ version, parameters }: ClientStartup, pool: Pool): Promise<void> {
+    const session = this.#session
+    const own = [...parameters].filter(([name]) => name !== 'user' && !name.startsWith('_pq_.'))
+    const { opened, final } = await loginForReplication(session, this, own)
+    if (session.state === 'closed') {
+      opened.wire.close(TERMINATE)
+      throw new Gone()
+    }
+    session.hold(session.ports.dedicate(pool, opened, session))
+    this.#greet(version, opened.identity.parameters, final, opened.identity.notices)
+  }
+
+  /** Take over what the startup packet asks for. */
+  #take({ version, user, database, applicationName, replication, wishes, unknown }: ClientStartup): void {
+    const session = this.#session
+    session.user = user
+    session.database = database
+    session.applicationName = applicationName
+    session.replication = replication
+    session.parameters.setStartup(wishes)
+    // Answered exactly once, before anything else (protocol chapter "Start-up").
+    if (version > PROTOCOL_3_2 || unknown.length > 0) {
+      session.wire.write(negotiateProtocolVersion(Math.min(version, PROTOCOL_3_2), unknown))
+    }
+  }
+
+  /** What PostgreSQL says behind a successful login. */
+  #greet(version: number, welcome: Defaults, final: Buffer | undefined, notices: LoginNotices): void {
+    const session = this.#session
+    const { registry, config, log } = session.ports
+    const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
+    session.pid = key.pid
+    session.secret = key.secret.toString('latin1')
+    const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
+    parts.push(...notices.early, ...this.#ofParameters)
+    parts.push(parameterMessages(welcome, session.parameters), backendKeyData(key.pid, key.secret))
+    parts.push(...shownNotices(notices.late, session.parameters.get(CLIENT_MIN_MESSAGES)), READY_IDLE)
+    session.wire.write(Buffer.concat(parts))
+    session.told = welcome
+    session.pool!.counters.logins++
+    session.loggedIn()
+    session.since = now()
+    if (config.logConnections) {
+      log.info('client connected', {
+        ...session.about(),
+        application: session.applicationName || undefined,
+        tls: session.origin.tls || undefined,
+        replication: session.replication === 'none' ? undefined : session.replication,
+      })
+    }
+    session.pump()
+  }
+
+  #stillHere(): void {
+    if (this.#session.state === 'closed') throw new Gone()
+  }
+
+  #failed(error: unknown): void {
+    const session = this.#session
+    if (session.state === 'closed' || error instanceof Gone) return
+    if (error instanceof AuthRefused || error instanceof ParameterRefused) session.end(error.reason)
+    else if (error instanceof LoginError) {
+      session.end({ kind: 'refused', fields: session.pool!.failureFields(error), remedy: error.remedy })
+    } else session.end({ kind: 'fault', error })
+  }
+}

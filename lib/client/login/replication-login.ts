@@ -1,0 +1,102 @@
+/**
+ * How a replication client gets in, and its server connection: who it is is proven as for any client; then a connection
+ * is opened for it alone, with its own startup parameters. With auth_type passthrough that connection is the proof: a
+ * walsender of no database is admitted by other lines of pg_hba.conf than any ordinary session, and its user may have
+ * no database to connect to.
+ */
+
+import type { Credentials } from '../../auth/credentials.ts'
+import { type Proof, passthroughKey } from '../../routing/password-proof.ts'
+import { LoginError } from '../../server/login.ts'
+import type { OpenedServer } from '../../server/open.ts'
+import type { ClientSession } from '../session.ts'
+import {
+  askPassword,
+  authenticate,
+  candidateOf,
+  guarded,
+  letInUnasked,
+  mustAsk,
+  type PasswordSource,
+} from './authenticate.ts'
+
+/** The client is who it says, and has a connection. */
+export interface ReplicationLogin {
+  opened: OpenedServer
+  /** AuthenticationSASLFinal, to be sent in front of AuthenticationOk. */
+  final?: Buffer
+}
+
+type Open = (credentials: Credentials) => Promise<OpenedServer>
+
+/**
+ * Authenticate the client of `session` and open its server connection.
+ * @param parameters its startup parameters, without the user
+ * @throws AuthRefused, or a LoginError where PostgreSQL refused
+ */
+export async function loginForReplication(
+  session: ClientSession,
+  source: PasswordSource,
+  parameters: readonly (readonly [string, string])[],
+): Promise<ReplicationLogin> {
+  const { ports, replication: mode } = session
+  const pool = session.pool!
+  const open: Open = async (credentials) => {
+    try {
+      const opened = await ports.openDedicated(pool, credentials, { mode, parameters })
+      pool.counters.opened++
+      return opened
+    } catch (error) {
+      pool.counters.openFailures++
+      throw error
+    }
+  }
+  if (ports.config.authType === 'passthrough') return { opened: await passThrough(session, source, open) }
+  const { credentials, final } = await authenticate(session, source)
+  return { opened: await open(credentials), final }
+}
+
+async function passThrough(session: ClientSession, source: PasswordSource, open: Open): Promise<OpenedServer> {
+  const { passthrough: memory, prover } = session.ports
+  const pool = session.pool!
+  // pg_hba.conf knows a logical walsender by its database, a physical one by the word replication.
+  const key = session.replication === 'physical' ? physicalKey(pool.user) : passthroughKey(pool)
+  const login = (password?: string): Promise<Login> => {
+    return prover.login(key, password, candidateOf(session, source), open)
+  }
+  const merit = memory.meritOf(key)
+  if (merit !== undefined) letInUnasked(session, { merit })
+  if (!mustAsk(session, key)) {
+    try {
+      return checked(session, await login())
+    } catch (error) {
+      if (!(error instanceof LoginError && error.askedForPassword)) throw error
+      memory.markPassword(key)
+    }
+  }
+  const password = await askPassword(session, source)
+  const proven = await guarded(session, source, key, password, () => login(password))
+  return checked(session, proven === 'accepted' ? await login(password) : proven)
+}
+
+interface Login {
+  opened: OpenedServer
+  proof: Proof
+}
+
+/** What was opened, where that has proven who the client is, or need not. */
+function checked(session: ClientSession, { opened, proof }: Login): OpenedServer {
+  if (proof === 'accepted') return opened
+  try {
+    letInUnasked(session, proof)
+    return opened
+  } catch (error) {
+    opened.wire.destroy()
+    throw error
+  }
+}
+
+/** The key of its password in the memory; no pool has it, because no database has an empty name. */
+function physicalKey(user: string): string {
+  return passthroughKey({ database: '', user })
+}

@@ -1,0 +1,244 @@
+/**
+ * Has PostgreSQL judge a client's startup parameters while it logs in, as a direct connection would: a bad value is
+ * refused with the server's own words, a good one comes back in the server's spelling. Values that were accepted before
+ * cost nothing.
+ *
+ * What must hold: a value is judged with the rights it has on a direct connection. PostgreSQL takes parameters one after
+ * the other, so that what stands before `role` is judged without that role; and it judges `session_authorization`, but
+ * does not apply it.
+ */
+
+import type { ErrorFields } from '../../errors.ts'
+import type { Lease } from '../../pool/lease.ts'
+import type { Pool } from '../../pool/pool.ts'
+import type { Waiter } from '../../pool/waiter.ts'
+import type { ServerConnection } from '../../server/connection.ts'
+import type { TaskResult } from '../../server/internal-query.ts'
+import { CLIENT_MIN_MESSAGES, shownNotices } from '../../server/login-notices.ts'
+import type { ServerEnd } from '../../server/ports.ts'
+import { ClientParameters, isMemorable } from '../../settings/client-settings.ts'
+import { completeDateStyle } from '../../settings/date-style.ts'
+import { Wishes } from '../../settings/setting-values.ts'
+import { spellingOf } from '../../sql/parameter-names.ts'
+import type { BoundedMap } from '../../util/bounded-map.ts'
+import type { EndReason } from '../ending.ts'
+import { applySettings } from '../link/apply-settings.ts'
+import type { ClientSession } from '../session.ts'
+
+/** PostgreSQL does not take the client's parameters, or cannot be asked. */
+export class ParameterRefused extends Error {
+  readonly reason: EndReason
+
+  constructor(fields: ErrorFields) {
+    super(fields.message)
+    this.reason = { kind: 'refused', fields }
+  }
+}
+
+const ROLE = 'role'
+const USER = 'session_authorization'
+
+/** One check; a place in the pool's queue while it waits. */
+export class ParameterCheck implements Waiter {
+  list: { readonly name: string } | null = null
+  prev: Waiter | null = null
+  next: Waiter | null = null
+  waitingSince = 0
+  readonly lastServer = 0
+  readonly id: number
+  readonly mode = 'transaction'
+  readonly #session: ClientSession
+  readonly #pool: Pool
+  #lease: Lease | undefined
+  /** What is still to be judged, one after the other. */
+  readonly #steps: ClientParameters[]
+  #resolve: (notices: readonly Buffer[]) => void = () => {}
+  #reject: (error: Error) => void = () => {}
+
+  constructor(session: ClientSession, pool: Pool) {
+    this.id = session.id
+    this.#session = session
+    this.#pool = pool
+    this.#steps = stepsOf(session.parameters)
+  }
+
+  /** Resolves when the parameters are known to be good, with what PostgreSQL said to them. @throws ParameterRefused */
+  run(): Promise<readonly Buffer[]> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      const lease = this.#pool.acquire(this)
+      if (lease) this.onLease(lease)
+    })
+  }
+
+  suits(server: ServerConnection): boolean {
+    return this.#session.parameters.matches(server)
+  }
+
+  /** The client left. */
+  abandon(): void {
+    this.#pool.leave(this)
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.release(lease.server.settled ? 'done' : 'abandoned')
+  }
+
+  onLease(lease: Lease): void {
+    this.#lease = lease
+    // What is set there another client may have set with other rights: nothing would be asked of it.
+    const { applied } = lease.server
+    for (const name of this.#session.parameters.names()) {
+      if (!applied.has(name)) continue
+      this.#steps.unshift(new ClientParameters())
+      break
+    }
+    this.#next(NOTHING_SAID)
+  }
+
+  /** Judge what comes next. `notices` is what was said to what came before. */
+  #next(notices: readonly Buffer[]): void {
+    const { server } = this.#lease!
+    for (let step = this.#steps.shift(); step !== undefined; step = this.#steps.shift()) {
+      if (!applySettings(server, step, (result) => this.#applied(result))) return
+    }
+    this.#accept(notices)
+  }
+
+  onLeaseRefused(fields: ErrorFields): void {
+    this.#reject(new ParameterRefused(fields))
+  }
+
+  onServerBytes(): void {}
+
+  onServerReady(): void {}
+
+  onServerFull(): void {}
+
+  onServerDrain(): void {}
+
+  onServerClosed(end: ServerEnd): void {
+    this.#lease?.forfeit()
+    this.#lease = undefined
+    this.#reject(new ParameterRefused(end.fields))
+  }
+
+  #applied(result: TaskResult): void {
+    if (this.#lease === undefined) return
+    if (result.kind === 'done') this.#next(result.answer.notices())
+    else if (result.kind === 'closed') this.onServerClosed(result.end)
+    else {
+      const { sqlstate, message, detail } = result.error
+      this.#release()
+      this.#reject(new ParameterRefused({ severity: 'FATAL', sqlstate, message, detail }))
+    }
+  }
+
+  #accept(notices: readonly Buffer[]): void {
+    const { parameters } = this.#session
+    const spelled = new Map<string, string>()
+    const shown = shownNotices(notices, parameters.get(CLIENT_MIN_MESSAGES))
+    for (const [name, value] of parameters.startup) {
+      const spelling = parameters.get(name) ?? value
+      spelled.set(name, spelling)
+      // What a role may set says nothing of the user without it.
+      if (parameters.has(ROLE)) continue
+      // Each client is to hear what PostgreSQL says, of which this one may have asked not to hear.
+      if (notices.length === 0 && !parameters.has(CLIENT_MIN_MESSAGES) && isMemorable(name, value))
+        this.#pool.accepted.set(`${name}=${value}`, spelling)
+    }
+    parameters.setStartup(new Wishes(spelled))
+    this.#release()
+    this.#resolve(shown)
+  }
+
+  #release(): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.release('done')
+  }
+}
+
+const NOTHING_SAID: readonly Buffer[] = []
+
+/** What is to be applied, one after the other, to have all of `parameters` judged; the last is what they are then. */
+function stepsOf(parameters: ClientParameters): ClientParameters[] {
+  const steps: ClientParameters[] = []
+  const judge = (settings: readonly (readonly [string, string])[]): void => {
+    const step = new ClientParameters()
+    step.setStartup(new Wishes(new Map(settings)))
+    steps.push(step)
+  }
+  const all = [...parameters.startup]
+  const user = all.filter(([name]) => name === USER)
+  const others = all.filter(([name]) => name !== USER)
+  if (user.length > 0) {
+    judge(user)
+    parameters.setStartup(new Wishes(new Map(others)))
+  }
+  const role = others.findIndex(([name]) => name === ROLE)
+  if (role > 0) judge(others.slice(0, role))
+  steps.push(parameters)
+  return steps
+}
+
+type Welcome = ReadonlyMap<string, string>
+
+/**
+ * What wishes are in the server's spelling, by the parameters a pool welcomes with, which are replaced as a whole. The
+ * startup packets of a program are all the same (client-startup.ts), and so are their wishes.
+ */
+const known = new WeakMap<Welcome, WeakMap<Wishes, Wishes>>()
+
+/**
+ * Every parameter of the startup packet is one that the server has by itself, as `welcome` says, or that it has accepted
+ * before; takes over its spelling. Nothing need be asked then.
+ */
+export function areKnown(parameters: ClientParameters, { accepted }: Pool, welcome: Welcome): boolean {
+  const { wishes } = parameters
+  if (wishes.values.size === 0) return true
+  let spellings = known.get(welcome)
+  if (spellings === undefined) known.set(welcome, (spellings = new WeakMap()))
+  let spelled = spellings.get(wishes)
+  if (spelled === undefined) {
+    const whole = complete(wishes, welcome)
+    parameters.setStartup(whole)
+    spelled = spell(whole, accepted, welcome)
+    if (spelled === undefined) return false
+    spellings.set(wishes, spelled)
+  }
+  parameters.setStartup(spelled)
+  return true
+}
+
+/** `wishes` with values that mean the same on every server, whatever is set there. */
+function complete(wishes: Wishes, welcome: Welcome): Wishes {
+  const value = wishes.values.get('datestyle')
+  const current = welcome.get('DateStyle')
+  if (value === undefined || current === undefined) return wishes
+  const whole = completeDateStyle(value, current)
+  return whole === value ? wishes : new Wishes(new Map(wishes.values).set('datestyle', whole))
+}
+
+/** `wishes` in the server's spelling; undefined where it has to be asked for that of any. */
+function spell(wishes: Wishes, accepted: BoundedMap<string>, welcome: Welcome): Wishes | undefined {
+  const spelled = new Map<string, string>()
+  let same = true
+  for (const [name, value] of wishes.values) {
+    const spelling = accepted.get(`${name}=${value}`) ?? (isPlain(name, value) ? value : undefined)
+    if (spelling === undefined && !isDefault(welcome, name, value)) return undefined
+    spelled.set(name, spelling ?? value)
+    if (spelling !== undefined && spelling !== value) same = false
+  }
+  return same ? wishes : new Wishes(spelled)
+}
+
+function isDefault(welcome: Welcome, name: string, value: string): boolean {
+  const spelling = spellingOf(welcome, name)
+  return spelling !== undefined && welcome.get(spelling) === value
+}
+
+/** An application_name of plain characters is taken as it is, and there are as many of them as there are programs. */
+function isPlain(name: string, value: string): boolean {
+  return name === 'application_name' && /^[ -~]{0,63}$/.test(value)
+}

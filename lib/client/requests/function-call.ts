@@ -1,0 +1,31 @@
+/** What a FunctionCall may leave behind in the session of its server (note-effects.ts): it names its function by a number. */
+
+import type { ServerConnection } from '../../server/connection.ts'
+import { settingsInBytes } from '../../sql/function-sources.ts'
+import { ANY, KEEPS, NEXTVAL, SEQUENCE, SLOT } from '../../sql/state-effects.ts'
+import type { ClientSession } from '../session.ts'
+import { lookFor, noteEffects, noteUnread } from '../state/note-effects.ts'
+
+/** Functions of PostgreSQL's own, by number: it is the same in all versions. */
+const BY_NUMBER: Readonly<Record<number, number>> = {
+  // nextval, currval, lastval
+  1574: NEXTVAL,
+  1575: SEQUENCE,
+  2559: SEQUENCE,
+  // setseed, pg_backup_start, pg_replication_origin_session_setup
+  1599: KEEPS,
+  2172: KEEPS,
+  6006: KEEPS,
+  // Replication slots.
+  3779: SLOT,
+  3786: SLOT,
+  ...Object.fromEntries([4220, 4221, 4222, 4223, 4224].map((number) => [number, SLOT])),
+}
+
+/** A FunctionCall with this body, which may not be there as a whole: it may be of pg_advisory_lock(), or set_config(). */
+export function noteCall(session: ClientSession, server: ServerConnection, body: Buffer, whole: boolean): void {
+  const known = body.length < 4 ? undefined : BY_NUMBER[body.readUInt32BE(0)]
+  noteEffects(session, server, ANY | (known ?? 0), '')
+  lookFor(session, settingsInBytes(body.toString('latin1', 4)))
+  if (!whole) noteUnread(session, 'a long call that may set parameters')
+}

@@ -1,0 +1,29 @@
+/** A Query too long to be looked at as a whole: it is read as it streams by, and noted when its last part is sent. */
+
+import type { ServerConnection } from '../../server/connection.ts'
+import { LongText } from '../../sql/long-text.ts'
+import type { ClientSession } from '../session.ts'
+import { noteLong } from '../state/note-effects.ts'
+
+/** One of them, on its way. */
+export class LongQuery {
+  readonly #session: ClientSession
+  readonly #server: ServerConnection
+  readonly #text = new LongText()
+
+  /** @param body the beginning of the text */
+  constructor(session: ClientSession, server: ServerConnection, body: Buffer) {
+    this.#session = session
+    this.#server = server
+    this.#text.add(body)
+  }
+
+  /** The next part of it. Returns itself until it is the last. */
+  readOn(bytes: Buffer, last: boolean): LongQuery | undefined {
+    this.#text.add(bytes)
+    if (!last) return this
+    this.#text.end()
+    noteLong(this.#session, this.#server, this.#text)
+    return undefined
+  }
+}

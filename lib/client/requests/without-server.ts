@@ -1,0 +1,43 @@
+/**
+ * Input of a client that holds no server: what can be answered, or ignored, without one is not worth a lease.
+ */
+
+import { type Batch, RUN, STARTUP } from '../../protocol/batch.ts'
+import { READY_IDLE } from '../../protocol/build.ts'
+import { FRONTEND, frontendName } from '../../protocol/types.ts'
+import type { ClientSession } from '../session.ts'
+
+/** Take the segment at the cursor of `batch` without a server; false where it needs one. */
+export function takeWithoutServer(session: ClientSession, batch: Batch): boolean {
+  const type = batch.type(batch.cursor)
+  switch (type) {
+    case FRONTEND.Sync:
+      // Nothing is outstanding and no transaction open: PostgreSQL would say just this.
+      session.wire.write(READY_IDLE)
+      batch.cursor++
+      return true
+    case FRONTEND.Flush:
+    // What a client still sends of a COPY that failed: the server would ignore it, too ("COPY Operations").
+    case FRONTEND.CopyDone:
+    case FRONTEND.CopyFail:
+    case RUN:
+      batch.cursor++
+      return true
+    case FRONTEND.Terminate:
+    case FRONTEND.Password:
+    case STARTUP:
+      batch.cursor = batch.count
+      leave(session, type)
+      return true
+    default:
+      return false
+  }
+}
+
+/** A message of `type` ends the session. */
+export function leave(session: ClientSession, type: number): void {
+  const names = type === FRONTEND.Bind || type === FRONTEND.Parse
+  const what = names ? `too long a name in ${frontendName(type)}` : `unexpected ${frontendName(type)}`
+  if (type === FRONTEND.Terminate) session.end({ kind: 'terminated' })
+  else session.endWith('protocol_violation', { args: { what } })
+}

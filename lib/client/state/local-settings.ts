@@ -1,0 +1,114 @@
+/**
+ * What a client's transaction has set for itself, as far as that is known for sure: texts that set constants and do nothing
+ * else, sent in a transaction block and answered without an error. Then its statements are shared with those who have
+ * set the same. Whatever else may have happened, nothing is known until the transaction is over.
+ *
+ * Called by note-effects.ts when something is sent, by session.ts when a transaction block is open at the end of a
+ * request, by parse-settings.ts.
+ */
+
+import { TX_BLOCK } from '../../protocol/types.ts'
+import type { ServerConnection } from '../../server/connection.ts'
+import { digestOf, isHarmless, type ParseSettings, type Wishes } from '../../settings/setting-values.ts'
+import { type LocalStep, localSteps } from '../../sql/local-steps.ts'
+import { reportedKey } from '../../sql/parameter-names.ts'
+import type { ClientSession } from '../session.ts'
+
+/** Texts that may end a transaction, or take back what was set since a savepoint, and leave a block open behind them. */
+const CONTROLS = /\b(?:commit|rollback|abort)\b|(?:^|[;/\n\r])[ \t]*end\b/i
+/** Of a search_path: functions that are not PostgreSQL's own may come first. */
+const CATALOG = /pg_catalog/i
+
+/** The settings of one transaction. */
+export class LocalSettings {
+  readonly #wishes: Wishes
+  /** Set and confirmed. */
+  #steps: readonly LocalStep[] = []
+  /** Sent and not answered. */
+  #pending: readonly LocalStep[] = []
+  /** How many tags SET are to come for these. */
+  #tags = 0
+  /** One of them is executed when its portal is, if it is. */
+  #bound = false
+  #texts = 0
+  /** Tags that say that the session was changed, and reported parameters, as of the last confirmation. */
+  #touches: number
+  #stamp: number
+  #settings: ParseSettings
+
+  constructor(server: ServerConnection, wishes: Wishes) {
+    this.#wishes = wishes
+    this.#settings = wishes
+    this.#touches = server.touches
+    this.#stamp = server.parameters.stamp
+  }
+
+  /** A text that may set something is sent, or `bound` to a portal. Returns false where it may do anything else. */
+  note(text: string, bound: boolean): boolean {
+    const found = localSteps(text)
+    if (found === undefined || (bound && found.tags !== 1) || CATALOG.test(text)) return false
+    this.#pending = [...this.#pending, ...found.steps]
+    this.#tags += found.tags
+    this.#texts++
+    this.#bound ||= bound
+    return true
+  }
+
+  /** All that was sent is answered, and the block is open. Returns false where something else happened. */
+  confirm(server: ServerConnection, changes: readonly string[]): boolean {
+    if (server.touches !== this.#touches + this.#tags) return false
+    // Of several portals it is not known in which order they were executed.
+    if (this.#bound && this.#texts !== 1) return false
+    const steps = this.#pending.length === 0 ? this.#steps : [...this.#steps, ...this.#pending]
+    if (!changes.every((name) => steps.some((step) => step.name === reportedKey(name)))) return false
+    if (this.#pending.length > 0) this.#settings = withSteps(this.#wishes, steps)
+    this.#steps = steps
+    this.#pending = []
+    this.#tags = 0
+    this.#texts = 0
+    this.#bound = false
+    this.#touches = server.touches
+    this.#stamp = server.parameters.stamp
+    return true
+  }
+
+  /** What holds; undefined while that is not known. */
+  settings({ touches, parameters }: ServerConnection): ParseSettings | undefined {
+    const known = this.#texts === 0 && touches === this.#touches && parameters.stamp === this.#stamp
+    return known ? this.#settings : undefined
+  }
+}
+
+function withSteps(wishes: Wishes, all: readonly LocalStep[]): ParseSettings {
+  const steps = all.filter(({ name }) => !isHarmless(name))
+  if (steps.length === 0) return wishes
+  // No name begins with a blank.
+  const text = [wishes.fingerprint, ...steps.map(({ sql }) => ` ${sql}`)].join('\0')
+  return { fingerprint: digestOf(text), values: wishes.values, steps }
+}
+
+/** `text` may change settings, or what names stand for: `bound` to a portal, or sent as a Query. */
+export function noteMeaning(session: ClientSession, server: ServerConnection, text: string, bound: boolean): void {
+  if (!session.unsettled) {
+    session.unsettled = true
+    const clean = !server.touched && !server.parametersChanged && !server.statements.altering
+    const { wishes } = session.parameters
+    if (clean && !CATALOG.test(wishes.values.get('search_path') ?? ''))
+      session.local = new LocalSettings(server, wishes)
+  }
+  if (session.local?.note(text, bound) === false) session.local = undefined
+}
+
+/** `text` is sent, whatever it is. */
+export function noteControl(session: ClientSession, text: string): void {
+  if (CONTROLS.test(text)) session.local = undefined
+}
+
+/** A request has ended in a transaction block. */
+export function settleLocal(session: ClientSession, server: ServerConnection, status: number): void {
+  session.remembered.inBlock()
+  const { local } = session
+  if (local === undefined) return
+  const known = status === TX_BLOCK && server.plan.settled
+  if (!known || !local.confirm(server, session.parameters.changes(server))) session.local = undefined
+}

@@ -1,0 +1,81 @@
+/**
+ * What stands behind the prepared statements of one client: its names, what SQL says of them, how its messages are
+ * rewritten, and the batch under way in case it is sent again. Made with the first message that may need it: many
+ * clients never send one.
+ */
+
+import type { Batch } from '../../protocol/batch.ts'
+import type { ErrorSummary } from '../../protocol/error-response.ts'
+import type { ServerConnection } from '../../server/connection.ts'
+import { type PlanRef, REPEAT } from '../../server/ports.ts'
+import { ClientStatements } from '../../statements/client-statements.ts'
+import type { ClientSession } from '../session.ts'
+import { LastBatch } from './last-batch.ts'
+import { PreparedStatements, type Rewrite } from './named-statements.ts'
+import { parseSettings } from './parse-settings.ts'
+import { SpokenStatements } from './sql-statements.ts'
+import { remedyFor } from './stale-statements.ts'
+import { UnnamedStatement } from './unnamed-statement.ts'
+
+/** The unnamed statement of one client. @param resume called when a message that is held can be looked at */
+export function unnamedStatement(session: ClientSession, resume: () => void): UnnamedStatement {
+  return new UnnamedStatement((server) => parseSettings(session, server), resume)
+}
+
+/** The parts, of upstream.ts alone. */
+export class StatementParts {
+  readonly names: ClientStatements
+  readonly spoken: SpokenStatements
+  readonly prepared: PreparedStatements
+  readonly last = new LastBatch()
+  #again: Batch | undefined
+
+  /**
+   * @param batch number of the client's batch under way
+   * @param rewrite where it is said what happens to a message
+   * @param resume called when a message that is held can be looked at
+   */
+  constructor(session: ClientSession, batch: number, rewrite: Rewrite, resume: () => void) {
+    const { ports } = session
+    this.names = new ClientStatements(ports.statements, session.pool!.user)
+    this.spoken = new SpokenStatements(this.names)
+    this.prepared = new PreparedStatements(
+      this.names,
+      () => ports.config,
+      this.spoken,
+      (server) => parseSettings(session, server),
+      rewrite,
+      resume,
+    )
+    this.prepared.batch = batch
+  }
+
+  /**
+   * What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused).
+   * @param waits something of the client's has not been sent yet: nothing can be sent before it
+   */
+  onRefused(
+    server: ServerConnection,
+    error: ErrorSummary,
+    body: Buffer,
+    ref: PlanRef,
+    waits: boolean,
+  ): Buffer | undefined {
+    const { repeat, entry, error: instead } = remedyFor(server, error, ref)
+    if (repeat !== 'no' && !waits) {
+      this.#again = this.last.take(server.plan.size, repeat === 'again')
+      if (this.#again !== undefined) {
+        if (entry !== undefined) this.prepared.renew(entry)
+        return REPEAT
+      }
+    }
+    return instead ?? this.prepared.inOwnWords(body, ref)
+  }
+
+  /** The batch that is to be sent again, after REPEAT. */
+  takeAgain(): Batch {
+    const batch = this.#again!
+    this.#again = undefined
+    return batch
+  }
+}

@@ -1,0 +1,35 @@
+/** What a session that ends does to the server it holds. */
+import t from 'tap'
+import { giveBack } from '../../../../lib/client/link/give-back.ts'
+import type { RememberedState } from '../../../../lib/client/state/remembered-state.ts'
+import type { Lease } from '../../../../lib/pool/lease.ts'
+
+/** Give back a server that client 7 used, in `mode`, with `found` left in it. */
+function given(mode: string, found: string) {
+  const server = {
+    dirty: false,
+    touched: false,
+    lastUser: 7,
+    midReply: false,
+    settled: true,
+    wire: { resume() {} },
+    plan: { needsSync: false, copyIn: false },
+  }
+  const outcomes: string[] = []
+  const lease = { server, mode, release: (outcome: string) => outcomes.push(outcome) }
+  const remembered = { suspected: false, found }
+  giveBack(lease as unknown as Lease, false, remembered as unknown as RememberedState, { kind: 'terminated' })
+  return { dirty: server.dirty, lastUser: server.lastUser, outcomes }
+}
+
+t.test('a lock of a client that has left is nobody’s to wait for: the server is reset at once', async (t) => {
+  t.strictSame(given('transaction', 'advisory lock'), { dirty: true, lastUser: 0, outcomes: ['done'] })
+})
+
+t.test('a server without anything left in it is lent on as it is', async (t) => {
+  t.strictSame(given('transaction', ''), { dirty: false, lastUser: 7, outcomes: ['done'] })
+})
+
+t.test('in session mode the reset query decides', async (t) => {
+  t.strictSame(given('session', 'advisory lock'), { dirty: true, lastUser: 7, outcomes: ['done'] })
+})
