@@ -46,7 +46,7 @@ function refuseWaiting(session: ClientSession): boolean {
     session.onLeaseRefused(errorFields('canceled'))
     return true
   }
-  if ((session.state !== 'linking' && session.state !== 'asking') || !session.hasInput) return false
+  if ((session.state !== 'linking' && session.state !== 'inspecting') || !session.hasInput) return false
   // What the server does for it meanwhile must come to its end.
   session.canceled = true
   return true

@@ -7,7 +7,7 @@ import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { ClientParameters } from '../settings/client-settings.ts'
+import { ClientSettings } from '../settings/client-settings.ts'
 import type { Defaults } from '../settings/server-defaults.ts'
 import type { PinKind } from '../sql/pin-kinds.ts'
 import { now } from '../util/clock.ts'
@@ -33,7 +33,7 @@ export class ClientRecord {
   readonly id = nextId++
   readonly origin: ClientOrigin
   readonly ports: ClientPorts
-  readonly parameters = new ClientParameters()
+  readonly parameters = new ClientSettings()
   readonly connectedAt = now()
   user = ''
   database = ''

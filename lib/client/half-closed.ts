@@ -71,7 +71,7 @@ export function isOwed(session: ClientSession): boolean {
     case 'idle':
     case 'waiting':
     case 'linking':
-    case 'asking':
+    case 'inspecting':
       return session.hasInput
     case 'active': {
       const { plan } = session.lease!.server

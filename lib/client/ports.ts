@@ -10,7 +10,7 @@ import type { ErrorName } from '../errors.ts'
 import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { GuessDelay } from '../routing/guess-delay.ts'
-import type { Prover } from '../routing/password-proof.ts'
+import type { PasswordProver } from '../routing/password-proof.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { OpenedServer, ReplicationStartup } from '../server/open.ts'
 import type { Consumer } from '../server/ports.ts'
@@ -61,7 +61,7 @@ export interface ClientPorts {
   readonly unknownUser: UnknownUser
   readonly keyCache: ScramKeyCache
   readonly passthrough: PassthroughMemory
-  readonly prover: Prover
+  readonly prover: PasswordProver
   readonly guesses: GuessDelay
   /** The prepared statements all clients share. */
   readonly statements: StatementStore

@@ -16,7 +16,7 @@ import { errorResponse } from '../protocol/build.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
-import type { Answer } from '../server/query-result.ts'
+import type { QueryResult } from '../server/query-result.ts'
 import { now } from '../util/clock.ts'
 import { ClientRecord } from './client-record.ts'
 import { type EndReason, endingOf, type NamedError, violation } from './ending.ts'
@@ -126,7 +126,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
           return true
         case 'waiting':
         case 'linking':
-        case 'asking':
+        case 'inspecting':
           return false
       }
     }
@@ -190,7 +190,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   }
 
   /** The server has answered to pgbun and serves the client again, which hears now what came for it meanwhile. */
-  takeOver(answer: Answer): void {
+  takeOver(answer: QueryResult): void {
     const { server } = this.lease!
     server.lend(this, 'active')
     for (const notification of answer.notifications(server.identity.pid, this.pid)) this.onServerBytes(notification)
@@ -302,7 +302,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   }
 
   /** Give the server back that it keeps without needing to, if nothing else keeps it. */
-  letGo(): void {
+  stopKeeping(): void {
     this.holds = 0
     if (this.lease?.server.settled) this.#maybeRelease(this.lease)
   }

@@ -1,7 +1,7 @@
 /**
  * The states of a client and which may follow which (R1):
  *
- *   startup → login → idle ⇄ waiting → linking → active ⇄ asking → closed
+ *   startup → login → idle ⇄ waiting → linking → active ⇄ inspecting → closed
  *   startup → canceling → closed
  *
  * From linking it goes back to idle where its server is lost. A replication client goes from login to active, and stays there.
@@ -24,7 +24,7 @@ export type ClientState =
   /** It has a server. */
   | 'active'
   /** Its transaction is over, and the server is asked what it left behind. */
-  | 'asking'
+  | 'inspecting'
   | 'closed'
 
 const EDGES: Record<ClientState, readonly ClientState[]> = {
@@ -34,8 +34,8 @@ const EDGES: Record<ClientState, readonly ClientState[]> = {
   idle: ['waiting', 'linking', 'active', 'closed'],
   waiting: ['idle', 'linking', 'active', 'closed'],
   linking: ['idle', 'active', 'closed'],
-  active: ['idle', 'asking', 'linking', 'closed'],
-  asking: ['idle', 'active', 'closed'],
+  active: ['idle', 'inspecting', 'linking', 'closed'],
+  inspecting: ['idle', 'active', 'closed'],
   closed: [],
 }
 

@@ -49,7 +49,7 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
       }
       if (session.running) return over(session.since, config.queryTimeout) ? 'query_timeout' : undefined
       if (session.holds > 0 && session.transactionSince === 0 && at - session.since > HOLD_MS) {
-        session.letGo()
+        session.stopKeeping()
         return undefined
       }
       askIfMixed(session, at)
@@ -62,7 +62,7 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
     case 'canceling':
     case 'waiting':
     case 'linking':
-    case 'asking':
+    case 'inspecting':
     case 'closed':
       return undefined
   }

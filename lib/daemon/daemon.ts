@@ -18,7 +18,7 @@ import type { Snapshot } from '../observe/snapshot.ts'
 import { ServerLimits } from '../pool/server-limits.ts'
 import { poolSettings, serverLimits } from '../pool/settings.ts'
 import { GuessDelay } from '../routing/guess-delay.ts'
-import { Prover } from '../routing/password-proof.ts'
+import { PasswordProver } from '../routing/password-proof.ts'
 import { Router } from '../routing/router.ts'
 import { StatementStore } from '../statements/shared-statements.ts'
 import { delay, now } from '../util/clock.ts'
@@ -125,7 +125,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     keyCache,
     passthrough,
     statements,
-    prover: new Prover(
+    prover: new PasswordProver(
       {
         open: (pool, credentials, proven) => access.openWith(pool, credentials, proven),
         keep: (pool, opened) => access.keep(pool, opened),

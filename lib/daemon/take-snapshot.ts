@@ -68,7 +68,7 @@ function poolSnapshot(pool: Pool, at: number): PoolSnapshot {
       active: pool.count('active'),
       busy: pool.count('busy'),
       draining: pool.count('draining'),
-      held: pool.count('held'),
+      beingCanceled: pool.count('beingCanceled'),
     },
     counters: { ...pool.counters },
   }

@@ -30,7 +30,7 @@ export interface PoolSnapshot {
   waiting: number
   maxWait: number
   /** Server connections by state. */
-  servers: { idle: number; active: number; busy: number; draining: number; held: number }
+  servers: { idle: number; active: number; busy: number; draining: number; beingCanceled: number }
   counters: Counters
 }
 

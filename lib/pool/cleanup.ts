@@ -4,14 +4,14 @@ import { query } from '../protocol/build.ts'
 import { QUERY, SKIP } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
-import { Task } from '../server/internal-query.ts'
+import { InternalQuery } from '../server/internal-query.ts'
 import type { PlanRef } from '../server/ports.ts'
 import { UNKNOWN } from '../settings/client-settings.ts'
 import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../settings/reset.ts'
 import { limitsOf, mayWait, OWN_TRANSACTION, withoutLimits } from '../settings/settings-sql.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import type { FunctionCheck } from './function-catalog.ts'
+import type { FunctionCatalog } from './function-catalog.ts'
 import type { LeaseOutcome } from './lease.ts'
 import type { PoolPorts } from './ports.ts'
 import type { ServerLists } from './server-lists.ts'
@@ -53,7 +53,7 @@ export type Preparation = (done: (well: boolean) => void) => void
 /** What `server` is prepared with. */
 export interface PreparationNeeds {
   readonly settings: PoolSettings
-  readonly functions: FunctionCheck
+  readonly functions: FunctionCatalog
 }
 
 /** What must be done with `server` before client `id` gets it; undefined for nothing. */
@@ -80,7 +80,7 @@ export function preparation(
 /** Whether the role of `server`'s session is still there: PostgreSQL cannot name one that was dropped. */
 function askForRole(server: ServerConnection, done: (well: boolean) => void): void {
   server.roleDoubted = false
-  Task.run(server, 'SELECT session_user', undefined, (result) => {
+  InternalQuery.run(server, 'SELECT session_user', undefined, (result) => {
     server.roleDoubted = false
     if (result.kind === 'error') {
       server.close(`its role is not there any more: ${result.error.message}`)
@@ -109,7 +109,7 @@ export function resetAfter(
 const IDLE_LIMIT = 'idle_session_timeout'
 
 function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): void {
-  Task.run(server, `RESET ${IDLE_LIMIT}`, undefined, (result) => {
+  InternalQuery.run(server, `RESET ${IDLE_LIMIT}`, undefined, (result) => {
     if (result.kind === 'done') server.applied.delete(IDLE_LIMIT)
     else if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
     done(result.kind === 'done')
@@ -137,7 +137,7 @@ export function sweepIdle(
 function idlePreparation(
   server: ServerConnection,
   at: number,
-  functions: FunctionCheck,
+  functions: FunctionCatalog,
   log: Logger,
 ): Preparation | undefined {
   // Its client did not come back at once; the next one shall not have to wait for the reset.
@@ -172,7 +172,7 @@ export function drain(
 
 /** Close what nobody uses, and have the rest closed as it comes back. */
 export function retireServers(lists: ServerLists, reason: string): void {
-  for (const server of [...lists.idle, ...lists.held]) server.close(reason)
+  for (const server of [...lists.idle, ...lists.beingCanceled]) server.close(reason)
   for (const server of lists.all()) server.closeReason ??= reason
 }
 
@@ -186,7 +186,7 @@ export function makeDirty(server: ServerConnection): void {
 export function reasonToClose(
   server: ServerConnection,
   closing: boolean,
-  { defaultsStamp }: FunctionCheck,
+  { defaultsStamp }: FunctionCatalog,
 ): string | undefined {
   if (server.closeReason !== undefined) return server.closeReason
   if (server.defaultsStamp !== defaultsStamp) return 'ALTER ROLE or ALTER DATABASE has changed what sessions begin with'
@@ -231,7 +231,7 @@ const NOT_PERMITTED = '42501'
 
 /** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
 export function resetServer(server: ServerConnection, sql: string, done: (clean: boolean) => void): void {
-  Task.run(server, sql, unlimited(server, sql), (result) => {
+  InternalQuery.run(server, sql, unlimited(server, sql), (result) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED && sql === KEEP_STATEMENTS) {
       // A database may keep pg_advisory_unlock_all() from its users.
       resetServer(server, DISCARD_ALL, done)
@@ -258,7 +258,7 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
 
 /** Run the liveness check `sql`; `done` is told whether the server is well. One that is not is closed. */
 export function checkServer(server: ServerConnection, sql: string, log: Logger, done: (well: boolean) => void): void {
-  Task.run(server, sql, unlimited(server, sql), (result) => {
+  InternalQuery.run(server, sql, unlimited(server, sql), (result) => {
     if (result.kind === 'closed') {
       log.info('idle server connection was dead', server.about())
     } else if (result.kind === 'error') giveUp(server, `server_check_query failed: ${result.error.message}`, sql)

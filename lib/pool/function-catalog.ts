@@ -10,13 +10,13 @@
  */
 
 import type { ServerConnection } from '../server/connection.ts'
-import { Task, type TaskResult } from '../server/internal-query.ts'
+import { InternalQuery, type InternalQueryResult } from '../server/internal-query.ts'
 import type { ServerOwner } from '../server/ports.ts'
 import {
   ALL_HIDDEN,
-  type HiddenFunctions,
-  hiddenFunctionsQuery,
-  readHiddenFunctions,
+  type FunctionSources,
+  functionSourcesQuery,
+  readFunctionSources,
   settingsOfSource,
 } from '../sql/function-sources.ts'
 import { now } from '../util/clock.ts'
@@ -41,7 +41,7 @@ const RETRY_LIMIT_MS = 3_600_000
 const MADE_LIMIT = 100
 
 /** The functions of one database. */
-export class FunctionCheck {
+export class FunctionCatalog {
   /** Nothing is suspected: statements need not be looked at. */
   quiet = true
   /** To be asked before a server is lent. */
@@ -50,7 +50,7 @@ export class FunctionCheck {
   stamp = 0
   readonly #database: string
   #enabled = false
-  #known: HiddenFunctions = ALL_HIDDEN
+  #known: FunctionSources = ALL_HIDDEN
   /** Parameters that functions set which were made since PostgreSQL was asked. */
   #made: readonly string[] = []
   #readsSequences = false
@@ -224,7 +224,7 @@ export class FunctionCheck {
     this.#asking = server
     this.#deadline = startedAt + limit + SLACK_MS
     this.#canceled = false
-    const answered = (result: TaskResult): void => {
+    const answered = (result: InternalQueryResult): void => {
       this.#asking = undefined
       // It is not used by this: it may become too old in the meantime.
       server.usedAt = usedAt
@@ -238,7 +238,7 @@ export class FunctionCheck {
       done(result.kind !== 'closed')
     }
     // What is canceled is not asked again at once: it was its own limit of time, or somebody waits.
-    Task.run(server, hiddenFunctionsQuery(limit), undefined, answered, 0)
+    InternalQuery.run(server, functionSourcesQuery(limit), undefined, answered, 0)
   }
 
   /** There is no answer to be had: everything is suspected. */
@@ -257,7 +257,7 @@ export class FunctionCheck {
     this.#learn(ALL_HIDDEN, log)
   }
 
-  #learn(known: HiddenFunctions, log: Logger): void {
+  #learn(known: FunctionSources, log: Logger): void {
     if (known !== ALL_HIDDEN && this.#failures > 0) {
       this.#failures = 0
       this.#retryAt = 0
@@ -283,14 +283,14 @@ export class FunctionCheck {
   }
 }
 
-function reasonOf(result: Exclude<TaskResult, { kind: 'done' }>): string {
+function reasonOf(result: Exclude<InternalQueryResult, { kind: 'done' }>): string {
   return result.kind === 'error' ? result.error.message : 'the server connection was closed'
 }
 
 /** What the rows say, or why they cannot be read. */
-function read(rows: () => (string | null)[][]): HiddenFunctions | string {
+function read(rows: () => (string | null)[][]): FunctionSources | string {
   try {
-    return readHiddenFunctions(rows())
+    return readFunctionSources(rows())
   } catch (error) {
     return (error as Error).message
   }

@@ -32,7 +32,7 @@ import {
 } from './cleanup.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { DedicatedServers } from './dedicated.ts'
-import type { FunctionCheck } from './function-catalog.ts'
+import type { FunctionCatalog } from './function-catalog.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
 import { Opening } from './opening.ts'
 import type { PoolPorts } from './ports.ts'
@@ -47,7 +47,7 @@ export class Pool implements ServerOwner {
   readonly user: string
   readonly counters: Counters = createCounters()
   readonly waiters = new List<Waiter>('waiting')
-  readonly functions: FunctionCheck
+  readonly functions: FunctionCatalog
   settings: PoolSettings
   /** Clients of it, those logging in included. */
   clients = 0
@@ -73,7 +73,7 @@ export class Pool implements ServerOwner {
   #serving = false
   readonly welcome = new Welcome()
 
-  constructor(database: string, user: string, settings: PoolSettings, functions: FunctionCheck, ports: PoolPorts) {
+  constructor(database: string, user: string, settings: PoolSettings, functions: FunctionCatalog, ports: PoolPorts) {
     this.database = database
     this.user = user
     this.settings = settings
@@ -291,7 +291,7 @@ export class Pool implements ServerOwner {
   #offer(server: ServerConnection): void {
     server.consumer = null
     if (server.cancels > 0) {
-      server.setState('held')
+      server.setState('beingCanceled')
       return
     }
     const waiter = this.waiters.first

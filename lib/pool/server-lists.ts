@@ -13,7 +13,7 @@ export class ServerLists {
   readonly active = new List<ServerConnection>('active')
   readonly busy = new List<ServerConnection>('busy')
   readonly draining = new List<ServerConnection>('draining')
-  readonly held = new List<ServerConnection>('held')
+  readonly beingCanceled = new List<ServerConnection>('beingCanceled')
 
   /** The list of a state other than closed. Written out: by its name a property is found far more slowly. */
   of(state: ServerState): List<ServerConnection> {
@@ -26,8 +26,8 @@ export class ServerLists {
         return this.busy
       case 'draining':
         return this.draining
-      case 'held':
-        return this.held
+      case 'beingCanceled':
+        return this.beingCanceled
       case 'closed':
         throw new Error('a closed connection is on no list')
     }
@@ -35,11 +35,11 @@ export class ServerLists {
 
   /** Connections in all. */
   get size(): number {
-    return this.idle.size + this.active.size + this.busy.size + this.draining.size + this.held.size
+    return this.idle.size + this.active.size + this.busy.size + this.draining.size + this.beingCanceled.size
   }
 
   /** All connections. */
   *all(): Generator<ServerConnection> {
-    for (const list of [this.idle, this.active, this.busy, this.draining, this.held]) yield* list
+    for (const list of [this.idle, this.active, this.busy, this.draining, this.beingCanceled]) yield* list
   }
 }

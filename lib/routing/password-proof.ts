@@ -26,7 +26,7 @@ import { SharedWork } from '../util/shared-work.ts'
 const PATIENCE_MS = 60_000
 
 /** Opens connections for passwords that are to be proven. */
-export interface ProverPorts {
+export interface PasswordProverPorts {
   /** A connection for `pool` with these credentials, `proven` before or not. Rejects with a LoginError. */
   open(pool: Pool, credentials: Credentials, proven: boolean): Promise<OpenedServer>
   /** The password of the user in `key` is another than it was. */
@@ -59,14 +59,14 @@ export interface Unasked {
 }
 
 /** Tries passwords with PostgreSQL. */
-export class Prover {
-  readonly #ports: ProverPorts
+export class PasswordProver {
+  readonly #ports: PasswordProverPorts
   readonly #memory: PassthroughMemory
   readonly #key = randomBytes(32)
   readonly #attempts = new SharedWork<Proof>()
   readonly #unproven: FairGate
 
-  constructor(ports: ProverPorts, memory: PassthroughMemory) {
+  constructor(ports: PasswordProverPorts, memory: PassthroughMemory) {
     this.#ports = ports
     this.#memory = memory
     this.#unproven = new FairGate(

@@ -4,7 +4,7 @@
  */
 
 import { addCounters, createCounters } from '../pool/counters.ts'
-import { FunctionCheck } from '../pool/function-catalog.ts'
+import { FunctionCatalog } from '../pool/function-catalog.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'
@@ -24,7 +24,7 @@ export class Router {
   /** What the pools had counted that are forgotten. */
   readonly forgotten = createCounters()
   /** By database. */
-  readonly #functions = new Map<string, FunctionCheck>()
+  readonly #functions = new Map<string, FunctionCatalog>()
   readonly #ports: PoolPorts
   #settingsOf: SettingsOf
 
@@ -49,7 +49,7 @@ export class Router {
     const settings = this.#settingsOf(database, user)
     let functions = this.#functions.get(database)
     if (functions === undefined) {
-      functions = new FunctionCheck(database)
+      functions = new FunctionCatalog(database)
       this.#functions.set(database, functions)
       enable(functions, settings)
     }
@@ -108,6 +108,6 @@ export class Router {
 }
 
 /** Who logged in when servers were shared goes on sharing them after a reload to session mode. */
-function enable(functions: FunctionCheck, { mode, checkFunctions }: PoolSettings): void {
+function enable(functions: FunctionCatalog, { mode, checkFunctions }: PoolSettings): void {
   functions.enabled = checkFunctions && (mode !== 'session' || functions.enabled)
 }

@@ -53,10 +53,10 @@ export interface ServerIdentity {
 /** Which states may follow which (R1). */
 const EDGES: Record<ServerState, readonly ServerState[]> = {
   idle: ['active', 'busy', 'closed'],
-  active: ['idle', 'busy', 'draining', 'held', 'closed'],
-  busy: ['idle', 'active', 'draining', 'held', 'closed'],
-  draining: ['idle', 'busy', 'active', 'held', 'closed'],
-  held: ['idle', 'active', 'busy', 'closed'],
+  active: ['idle', 'busy', 'draining', 'beingCanceled', 'closed'],
+  busy: ['idle', 'active', 'draining', 'beingCanceled', 'closed'],
+  draining: ['idle', 'busy', 'active', 'beingCanceled', 'closed'],
+  beingCanceled: ['idle', 'active', 'busy', 'closed'],
   closed: [],
 }
 
@@ -282,7 +282,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   cancelEnded(): void {
     this.cancels--
     if (this.cancels > 0) return
-    if (this.#state === 'held') this.owner.onServerFree(this)
+    if (this.#state === 'beingCanceled') this.owner.onServerFree(this)
     else this.consumer?.onServerCancelOver?.()
   }
 

@@ -12,12 +12,12 @@ import { isDiscardAll } from '../settings/reset.ts'
 import { mayWait, OWN_TRANSACTION, OWN_TRANSACTIONS } from '../settings/settings-sql.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer, ServerEnd } from './ports.ts'
-import { Answer } from './query-result.ts'
+import { QueryResult } from './query-result.ts'
 
 /** How a task ended: with rows, with the server's error, or with the end of the connection. */
-export type TaskResult =
-  | { kind: 'done'; answer: Answer }
-  | { kind: 'error'; error: ErrorSummary; answer: Answer }
+export type InternalQueryResult =
+  | { kind: 'done'; answer: QueryResult }
+  | { kind: 'error'; error: ErrorSummary; answer: QueryResult }
   | { kind: 'closed'; end: ServerEnd }
 
 type Unlimited = (() => string) | undefined
@@ -28,12 +28,12 @@ const CANCELED = '57014'
 const RETRIES = 2
 
 /** Runs one simple query on a server, in a transaction that does not wait for others. */
-export class Task implements Consumer {
+export class InternalQuery implements Consumer {
   readonly #server: ServerConnection
   #sql: string
   readonly #unlimited: Unlimited
-  readonly #done: (result: TaskResult) => void
-  readonly #answer = new Answer()
+  readonly #done: (result: InternalQueryResult) => void
+  readonly #answer = new QueryResult()
   #sent = false
   /** What goes ahead of it has not been answered. */
   #preparing = false
@@ -47,7 +47,7 @@ export class Task implements Consumer {
     server: ServerConnection,
     sql: string,
     unlimited: Unlimited,
-    done: (result: TaskResult) => void,
+    done: (result: InternalQueryResult) => void,
     retries: number,
   ) {
     this.#server = server
@@ -67,10 +67,10 @@ export class Task implements Consumer {
     server: ServerConnection,
     sql: string,
     unlimited: Unlimited,
-    done: (result: TaskResult) => void,
+    done: (result: InternalQueryResult) => void,
     retries = RETRIES,
   ): void {
-    const task = new Task(server, sql, unlimited, done, retries)
+    const task = new InternalQuery(server, sql, unlimited, done, retries)
     server.lend(task, 'busy')
     // It may have been paused for a client that does not read.
     server.wire.resume()
@@ -133,7 +133,7 @@ export class Task implements Consumer {
     this.#end({ kind: 'closed', end: { ...end, fields, relayed: false, midMessage: false } })
   }
 
-  #end(result: TaskResult): void {
+  #end(result: InternalQueryResult): void {
     // Whoever is told of an error may close the connection, of which we are still the consumer.
     if (this.#over) return
     this.#over = true

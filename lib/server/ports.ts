@@ -92,7 +92,7 @@ export type ServerState =
   /** Its client left while something was outstanding: canceled, drained, rolled back. */
   | 'draining'
   /** Done, but a cancel request towards it is under way and might hit whoever came next. */
-  | 'held'
+  | 'beingCanceled'
   | 'closed'
 
 /**

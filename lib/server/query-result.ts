@@ -12,7 +12,7 @@ const NOTICE_LIMIT = 16_384
 const HEADER = 5
 
 /** The messages of one answer, which come in pieces. */
-export class Answer {
+export class QueryResult {
   #rows: Buffer[] = []
   #notifications: Buffer[] = []
   #notices: Buffer[] = []

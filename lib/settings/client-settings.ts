@@ -2,14 +2,14 @@
  * Session settings as data (R15): what a client wants set, what a server has set, and what differs; the statements that
  * turn one into the other are settings-sql.ts. Pure.
  *
- * A client's wishes come from its startup packet and from the ParameterStatus messages it was shown. A server's state
+ * A client's wanted come from its startup packet and from the ParameterStatus messages it was shown. A server's state
  * is what it reports, plus what pgbun set on it that is not reported. Names are compared without case, as PostgreSQL
  * does; a client that has no wish for a parameter wants the server's own default.
  */
 
 import { ProtocolError } from '../protocol/reader.ts'
 import { nameToday, reportedKey, spellingOf } from '../sql/parameter-names.ts'
-import { NO_WISHES, Wishes } from './setting-values.ts'
+import { NO_SETTING_VALUES, SettingValues } from './setting-values.ts'
 
 /** Reported, but not settable: facts about the server, never copied from one to another. */
 const READ_ONLY = new Set(['server_version', 'server_encoding', 'is_superuser', 'integer_datetimes', 'in_hot_standby'])
@@ -59,7 +59,7 @@ export interface ServerParameters {
   reports(name: string): boolean
   /** Grows with every change of the three. */
   readonly stamp: number
-  /** The last comparison that found nothing to change: with which wishes, and at which stamp. */
+  /** The last comparison that found nothing to change: with which wanted, and at which stamp. */
   matched: string | undefined
   matchedStamp: number
 }
@@ -71,14 +71,14 @@ export interface Setting {
 }
 
 /** What one client wants set, by lower-case name. */
-export class ClientParameters {
+export class ClientSettings {
   /** What the startup packet asked for: what RESET goes back to. */
-  #startup = NO_WISHES
+  #startup = NO_SETTING_VALUES
   /** What it wants now; undefined for as long as it asked for nothing else than at startup. */
   #own: Map<string, string> | undefined
   /** Of its own, made when they are asked for. */
-  #ownWishes: Wishes | undefined
-  /** The map is in a `Wishes` that somebody may keep. */
+  #ownValues: SettingValues | undefined
+  /** The map is in a `SettingValues` that somebody may keep. */
   #lent = false
   #unreadable: Set<string> | undefined
 
@@ -87,11 +87,11 @@ export class ClientParameters {
   }
 
   /** What it wants now. */
-  get wishes(): Wishes {
+  get wanted(): SettingValues {
     if (this.#own === undefined) return this.#startup
     this.#lent = true
-    this.#ownWishes ??= new Wishes(this.#own)
-    return this.#ownWishes
+    this.#ownValues ??= new SettingValues(this.#own)
+    return this.#ownValues
   }
 
   /** The value wanted, or undefined for the server's default. */
@@ -115,10 +115,10 @@ export class ClientParameters {
   }
 
   /** The startup packet asked for this; or, of the same parameters, it is what the server made of it. */
-  setStartup(wishes: Wishes): void {
-    this.#startup = wishes
+  setStartup(wanted: SettingValues): void {
+    this.#startup = wanted
     // What was told of these parameters meanwhile is what they are now.
-    if (this.#own?.size === wishes.values.size) this.#own = undefined
+    if (this.#own?.size === wanted.values.size) this.#own = undefined
     this.#changed()
   }
 
@@ -223,7 +223,7 @@ export class ClientParameters {
 
   /** Nothing differs on `server`: what did was applied, and its spelling taken over. */
   noteMatch(server: ServerParameters): void {
-    server.matched = this.wishes.signature
+    server.matched = this.wanted.signature
     server.matchedStamp = server.stamp
   }
 
@@ -241,17 +241,17 @@ export class ClientParameters {
   }
 
   #changed(): void {
-    this.#ownWishes = undefined
+    this.#ownValues = undefined
   }
 
   /** True where nothing is known to differ; a server it was never compared with may do as well. */
   matches(server: ServerParameters): boolean {
-    return server.matchedStamp === server.stamp && server.matched === this.wishes.signature
+    return server.matchedStamp === server.stamp && server.matched === this.wanted.signature
   }
 
   /** What must be changed on `server` for this client; empty in the common case. */
   difference(server: ServerParameters): readonly Setting[] {
-    // Asked at every lease: most servers were last used with the same wishes.
+    // Asked at every lease: most servers were last used with the same wanted.
     if (this.matches(server)) return NONE
     const settings = this.#compare(server)
     if (settings.length === 0) this.noteMatch(server)

@@ -63,7 +63,7 @@ export function digestOf(text: string): string {
 }
 
 /** Values by the lower-case names of their parameters. Nobody changes one: clients that want the same share it. */
-export class Wishes implements ParseSettings {
+export class SettingValues implements ParseSettings {
   readonly values: ReadonlyMap<string, string>
   #fingerprint: string | undefined
   #signature: string | undefined
@@ -92,4 +92,4 @@ export class Wishes implements ParseSettings {
 }
 
 /** Of all clients without a wish. */
-export const NO_WISHES = new Wishes(new Map())
+export const NO_SETTING_VALUES = new SettingValues(new Map())

@@ -5,7 +5,7 @@
 
 import { quoteLiteral } from '../sql/quote.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
-import type { ClientParameters, ServerParameters, Setting } from './client-settings.ts'
+import type { ClientSettings, ServerParameters, Setting } from './client-settings.ts'
 
 const ROLE = 'role'
 const USER = 'session_authorization'
@@ -24,7 +24,7 @@ const SHORT = /\b(?!0\b)\d{1,3}(?:ms|us)?\b/i
  */
 export function withIdentity(
   settings: readonly Setting[],
-  parameters: ClientParameters,
+  parameters: ClientSettings,
   server: ServerParameters,
 ): readonly Setting[] {
   const has = (wanted: string): boolean => settings.some(({ name }) => name === wanted)

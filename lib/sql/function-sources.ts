@@ -23,7 +23,7 @@ import {
 import { EVERYTHING, type SuspectWord, type Suspicion, suspicionOf } from './suspect-words.ts'
 
 /** What is known of a database's functions. */
-export interface HiddenFunctions {
+export interface FunctionSources {
   /** A statement with one of these words may change the session; undefined where there is none. */
   readonly leaving: Suspicion | undefined
   /** A statement with one of these may leave what nobody can ask for (sql/known-functions). */
@@ -41,7 +41,7 @@ export interface HiddenFunctions {
 }
 
 /** Nothing is hidden: the usual case. */
-export const NOTHING_HIDDEN: HiddenFunctions = {
+export const NOTHING_HIDDEN: FunctionSources = {
   leaving: undefined,
   keeping: undefined,
   defining: undefined,
@@ -51,7 +51,7 @@ export const NOTHING_HIDDEN: HiddenFunctions = {
   key: '',
 }
 /** Nothing is known: any statement may do anything. */
-export const ALL_HIDDEN: HiddenFunctions = {
+export const ALL_HIDDEN: FunctionSources = {
   ...NOTHING_HIDDEN,
   leaving: EVERYTHING,
   readsSequences: true,
@@ -106,7 +106,7 @@ const TEMPORARY_FUNCTION = '(temporary)'
  * Names are compared, not functions: there may be many of one name. It ends with WORD_LIMIT names: each is looked for in
  * all sources.
  */
-export function hiddenFunctionsQuery(limitMs: number): string {
+export function functionSourcesQuery(limitMs: number): string {
   return [
     'SET LOCAL search_path = pg_catalog, pg_temp',
     `SET LOCAL statement_timeout = ${limitMs}`,
@@ -285,8 +285,8 @@ SELECT DISTINCT 'setting', found[1], '' FROM seed CROSS JOIN LATERAL (
   SELECT regexp_matches(lasting, ${regex(`\\mset\\s+(?:session\\s+)?(${NAMED_SETTING})\\s*(?:=|to\\M)`)}, 'g')
 ) AS settings`
 
-/** The answer to hiddenFunctionsQuery. @throws Error where that says that there is too much to look into */
-export function readHiddenFunctions(rows: readonly (readonly (string | null)[])[]): HiddenFunctions {
+/** The answer to functionSourcesQuery. @throws Error where that says that there is too much to look into */
+export function readFunctionSources(rows: readonly (readonly (string | null)[])[]): FunctionSources {
   const found: Record<string, SuspectWord[]> = { leaving: [], keeping: [], defining: [] }
   const settings: string[] = []
   let readsSequences = false

@@ -10,7 +10,7 @@ import { SETTINGS_VIEW } from './state-effects.ts'
 import { splitStatements, type Token } from './tokens.ts'
 
 /** What a text leaves behind. */
-export interface LeavingState {
+export interface LastingState {
   kind: PinKind
   /** The statement or function, as one would look it up. */
   statement: string
@@ -30,7 +30,7 @@ const BEHIND_INTO = new Set(
 const CALLS_LIMIT = 100
 
 /** What `text` leaves behind; undefined where nothing, or where that is not certain. The first of several. */
-export function leavingState(text: string): LeavingState | undefined {
+export function lastingState(text: string): LastingState | undefined {
   for (const tokens of splitStatements(text) ?? []) {
     // The body of a function written in SQL: its statements are not run, and its semicolons end nothing.
     if (has(tokens, 'begin', 'atomic')) return undefined
@@ -40,7 +40,7 @@ export function leavingState(text: string): LeavingState | undefined {
   return undefined
 }
 
-function ofStatement(tokens: readonly Token[]): LeavingState | undefined {
+function ofStatement(tokens: readonly Token[]): LastingState | undefined {
   const [first, second, third] = tokens
   switch (first!.kind === 'name' ? '' : first!.text) {
     case 'listen':
@@ -94,7 +94,7 @@ function setsSeed(tokens: readonly Token[]): boolean {
 }
 
 /** CREATE TEMPORARY …, or CREATE … pg_temp.name. */
-function created(tokens: readonly Token[]): LeavingState | undefined {
+function created(tokens: readonly Token[]): LastingState | undefined {
   if (has(tokens, 'on', 'commit', 'drop')) return undefined
   let at = 1
   if (is(tokens[at], 'or') && is(tokens[at + 1], 'replace')) at += 2
@@ -111,7 +111,7 @@ function created(tokens: readonly Token[]): LeavingState | undefined {
 }
 
 /** SELECT … INTO TEMPORARY name. */
-function selectedInto(tokens: readonly Token[]): LeavingState | undefined {
+function selectedInto(tokens: readonly Token[]): LastingState | undefined {
   const at = tokens.findIndex((token, i) => {
     return is(token, 'into') && !is(tokens[i - 1], 'insert') && !is(tokens[i - 1], 'merge')
   })
@@ -121,7 +121,7 @@ function selectedInto(tokens: readonly Token[]): LeavingState | undefined {
   return name.kind === 'word' && BEHIND_INTO.has(name.text) ? undefined : temporary('SELECT INTO TEMPORARY')
 }
 
-function temporary(statement: string): LeavingState {
+function temporary(statement: string): LastingState {
   return {
     kind: 'temporary',
     statement,
@@ -130,7 +130,7 @@ function temporary(statement: string): LeavingState {
 }
 
 /** Functions of PostgreSQL's own that it calls. */
-function called(tokens: readonly Token[]): LeavingState | undefined {
+function called(tokens: readonly Token[]): LastingState | undefined {
   let calls = 0
   for (const [i, token] of tokens.entries()) {
     if (!isCall(tokens, i)) continue

@@ -1,6 +1,6 @@
 /**
  * What the source of a function says when it may leave state in its session, as expressions of PostgreSQL's: a part of the
- * question of hidden-functions.ts. May suspect too much. Pure.
+ * question of function-sources.ts. May suspect too much. Pure.
  */
 
 import {

@@ -56,7 +56,7 @@ let lastText: string | undefined
 let lastReading: Reading
 
 /** The names in `sql` (latin1), in order. What stands in a string counts where that is code (DO, CALL). */
-export function spokenNames(sql: string): readonly SpokenName[] {
+export function namedInSql(sql: string): readonly SpokenName[] {
   return SPEAKING.test(sql) ? read(sql).names : NO_NAMES
 }
 

@@ -1,5 +1,5 @@
 /**
- * The words by which a statement is suspected to reach a function that may change its session (hidden-functions.ts), and
+ * The words by which a statement is suspected to reach a function that may change its session (function-sources.ts), and
  * whether a text has one. Names of functions count where they are called, all others wherever they stand; a name that is
  * a keyword only where it is quoted or behind a dot, because the keyword is no name anywhere else. Pure.
  *

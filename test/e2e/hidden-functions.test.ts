@@ -1,7 +1,7 @@
 /** How functions that may leave session state are found, and which statements are suspected to lead to them. */
 import type pg from 'pg'
 import t from 'tap'
-import { hiddenFunctionsQuery, readHiddenFunctions } from '../../lib/sql/function-sources.ts'
+import { functionSourcesQuery, readFunctionSources } from '../../lib/sql/function-sources.ts'
 import { frontend } from '../fixtures/messages.ts'
 import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
@@ -50,15 +50,15 @@ const LEAVING = [
 const plpgsql = (name: string, body: string): string =>
   `CREATE FUNCTION ${name}() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN ${body}; END $body$`
 
-async function ask(server: TestPostgres): Promise<ReturnType<typeof readHiddenFunctions>> {
+async function ask(server: TestPostgres): Promise<ReturnType<typeof readFunctionSources>> {
   const client = await server.connect()
   // Several statements: one result each, which the types of pg do not know of.
   const results = (await client.query({
-    text: hiddenFunctionsQuery(20_000),
+    text: functionSourcesQuery(20_000),
     rowMode: 'array',
   })) as unknown as pg.QueryArrayResult[]
   await client.end()
-  return readHiddenFunctions(results.at(-1)!.rows)
+  return readFunctionSources(results.at(-1)!.rows)
 }
 
 t.test('the question', async (t) => {

@@ -54,7 +54,7 @@ t.test('createPooler', async (t) => {
           clients: 2,
           waiting: 0,
           maxWait: 0,
-          servers: { active: 1, idle: 1, busy: 0, draining: 0, held: 0 },
+          servers: { active: 1, idle: 1, busy: 0, draining: 0, beingCanceled: 0 },
           counters: { logins: 2, queries: 2, transactions: 1 },
         },
       ],

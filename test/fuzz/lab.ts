@@ -284,8 +284,8 @@ function isIdle({ clientCount, pools, clients }: Snapshot): boolean {
   return (
     clientCount === 0 &&
     clients.length === 0 &&
-    pools.every(({ waiting, servers: { active, busy, draining, held }, ...pool }) => {
-      return pool.clients === 0 && waiting === 0 && active + busy + draining + held === 0
+    pools.every(({ waiting, servers: { active, busy, draining, beingCanceled }, ...pool }) => {
+      return pool.clients === 0 && waiting === 0 && active + busy + draining + beingCanceled === 0
     })
   )
 }

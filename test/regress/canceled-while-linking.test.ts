@@ -94,7 +94,7 @@ for (const [name, answer, types] of [
     await client.query('create temp table x (a int)')
     await cancel(t, address, pid, secret)
     client.send(frontend.query('select 2'))
-    await waitFor(() => lab.pooler.snapshot().clients[0]!.state === 'asking', { what: 'the question' })
+    await waitFor(() => lab.pooler.snapshot().clients[0]!.state === 'inspecting', { what: 'the question' })
     await cancel(t, address, pid, secret)
     asked.open()
     const messages = await client.readUntil('Z')

@@ -92,7 +92,7 @@ t.test('a cancel request that is slower than its query hits nobody else', async 
   await waitFor(() => lab.server.cancels.length === 1, { what: 'the cancel request' })
   server.send(...oneRow('1'))
   await client.readUntil('Z')
-  t.equal(lab.servers().held, 1)
+  t.equal(lab.servers().beingCanceled, 1)
   const other = await lab.client()
   other.send(frontend.query('select 2'))
   await lab.waiting(1)

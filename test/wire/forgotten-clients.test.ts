@@ -5,7 +5,7 @@ import { ClientSession } from '../../lib/client/session.ts'
 import { Wire } from '../../lib/net/wire.ts'
 import { Batch } from '../../lib/protocol/batch.ts'
 import { Framer } from '../../lib/protocol/framer.ts'
-import { ClientParameters } from '../../lib/settings/client-settings.ts'
+import { ClientSettings } from '../../lib/settings/client-settings.ts'
 import { frontend } from '../fixtures/messages.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { type Client, startLab } from './lab.ts'
@@ -44,7 +44,7 @@ t.test('clients that have left are forgotten', async (t) => {
   await Promise.all(clients.map((client) => client.end()))
   await waitFor(() => lab.pooler.snapshot().clientCount === 0, { what: 'all clients to leave' })
   await waitFor(() => count(ClientSession) === 0, { what: () => `${count(ClientSession)} sessions` })
-  t.equal(count(ClientParameters), 0)
+  t.equal(count(ClientSettings), 0)
   const servers = () => Object.values(lab.servers()).reduce((sum, some) => sum + some, 0)
   await waitFor(() => count(Wire) === servers(), { what: () => `${count(Wire)} wires of ${servers()} servers` })
   t.equal(count(Framer), servers())

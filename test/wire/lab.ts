@@ -29,7 +29,7 @@ export interface Lab {
   /** Waits until so many clients wait for a server. */
   waiting(count: number): Promise<unknown>
   /** Numbers of server connections by state. */
-  servers(): { idle: number; active: number; busy: number; draining: number; held: number }
+  servers(): { idle: number; active: number; busy: number; draining: number; beingCanceled: number }
 }
 
 export interface LabOptions extends PoolerOptions {
@@ -73,7 +73,7 @@ export async function startLab(t: Teardown, { script, ...options }: LabOptions =
         what: `${count} waiting clients`,
       }),
     servers() {
-      const sum = { idle: 0, active: 0, busy: 0, draining: 0, held: 0 }
+      const sum = { idle: 0, active: 0, busy: 0, draining: 0, beingCanceled: 0 }
       for (const pool of pooler.snapshot().pools) {
         for (const state of Object.keys(sum) as (keyof typeof sum)[]) sum[state] += pool.servers[state]
       }

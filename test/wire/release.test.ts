@@ -185,7 +185,7 @@ t.test('session mode attaches at the first query', async (t) => {
   const lab = await startLab(t, { poolMode: 'session', poolSize: 1 })
   await lab.client()
   await lab.client()
-  t.strictSame(lab.servers(), { idle: 1, active: 0, busy: 0, draining: 0, held: 0 })
+  t.strictSame(lab.servers(), { idle: 1, active: 0, busy: 0, draining: 0, beingCanceled: 0 })
 })
 
 t.test("the unnamed statement of a client is its own, whoever's is on the server", async (t) => {

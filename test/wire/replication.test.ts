@@ -56,7 +56,7 @@ t.test('it takes no place in the pool, and brings no ordinary connection about',
   const [{ client }] = await Promise.all([streaming(lab), streaming(lab), streaming(lab)])
   const idle = await lab.client({ parameters: { replication: 'database' } })
   t.match(await idle.expectFatal(), { M: 'client_idle_timeout' }, 'the janitor has been here')
-  t.strictSame(lab.servers(), { idle: 0, active: 0, busy: 0, draining: 0, held: 0 })
+  t.strictSame(lab.servers(), { idle: 0, active: 0, busy: 0, draining: 0, beingCanceled: 0 })
   const ordinary = await lab.client()
   t.strictSame(await ordinary.rows('select 1'), [['select 1']])
   client.send(frontend.copyDone())

@@ -5,8 +5,8 @@
  */
 
 import type { ServerConnection } from '../../server/connection.ts'
-import { Task, type TaskResult } from '../../server/internal-query.ts'
-import { type ClientParameters, type Setting, UNKNOWN } from '../../settings/client-settings.ts'
+import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
+import { type ClientSettings, type Setting, UNKNOWN } from '../../settings/client-settings.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -29,8 +29,8 @@ const NO_PRIVILEGE = 'aclcheck_error'
  */
 export function applySettings(
   server: ServerConnection,
-  parameters: ClientParameters,
-  done: (result: TaskResult) => void,
+  parameters: ClientSettings,
+  done: (result: InternalQueryResult) => void,
 ): boolean {
   const settings = parameters.difference(server)
   if (settings.length === 0) return true
@@ -59,10 +59,10 @@ export function applySettings(
  */
 export function applySome(
   server: ServerConnection,
-  parameters: ClientParameters,
+  parameters: ClientSettings,
   settings: readonly Setting[],
   asItIs: boolean,
-  done: (result: TaskResult) => void,
+  done: (result: InternalQueryResult) => void,
 ): boolean {
   if (settings.length === 0) return true
   if (asItIs) run(server, parameters, settingsSql, settings, true, done)
@@ -71,11 +71,11 @@ export function applySome(
 }
 
 /** Settings were applied, or not; `reloaded`: the server's configuration has changed meanwhile. */
-type Applied = (result: TaskResult, reloaded: boolean) => void
+type Applied = (result: InternalQueryResult, reloaded: boolean) => void
 
 function apply(
   server: ServerConnection,
-  parameters: ClientParameters,
+  parameters: ClientSettings,
   differing: readonly Setting[],
   limited: boolean,
   done: Applied,
@@ -85,7 +85,11 @@ function apply(
 }
 
 /** The role that may set something may be the client's own, set before it. */
-function applyAfresh(server: ServerConnection, parameters: ClientParameters, done: (result: TaskResult) => void): void {
+function applyAfresh(
+  server: ServerConnection,
+  parameters: ClientSettings,
+  done: (result: InternalQueryResult) => void,
+): void {
   const settings = parameters.all()
   run(server, parameters, freshSettingsSql, settings, false, (result) => {
     if (result.kind === 'done') {
@@ -97,7 +101,7 @@ function applyAfresh(server: ServerConnection, parameters: ClientParameters, don
 
 function run(
   server: ServerConnection,
-  parameters: ClientParameters,
+  parameters: ClientSettings,
   write: (settings: readonly Setting[], plainly: boolean) => string,
   settings: readonly Setting[],
   limited: boolean,
@@ -108,7 +112,7 @@ function run(
   const { dirty } = server
   const sql = write(settings, server.setsPlainly)
   const unlimited = (): string => withoutLimits(limitsOf(server)) + sql
-  Task.run(server, limited ? unlimited() : sql, unlimited, (result) => {
+  InternalQuery.run(server, limited ? unlimited() : sql, unlimited, (result) => {
     if (result.kind === 'error' && result.error.routine === NO_PRIVILEGE && !server.setsPlainly) {
       // Where set_config() is kept from the users of a database, SET is not.
       server.setsPlainly = true
@@ -129,7 +133,7 @@ function run(
  * What was set is wanted in the server's spelling from now on. What else changed meanwhile no session has set, so it is a new
  * default: the server's configuration was reloaded. Returns true where it was.
  */
-function takeReported(server: ServerConnection, parameters: ClientParameters, settings: readonly Setting[]): boolean {
+function takeReported(server: ServerConnection, parameters: ClientSettings, settings: readonly Setting[]): boolean {
   server.parametersChanged = false
   const changes = parameters.changes(server)
   const isSet = (name: string): boolean => settings.some((setting) => setting.name === reportedKey(name))

@@ -7,7 +7,7 @@
 import { type Batch, LAST } from '../../protocol/batch.ts'
 import { FRONTEND, TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { Task, type TaskResult } from '../../server/internal-query.ts'
+import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
 import { type ClearedDatabase, clearedDatabase, mayBeOfDatabase, mayClearSql } from '../../sql/database-statements.ts'
 import { textOf } from '../../statements/shared-statements.ts'
 import { queryText } from '../requests/message-kinds.ts'
@@ -36,14 +36,14 @@ export function mustClear(
   const database = clearedDatabase(sql)
   if (database === undefined) return false
   asked.add(session)
-  session.setState('asking')
-  Task.run(server, mayClearSql(database), undefined, (result) => answered(session, database, result))
+  session.setState('inspecting')
+  InternalQuery.run(server, mayClearSql(database), undefined, (result) => answered(session, database, result))
   return true
 }
 
-function answered(session: ClientSession, { name }: ClearedDatabase, result: TaskResult): void {
+function answered(session: ClientSession, { name }: ClearedDatabase, result: InternalQueryResult): void {
   // The client may have left meanwhile.
-  if (session.state !== 'asking') return
+  if (session.state !== 'inspecting') return
   if (result.kind === 'closed') {
     session.onServerClosed(result.end)
     return

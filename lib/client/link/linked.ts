@@ -5,7 +5,7 @@
  */
 
 import { errorFields } from '../../errors.ts'
-import type { TaskResult } from '../../server/internal-query.ts'
+import type { InternalQueryResult } from '../../server/internal-query.ts'
 import type { ClientSession } from '../session.ts'
 
 /** That was canceled, or waited in vain for a lock: neither is about what was set. */
@@ -14,7 +14,7 @@ const HELD_UP = new Set(['57014', '55P03'])
 const LIMIT = 3
 
 /** Give up the server `session` was being linked to; false where that does not help. */
-function giveUp(session: ClientSession, result: TaskResult): boolean {
+function giveUp(session: ClientSession, result: InternalQueryResult): boolean {
   if (result.kind === 'done' || (result.kind === 'error' && !HELD_UP.has(result.error.sqlstate))) return false
   if (session.relinks++ >= LIMIT) return false
   const lease = session.lease!
@@ -40,7 +40,7 @@ export function refuseCanceled(session: ClientSession): boolean {
 }
 
 /** The server has been given the client's settings, which has just got it. */
-export function firstLinked(session: ClientSession, result: TaskResult): void {
+export function firstLinked(session: ClientSession, result: InternalQueryResult): void {
   // The client may have left meanwhile.
   if (session.state !== 'linking' || giveUp(session, result)) return
   session.relinks = 0
@@ -51,7 +51,7 @@ export function firstLinked(session: ClientSession, result: TaskResult): void {
 }
 
 /** The server has been given the client's settings. */
-export function linked(session: ClientSession, result: TaskResult): void {
+export function linked(session: ClientSession, result: InternalQueryResult): void {
   if (session.state !== 'linking') return
   if (result.kind === 'done') {
     session.activate()

@@ -10,7 +10,7 @@
 import type { Lease } from '../../pool/lease.ts'
 import { parameterStatus } from '../../protocol/build.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import type { TaskResult } from '../../server/internal-query.ts'
+import type { InternalQueryResult } from '../../server/internal-query.ts'
 import type { Setting } from '../../settings/client-settings.ts'
 import { ANY } from '../../sql/state-effects.ts'
 import type { ClientSession } from '../session.ts'
@@ -41,7 +41,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
     return remembered.pinned === ''
   }
   if (!remembered.resolve(server, (result) => resolved(session, lease, result))) {
-    session.setState('asking')
+    session.setState('inspecting')
     return false
   }
   return decide(session, lease)
@@ -105,9 +105,9 @@ function keep(session: ClientSession, { server }: Lease, settings: readonly Sett
 }
 
 /** The server has told what the last transaction left in its session. */
-function resolved(session: ClientSession, lease: Lease, result: TaskResult): void {
+function resolved(session: ClientSession, lease: Lease, result: InternalQueryResult): void {
   // The client may have left meanwhile.
-  if (session.state !== 'asking') return
+  if (session.state !== 'inspecting') return
   if (result.kind === 'closed') {
     session.onServerClosed(result.end)
     return

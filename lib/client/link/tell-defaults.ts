@@ -6,7 +6,7 @@
 
 import { parameterStatus } from '../../protocol/build.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import type { ClientParameters } from '../../settings/client-settings.ts'
+import type { ClientSettings } from '../../settings/client-settings.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 import type { ClientSession } from '../session.ts'
 
@@ -26,6 +26,6 @@ export function tellDefaults(session: ClientSession, { defaults }: ServerConnect
   }
 }
 
-function isOther(parameters: ClientParameters): boolean {
+function isOther(parameters: ClientSettings): boolean {
   return parameters.has('role') || parameters.has('session_authorization')
 }

@@ -4,22 +4,22 @@
  */
 
 import { parameterStatus } from '../../protocol/build.ts'
-import type { ClientParameters } from '../../settings/client-settings.ts'
+import type { ClientSettings } from '../../settings/client-settings.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 
 /** Greetings remembered per welcome: an application_name may be different for each client. */
 const REMEMBERED = 32
-/** UTF-16 units of the wishes of one that is. */
+/** UTF-16 units of the wanted of one that is. */
 const MAX_KEY = 512
 
 /** By the parameters a pool welcomes with, which are replaced as a whole; then by what is wanted instead. */
 const known = new WeakMap<ReadonlyMap<string, string>, BoundedMap<Buffer>>()
 
 /** The parameters of `welcome` with the values that `parameters` wants instead, as messages. The bytes are shared. */
-export function parameterMessages(welcome: ReadonlyMap<string, string>, parameters: ClientParameters): Buffer {
+export function parameterMessages(welcome: ReadonlyMap<string, string>, parameters: ClientSettings): Buffer {
   let greetings = known.get(welcome)
   if (greetings === undefined) known.set(welcome, (greetings = new BoundedMap(REMEMBERED)))
-  const key = parameters.wishes.signature
+  const key = parameters.wanted.signature
   const remembered = greetings.get(key)
   if (remembered !== undefined) return remembered
   const messages: Buffer[] = []

@@ -29,7 +29,7 @@ import { AuthRefused, authenticate } from './authenticate.ts'
 import { parameterMessages } from './greeting.ts'
 import { loginForReplication } from './replication-login.ts'
 import { type ClientStartup, readClientStartup } from './startup-packet.ts'
-import { areKnown, ParameterCheck, ParameterRefused } from './startup-settings.ts'
+import { areKnown, ParameterRefused, StartupSettingsCheck } from './startup-settings.ts'
 
 /** Cancel secret: PostgreSQL 18 uses 32 bytes from protocol 3.2 on; before that there is room for 4. */
 const LONG_SECRET = 32
@@ -43,7 +43,7 @@ class Gone extends Error {}
 /** The login of one client. */
 export class Login {
   readonly #session: ClientSession
-  #check: ParameterCheck | undefined
+  #check: StartupSettingsCheck | undefined
   /** What PostgreSQL said to the client's parameters. */
   #ofParameters: readonly Buffer[] = NOTHING_SAID
   /** The pool has no server. */
@@ -207,7 +207,7 @@ export class Login {
     }
     this.#stillHere()
     if (!areKnown(session.parameters, pool, welcome)) {
-      this.#check = new ParameterCheck(session, pool)
+      this.#check = new StartupSettingsCheck(session, pool)
       this.#ofParameters = await this.#check.run()
       this.#check = undefined
       this.#stillHere()
@@ -229,13 +229,13 @@ export class Login {
   }
 
   /** Take over what the startup packet asks for. */
-  #take({ version, user, database, applicationName, replication, wishes, unknown }: ClientStartup): void {
+  #take({ version, user, database, applicationName, replication, settings, unknown }: ClientStartup): void {
     const session = this.#session
     session.user = user
     session.database = database
     session.applicationName = applicationName
     session.replication = replication
-    session.parameters.setStartup(wishes)
+    session.parameters.setStartup(settings)
     // Answered exactly once, before anything else (protocol chapter "Start-up").
     if (version > PROTOCOL_3_2 || unknown.length > 0) {
       session.wire.write(negotiateProtocolVersion(Math.min(version, PROTOCOL_3_2), unknown))

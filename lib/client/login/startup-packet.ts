@@ -9,7 +9,7 @@ import { ProtocolError } from '../../protocol/reader.ts'
 import { type ReplicationMode, readReplicationMode } from '../../protocol/replication-mode.ts'
 import { readStartup, type StartupPacket } from '../../protocol/startup.ts'
 import { keyOf, parseOptions } from '../../settings/client-settings.ts'
-import { NO_WISHES, Wishes } from '../../settings/setting-values.ts'
+import { NO_SETTING_VALUES, SettingValues } from '../../settings/setting-values.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import type { NamedError } from '../ending.ts'
 
@@ -23,7 +23,7 @@ export interface ClientStartup {
   readonly applicationName: string
   readonly replication: ReplicationMode
   /** Settings, `options` among them; of a replication client none: its own connection is opened with `parameters`. */
-  readonly wishes: Wishes
+  readonly settings: SettingValues
   /** As they stood in the packet. */
   readonly parameters: ReadonlyMap<string, string>
   /** Protocol options (`_pq_.`): pgbun knows none. */
@@ -97,5 +97,5 @@ function readSettings(parameters: ReadonlyMap<string, string>, replication: Repl
     if (name.startsWith('_pq_.')) unknown.push(name)
     else take(name, value)
   }
-  return { applicationName, unknown, wishes: values.size === 0 ? NO_WISHES : new Wishes(values) }
+  return { applicationName, unknown, settings: values.size === 0 ? NO_SETTING_VALUES : new SettingValues(values) }
 }

@@ -13,12 +13,12 @@ import type { Lease } from '../../pool/lease.ts'
 import type { Pool } from '../../pool/pool.ts'
 import type { Waiter } from '../../pool/waiter.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import type { TaskResult } from '../../server/internal-query.ts'
+import type { InternalQueryResult } from '../../server/internal-query.ts'
 import { CLIENT_MIN_MESSAGES, shownNotices } from '../../server/login-notices.ts'
 import type { ServerEnd } from '../../server/ports.ts'
-import { ClientParameters, isMemorable } from '../../settings/client-settings.ts'
+import { ClientSettings, isMemorable } from '../../settings/client-settings.ts'
 import { completeDateStyle } from '../../settings/date-style.ts'
-import { Wishes } from '../../settings/setting-values.ts'
+import { SettingValues } from '../../settings/setting-values.ts'
 import { spellingOf } from '../../sql/parameter-names.ts'
 import type { BoundedMap } from '../../util/bounded-map.ts'
 import type { EndReason } from '../ending.ts'
@@ -39,7 +39,7 @@ const ROLE = 'role'
 const USER = 'session_authorization'
 
 /** One check; a place in the pool's queue while it waits. */
-export class ParameterCheck implements Waiter {
+export class StartupSettingsCheck implements Waiter {
   list: { readonly name: string } | null = null
   prev: Waiter | null = null
   next: Waiter | null = null
@@ -51,7 +51,7 @@ export class ParameterCheck implements Waiter {
   readonly #pool: Pool
   #lease: Lease | undefined
   /** What is still to be judged, one after the other. */
-  readonly #steps: ClientParameters[]
+  readonly #steps: ClientSettings[]
   #resolve: (notices: readonly Buffer[]) => void = () => {}
   #reject: (error: Error) => void = () => {}
 
@@ -90,7 +90,7 @@ export class ParameterCheck implements Waiter {
     const { applied } = lease.server
     for (const name of this.#session.parameters.names()) {
       if (!applied.has(name)) continue
-      this.#steps.unshift(new ClientParameters())
+      this.#steps.unshift(new ClientSettings())
       break
     }
     this.#next(NOTHING_SAID)
@@ -123,7 +123,7 @@ export class ParameterCheck implements Waiter {
     this.#reject(new ParameterRefused(end.fields))
   }
 
-  #applied(result: TaskResult): void {
+  #applied(result: InternalQueryResult): void {
     if (this.#lease === undefined) return
     if (result.kind === 'done') this.#next(result.answer.notices())
     else if (result.kind === 'closed') this.onServerClosed(result.end)
@@ -147,7 +147,7 @@ export class ParameterCheck implements Waiter {
       if (notices.length === 0 && !parameters.has(CLIENT_MIN_MESSAGES) && isMemorable(name, value))
         this.#pool.accepted.set(`${name}=${value}`, spelling)
     }
-    parameters.setStartup(new Wishes(spelled))
+    parameters.setStartup(new SettingValues(spelled))
     this.#release()
     this.#resolve(shown)
   }
@@ -162,11 +162,11 @@ export class ParameterCheck implements Waiter {
 const NOTHING_SAID: readonly Buffer[] = []
 
 /** What is to be applied, one after the other, to have all of `parameters` judged; the last is what they are then. */
-function stepsOf(parameters: ClientParameters): ClientParameters[] {
-  const steps: ClientParameters[] = []
+function stepsOf(parameters: ClientSettings): ClientSettings[] {
+  const steps: ClientSettings[] = []
   const judge = (settings: readonly (readonly [string, string])[]): void => {
-    const step = new ClientParameters()
-    step.setStartup(new Wishes(new Map(settings)))
+    const step = new ClientSettings()
+    step.setStartup(new SettingValues(new Map(settings)))
     steps.push(step)
   }
   const all = [...parameters.startup]
@@ -174,7 +174,7 @@ function stepsOf(parameters: ClientParameters): ClientParameters[] {
   const others = all.filter(([name]) => name !== USER)
   if (user.length > 0) {
     judge(user)
-    parameters.setStartup(new Wishes(new Map(others)))
+    parameters.setStartup(new SettingValues(new Map(others)))
   }
   const role = others.findIndex(([name]) => name === ROLE)
   if (role > 0) judge(others.slice(0, role))
@@ -185,52 +185,52 @@ function stepsOf(parameters: ClientParameters): ClientParameters[] {
 type Welcome = ReadonlyMap<string, string>
 
 /**
- * What wishes are in the server's spelling, by the parameters a pool welcomes with, which are replaced as a whole. The
- * startup packets of a program are all the same (client-startup.ts), and so are their wishes.
+ * What wanted are in the server's spelling, by the parameters a pool welcomes with, which are replaced as a whole. The
+ * startup packets of a program are all the same (startup-packet.ts), and so are their wanted.
  */
-const known = new WeakMap<Welcome, WeakMap<Wishes, Wishes>>()
+const known = new WeakMap<Welcome, WeakMap<SettingValues, SettingValues>>()
 
 /**
  * Every parameter of the startup packet is one that the server has by itself, as `welcome` says, or that it has accepted
  * before; takes over its spelling. Nothing need be asked then.
  */
-export function areKnown(parameters: ClientParameters, { accepted }: Pool, welcome: Welcome): boolean {
-  const { wishes } = parameters
-  if (wishes.values.size === 0) return true
+export function areKnown(parameters: ClientSettings, { accepted }: Pool, welcome: Welcome): boolean {
+  const { wanted } = parameters
+  if (wanted.values.size === 0) return true
   let spellings = known.get(welcome)
   if (spellings === undefined) known.set(welcome, (spellings = new WeakMap()))
-  let spelled = spellings.get(wishes)
+  let spelled = spellings.get(wanted)
   if (spelled === undefined) {
-    const whole = complete(wishes, welcome)
+    const whole = complete(wanted, welcome)
     parameters.setStartup(whole)
     spelled = spell(whole, accepted, welcome)
     if (spelled === undefined) return false
-    spellings.set(wishes, spelled)
+    spellings.set(wanted, spelled)
   }
   parameters.setStartup(spelled)
   return true
 }
 
-/** `wishes` with values that mean the same on every server, whatever is set there. */
-function complete(wishes: Wishes, welcome: Welcome): Wishes {
-  const value = wishes.values.get('datestyle')
+/** `wanted` with values that mean the same on every server, whatever is set there. */
+function complete(wanted: SettingValues, welcome: Welcome): SettingValues {
+  const value = wanted.values.get('datestyle')
   const current = welcome.get('DateStyle')
-  if (value === undefined || current === undefined) return wishes
+  if (value === undefined || current === undefined) return wanted
   const whole = completeDateStyle(value, current)
-  return whole === value ? wishes : new Wishes(new Map(wishes.values).set('datestyle', whole))
+  return whole === value ? wanted : new SettingValues(new Map(wanted.values).set('datestyle', whole))
 }
 
-/** `wishes` in the server's spelling; undefined where it has to be asked for that of any. */
-function spell(wishes: Wishes, accepted: BoundedMap<string>, welcome: Welcome): Wishes | undefined {
+/** `wanted` in the server's spelling; undefined where it has to be asked for that of any. */
+function spell(wanted: SettingValues, accepted: BoundedMap<string>, welcome: Welcome): SettingValues | undefined {
   const spelled = new Map<string, string>()
   let same = true
-  for (const [name, value] of wishes.values) {
+  for (const [name, value] of wanted.values) {
     const spelling = accepted.get(`${name}=${value}`) ?? (isPlain(name, value) ? value : undefined)
     if (spelling === undefined && !isDefault(welcome, name, value)) return undefined
     spelled.set(name, spelling ?? value)
     if (spelling !== undefined && spelling !== value) same = false
   }
-  return same ? wishes : new Wishes(spelled)
+  return same ? wanted : new SettingValues(spelled)
 }
 
 function isDefault(welcome: Welcome, name: string, value: string): boolean {

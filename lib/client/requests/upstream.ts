@@ -1,7 +1,7 @@
 /**
  * A client's messages on their way to the server it holds (R5): each is announced to the server's reply plan by its
  * type, and neighbouring ones leave as one slice of the chunk. Only what names a prepared statement is looked into, and
- * only in transaction and statement mode: named statements are prepared.ts's, the unnamed one unnamed-statement.ts's.
+ * only in transaction and statement mode: named statements are named-statements.ts's, the unnamed one unnamed-statement.ts's.
  *
  * Comes in: batches of an active client. Goes out: bytes on the server's wire. Called by session.ts alone.
  */
@@ -30,7 +30,7 @@ import {
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from '../state/refused-state.ts'
 import { DeallocatingQuery } from '../statements/deallocating-query.ts'
 import { clear, type Rewrite } from '../statements/named-statements.ts'
-import { isUncertain } from '../statements/pending-names.ts'
+import { waitsForNames } from '../statements/pending-names.ts'
 import { deallocateAnswer, SPEAKS } from '../statements/sql-statements.ts'
 import { StatementParts, unnamedStatement } from '../statements/statement-parts.ts'
 import { concat } from '../statements/statement-slots.ts'
@@ -137,7 +137,7 @@ export class Upstream {
     const parses = type === FRONTEND.Query || type === FRONTEND.Parse
     if (parses && mustClear(this.#session, server, type, batch, i)) return true
     if (server.plan.readies === 0 || !this.#pooled()) return false
-    return isUncertain(server, type, batch.bytesOf(i), this.#parts?.prepared, this.#unnamed, this.#batch)
+    return waitsForNames(server, type, batch.bytesOf(i), this.#parts?.prepared, this.#unnamed, this.#batch)
   }
 
   /** Segment `i` is the first that cannot be sent yet, what lies between `from` and `to` is still to be sent. */

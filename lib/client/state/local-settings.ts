@@ -9,7 +9,7 @@
 
 import { TX_BLOCK } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { digestOf, isHarmless, type ParseSettings, type Wishes } from '../../settings/setting-values.ts'
+import { digestOf, isHarmless, type ParseSettings, type SettingValues } from '../../settings/setting-values.ts'
 import { type LocalStep, localSteps } from '../../sql/local-steps.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 import type { ClientSession } from '../session.ts'
@@ -21,7 +21,7 @@ const CATALOG = /pg_catalog/i
 
 /** The settings of one transaction. */
 export class LocalSettings {
-  readonly #wishes: Wishes
+  readonly #wanted: SettingValues
   /** Set and confirmed. */
   #steps: readonly LocalStep[] = []
   /** Sent and not answered. */
@@ -36,9 +36,9 @@ export class LocalSettings {
   #stamp: number
   #settings: ParseSettings
 
-  constructor(server: ServerConnection, wishes: Wishes) {
-    this.#wishes = wishes
-    this.#settings = wishes
+  constructor(server: ServerConnection, wanted: SettingValues) {
+    this.#wanted = wanted
+    this.#settings = wanted
     this.#touches = server.touches
     this.#stamp = server.parameters.stamp
   }
@@ -61,7 +61,7 @@ export class LocalSettings {
     if (this.#bound && this.#texts !== 1) return false
     const steps = this.#pending.length === 0 ? this.#steps : [...this.#steps, ...this.#pending]
     if (!changes.every((name) => steps.some((step) => step.name === reportedKey(name)))) return false
-    if (this.#pending.length > 0) this.#settings = withSteps(this.#wishes, steps)
+    if (this.#pending.length > 0) this.#settings = withSteps(this.#wanted, steps)
     this.#steps = steps
     this.#pending = []
     this.#tags = 0
@@ -79,12 +79,12 @@ export class LocalSettings {
   }
 }
 
-function withSteps(wishes: Wishes, all: readonly LocalStep[]): ParseSettings {
+function withSteps(wanted: SettingValues, all: readonly LocalStep[]): ParseSettings {
   const steps = all.filter(({ name }) => !isHarmless(name))
-  if (steps.length === 0) return wishes
+  if (steps.length === 0) return wanted
   // No name begins with a blank.
-  const text = [wishes.fingerprint, ...steps.map(({ sql }) => ` ${sql}`)].join('\0')
-  return { fingerprint: digestOf(text), values: wishes.values, steps }
+  const text = [wanted.fingerprint, ...steps.map(({ sql }) => ` ${sql}`)].join('\0')
+  return { fingerprint: digestOf(text), values: wanted.values, steps }
 }
 
 /** `text` may change settings, or what names stand for: `bound` to a portal, or sent as a Query. */
@@ -92,9 +92,9 @@ export function noteMeaning(session: ClientSession, server: ServerConnection, te
   if (!session.unsettled) {
     session.unsettled = true
     const clean = !server.touched && !server.parametersChanged && !server.statements.altering
-    const { wishes } = session.parameters
-    if (clean && !CATALOG.test(wishes.values.get('search_path') ?? ''))
-      session.local = new LocalSettings(server, wishes)
+    const { wanted } = session.parameters
+    if (clean && !CATALOG.test(wanted.values.get('search_path') ?? ''))
+      session.local = new LocalSettings(server, wanted)
   }
   if (session.local?.note(text, bound) === false) session.local = undefined
 }

@@ -10,7 +10,7 @@ import { errorFields } from '../../errors.ts'
 import { errorResponse, message, query } from '../../protocol/build.ts'
 import { FRONTEND } from '../../protocol/types.ts'
 import type { PlanRef } from '../../server/ports.ts'
-import { type LeavingState, leavingState } from '../../sql/lasting-state.ts'
+import { type LastingState, lastingState } from '../../sql/lasting-state.ts'
 import { PIN_KINDS } from '../../sql/pin-kinds.ts'
 import type { ClientSession } from '../session.ts'
 import type { SharedRef } from '../statements/unnamed-statement.ts'
@@ -49,7 +49,7 @@ export class RefusedState implements SharedRef {
  */
 export function refuseState(session: ClientSession, text: string, named: boolean): RefusedState | undefined {
   if (session.remembered.policy !== 'error') return undefined
-  const found = leavingState(text) ?? (named ? NAMED : undefined)
+  const found = lastingState(text) ?? (named ? NAMED : undefined)
   if (found === undefined) return undefined
   const { kind, statement, instead } = found
   session.pool!.counters.stateRefusals++
@@ -62,7 +62,7 @@ export function refuseState(session: ClientSession, text: string, named: boolean
   return new RefusedState(errorResponse(fields))
 }
 
-const NAMED: LeavingState = {
+const NAMED: LastingState = {
   kind: 'other',
   statement: 'a named prepared statement',
   instead: 'Set max_prepared_statements to more than 0',

@@ -11,8 +11,8 @@
 import type { StatePolicy } from '../../pool/settings.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { Task, type TaskResult } from '../../server/internal-query.ts'
-import { type ClientParameters, isMemorable, isReadable, type Setting } from '../../settings/client-settings.ts'
+import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
+import { type ClientSettings, isMemorable, isReadable, type Setting } from '../../settings/client-settings.ts'
 import { isLimited, limitsOf, milliseconds } from '../../settings/settings-sql.ts'
 import { isUnlisted, kindsOf, readState, type SessionState, stateQuery } from '../../settings/state-query.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
@@ -38,7 +38,7 @@ export class RememberedState {
   policy: StatePolicy = 'pin'
   /** Parameters of applications to ask for after code whose effects its text does not show. */
   hiddenSettings: readonly string[] = []
-  readonly #parameters: ClientParameters
+  readonly #parameters: ClientSettings
   /** The state that cannot follow it, in words. */
   #found: ReadonlyMap<PinKind, string> = NOTHING
   #forGood = false
@@ -53,7 +53,7 @@ export class RememberedState {
   /** Parameters that the client was told to be as in its startup packet although the server has its own default. */
   #toldStartup: Set<string> | undefined
 
-  constructor(parameters: ClientParameters) {
+  constructor(parameters: ClientSettings) {
     this.#parameters = parameters
   }
 
@@ -154,7 +154,7 @@ export class RememberedState {
    * Find out what is there, on a settled server that is idle. Returns true where nothing need be asked; otherwise
    * `done` is called with the answer's end, and the server is busy until then.
    */
-  resolve(server: ServerConnection, done: (result: TaskResult) => void): boolean {
+  resolve(server: ServerConnection, done: (result: InternalQueryResult) => void): boolean {
     // A tag told what no text did: anything may have happened. So it may where functions and triggers of the session's own
     // are dropped: nobody looked into them.
     const unseen =
@@ -199,7 +199,7 @@ export class RememberedState {
       if (names.resets !== 'none') this.#parameters.restoreStartup(server, (name) => resets(names, name))
       return true
     }
-    Task.run(server, sql, unlimited, (result) => {
+    InternalQuery.run(server, sql, unlimited, (result) => {
       if (result.kind === 'done' && !result.answer.tooLong) {
         const state = readState(result.answer.rows(), limits)
         if (state.limits.size > 0) this.#takeLimits(state, asked, names.resets !== 'none')

@@ -28,7 +28,7 @@ import { now } from '../../util/clock.ts'
 import { STATEMENT } from '../requests/message-kinds.ts'
 import { FAILING_NAMED_PARSE, RefusedState } from '../state/refused-state.ts'
 import { wayOf } from './parse-under.ts'
-import { SPEAKS, type SpokenStatements } from './sql-statements.ts'
+import { SPEAKS, type SqlStatements } from './sql-statements.ts'
 import { ChangedName, ChangedResult, FirstUse, StandIn } from './statement-refs.ts'
 import { concat, describeMessage, joined, StatementSlots } from './statement-slots.ts'
 
@@ -60,7 +60,7 @@ export interface StatementLimits {
 }
 
 /** Statement names in the messages of one client. */
-export class PreparedStatements {
+export class NamedStatements {
   readonly #rewrite: Rewrite
   readonly #names: ClientStatements
   readonly #limits: () => StatementLimits
@@ -70,14 +70,14 @@ export class PreparedStatements {
   readonly #slots: StatementSlots
   /** Names the client gave to texts too long to be kept: they are what the server it keeps has under them. */
   #there: Set<string> | undefined
-  readonly #spoken: SpokenStatements
+  readonly #spoken: SqlStatements
   readonly #settings: (server: ServerConnection) => ParseSettings
 
   /** @param settings what holds for the client on its server now */
   constructor(
     names: ClientStatements,
     limits: () => StatementLimits,
-    spoken: SpokenStatements,
+    spoken: SqlStatements,
     settings: (server: ServerConnection) => ParseSettings,
     rewrite: Rewrite,
     resume: () => void,
@@ -116,7 +116,7 @@ export class PreparedStatements {
     const name = statementName(bytes, start, end)
     if (!this.#names.certain(name, this.batch)) return true
     const entry = this.#names.get(name)
-    if (entry && (entry.effects & SPEAKS) !== 0 && this.speaksUncertain(server, textOf(entry.body))) return true
+    if (entry && (entry.effects & SPEAKS) !== 0 && this.sqlNamesPending(server, textOf(entry.body))) return true
     if (entry === undefined) return !server.statements.closed(this.batch)
     const settings = this.#settings(server)
     const executed = needs ? this.#names.known(entry, settings) : entry
@@ -130,18 +130,18 @@ export class PreparedStatements {
    * the Query would not be answered behind it.
    */
   uncertainText(server: ServerConnection, sql: string): boolean {
-    return this.speaksUncertain(server, sql) || this.#spoken.lends(server, sql)
+    return this.sqlNamesPending(server, sql) || this.#spoken.lends(server, sql)
   }
 
   /** The same for the names in a text that is run. */
-  speaksUncertain(server: ServerConnection, sql: string): boolean {
+  sqlNamesPending(server: ServerConnection, sql: string): boolean {
     return sql !== '' && !this.#spoken.certain(server, sql, this.batch)
   }
 
   /** The same for a Parse, whose description depends on the statement it executes. */
   parsesUncertain(server: ServerConnection, bytes: Buffer): boolean {
     const sql = textOf(bytes.subarray(bytes.indexOf(0, 5) + 1))
-    return speaksOfSession(sql) && this.speaksUncertain(server, sql)
+    return speaksOfSession(sql) && this.sqlNamesPending(server, sql)
   }
 
   /** A Parse with a name; `bytes` is the whole message. Returns the error it is refused with, if it is. */

@@ -15,5 +15,5 @@ export function parseSettings(session: ClientSession, server: ServerConnection):
   // Something of the transaction under way may have changed what is set, or what names stand for.
   if (session.unsettled) return session.local?.settings(server) ?? UNKNOWN_SETTINGS
   if (server.touched || server.parametersChanged || server.statements.altering) return UNKNOWN_SETTINGS
-  return parameters.wishes
+  return parameters.wanted
 }

@@ -6,7 +6,7 @@
  * In a transaction block what holds at the moment need not be known: a savepoint brings it back. Outside of one, and where
  * what holds is what the client wants, both are written out, for the transaction alone.
  *
- * Comes in: the Parse, and both settings. Goes out: messages, announced to the reply plan. Called by prepared.ts.
+ * Comes in: the Parse, and both settings. Goes out: messages, announced to the reply plan. Called by named-statements.ts.
  */
 
 import { message } from '../../protocol/build.ts'

@@ -3,7 +3,7 @@
 import { FRONTEND } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { bindsUnnamed, STATEMENT } from '../requests/message-kinds.ts'
-import type { PreparedStatements } from './named-statements.ts'
+import type { NamedStatements } from './named-statements.ts'
 import type { UnnamedStatement } from './unnamed-statement.ts'
 
 /**
@@ -13,11 +13,11 @@ import type { UnnamedStatement } from './unnamed-statement.ts'
  * @param bytes the message, at least its names
  * @param current number of the batch it belongs to
  */
-export function isUncertain(
+export function waitsForNames(
   server: ServerConnection,
   type: number,
   bytes: Buffer,
-  prepared: PreparedStatements | undefined,
+  prepared: NamedStatements | undefined,
   unnamed: UnnamedStatement,
   current: number,
 ): boolean {
@@ -30,7 +30,7 @@ export function isUncertain(
     case FRONTEND.Bind:
       if (bindsUnnamed(bytes.subarray(5))) {
         return (
-          !unnamed.certain(server, current) || (prepared?.speaksUncertain(server, unnamed.current?.text ?? '') ?? false)
+          !unnamed.certain(server, current) || (prepared?.sqlNamesPending(server, unnamed.current?.text ?? '') ?? false)
         )
       }
       return prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1, true) ?? false

@@ -16,7 +16,7 @@ import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../../replies/reply-
 import type { ServerConnection } from '../../server/connection.ts'
 import type { PlanRef } from '../../server/ports.ts'
 import { EXECUTES, PREPARED } from '../../sql/state-effects.ts'
-import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../../sql/statement-names.ts'
+import { hidesDeallocation, lastDeallocation, namedInSql, soleDeallocated } from '../../sql/statement-names.ts'
 import { type ClientStatements, statementName } from '../../statements/client-statements.ts'
 import { typedBody } from '../../statements/description.ts'
 import { deallocates, queryText, STATEMENT } from '../requests/message-kinds.ts'
@@ -33,7 +33,7 @@ export function deallocateAnswer(status: number): Buffer {
 const DEALLOCATED = commandComplete('DEALLOCATE')
 
 /** What SQL does to the named statements of one client. */
-export class SpokenStatements {
+export class SqlStatements {
   readonly #names: ClientStatements
   /** What the Execute that is answered deallocates; undefined for all, or where that is not known. */
   #executed: string | undefined
@@ -72,7 +72,7 @@ export class SpokenStatements {
    * than `batch`.
    */
   certain(server: ServerConnection, sql: string, batch: number): boolean {
-    const names = spokenNames(sql)
+    const names = namedInSql(sql)
     if (names.length === 0) return true
     if (this.#lending > 0 && this.#lendingBatch !== batch) return false
     return server.statements.closed(batch) && names.every(({ name }) => this.#names.certain(name, batch))
@@ -80,7 +80,7 @@ export class SpokenStatements {
 
   /** True where `server` has to be sent something before `sql`. */
   lends(server: ServerConnection, sql: string): boolean {
-    return spokenNames(sql).some(({ name }) => this.#differs(server, name))
+    return namedInSql(sql).some(({ name }) => this.#differs(server, name))
   }
 
   /** `sql` is sent next, as a Query; returns what must be sent before it. */
@@ -119,7 +119,7 @@ export class SpokenStatements {
     const parts: Buffer[] = []
     // PostgreSQL prepares nothing, nor will it run the text; and the error would take a Query along that is in a batch.
     const refused = server.txStatus === TX_FAILED && server.plan.readies === 0
-    for (const { name, does } of spokenNames(sql)) {
+    for (const { name, does } of namedInSql(sql)) {
       if (does === 'prepare') server.sqlPrepared = true
       const entry = this.#names.get(name)
       if (entry === undefined && !server.namesLeft.has(name)) continue
@@ -201,7 +201,7 @@ export class SpokenStatements {
     // It runs once.
     this.#portals.delete(portal)
     const answered = (): void => {
-      this.#executed = spokenNames(text).find(({ does }) => does === 'deallocate')?.name
+      this.#executed = namedInSql(text).find(({ does }) => does === 'deallocate')?.name
       if (hidesDeallocation(text)) server.deallocatedUnseen()
       over()
     }
@@ -216,7 +216,7 @@ export class SpokenStatements {
 
   /** What a Query that deallocates is to be known by. */
   refOf(server: ServerConnection, sql: string): DeallocatingQuery {
-    const names = spokenNames(sql)
+    const names = namedInSql(sql)
       .filter(({ does }) => does === 'deallocate')
       .map(({ name }) => name)
     return new DeallocatingQuery(names, lastDeallocation(sql), {

@@ -11,9 +11,9 @@ import { type PlanRef, REPEAT } from '../../server/ports.ts'
 import { ClientStatements } from '../../statements/client-statements.ts'
 import type { ClientSession } from '../session.ts'
 import { LastBatch } from './last-batch.ts'
-import { PreparedStatements, type Rewrite } from './named-statements.ts'
+import { NamedStatements, type Rewrite } from './named-statements.ts'
 import { parseSettings } from './parse-settings.ts'
-import { SpokenStatements } from './sql-statements.ts'
+import { SqlStatements } from './sql-statements.ts'
 import { remedyFor } from './stale-statements.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
@@ -25,8 +25,8 @@ export function unnamedStatement(session: ClientSession, resume: () => void): Un
 /** The parts, of upstream.ts alone. */
 export class StatementParts {
   readonly names: ClientStatements
-  readonly spoken: SpokenStatements
-  readonly prepared: PreparedStatements
+  readonly spoken: SqlStatements
+  readonly prepared: NamedStatements
   readonly last = new LastBatch()
   #again: Batch | undefined
 
@@ -38,8 +38,8 @@ export class StatementParts {
   constructor(session: ClientSession, batch: number, rewrite: Rewrite, resume: () => void) {
     const { ports } = session
     this.names = new ClientStatements(ports.statements, session.pool!.user)
-    this.spoken = new SpokenStatements(this.names)
-    this.prepared = new PreparedStatements(
+    this.spoken = new SqlStatements(this.names)
+    this.prepared = new NamedStatements(
       this.names,
       () => ports.config,
       this.spoken,

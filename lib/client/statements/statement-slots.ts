@@ -1,6 +1,6 @@
 /**
  * Has a server have what a client's message names: prepares it there in front of the message, makes room for it, and asks
- * what came of it. Called by prepared.ts.
+ * what came of it. Called by named-statements.ts.
  *
  * Comes in: an entry and the client's name for it. Goes out: its slot on the server, and bytes to be sent before the
  * message.

@@ -14,7 +14,7 @@ import { Newcomers } from '../../../lib/daemon/newcomers.ts'
 import { Registry } from '../../../lib/daemon/registry.ts'
 import { Deadlines } from '../../../lib/net/deadlines.ts'
 import type { TlsStore } from '../../../lib/net/tls-context.ts'
-import { type Prover, passthroughKey } from '../../../lib/routing/password-proof.ts'
+import { type PasswordProver, passthroughKey } from '../../../lib/routing/password-proof.ts'
 import { Router } from '../../../lib/routing/router.ts'
 import { StatementStore } from '../../../lib/statements/shared-statements.ts'
 import { now } from '../../../lib/util/clock.ts'
@@ -74,7 +74,7 @@ function logins(name: string): MicroCase {
     log,
     registry,
     passthrough,
-    prover: { admits: () => true } as unknown as Prover,
+    prover: { admits: () => true } as unknown as PasswordProver,
     statements: new StatementStore(),
     pool: (database: string, user: string) => router.pool(database, user),
   } as unknown as ClientPorts

@@ -12,7 +12,7 @@ import { BACKEND_TABLE, FRONTEND_TABLE, type MessageTable } from '../../../lib/p
 import { DESYNC, FAKE } from '../../../lib/replies/reply-kinds.ts'
 import { ReplyPlan } from '../../../lib/replies/reply-plan.ts'
 import type { PlanRef } from '../../../lib/server/ports.ts'
-import { NO_WISHES } from '../../../lib/settings/setting-values.ts'
+import { NO_SETTING_VALUES } from '../../../lib/settings/setting-values.ts'
 import { ServerStatements } from '../../../lib/statements/server-statements.ts'
 import { StatementStore } from '../../../lib/statements/shared-statements.ts'
 import { backend } from '../../fixtures/messages.ts'
@@ -58,7 +58,7 @@ class Lab {
       transactionSince: 0,
       lease: { server },
       unsettled: false,
-      parameters: { wishes: NO_WISHES, startup: new Map() },
+      parameters: { wanted: NO_SETTING_VALUES, startup: new Map() },
       remembered: { suspected: false, kinds: new Map(), note() {} },
       pool: {
         database: 'database',
@@ -151,7 +151,7 @@ function prepared(): Lab {
   lab.settle()
   // However long it runs.
   const body = parse.subarray(parse.indexOf(0, 5) + 1)
-  lab.statements.find(NO_WISHES, body)!.checkedAt = Number.POSITIVE_INFINITY
+  lab.statements.find(NO_SETTING_VALUES, body)!.checkedAt = Number.POSITIVE_INFINITY
   return lab
 }
 

@@ -6,8 +6,8 @@
 import { applySettings } from '../../../lib/client/link/apply-settings.ts'
 import type { ServerConnection } from '../../../lib/server/connection.ts'
 import type { Consumer } from '../../../lib/server/ports.ts'
-import { ClientParameters } from '../../../lib/settings/client-settings.ts'
-import { Wishes } from '../../../lib/settings/setting-values.ts'
+import { ClientSettings } from '../../../lib/settings/client-settings.ts'
+import { SettingValues } from '../../../lib/settings/setting-values.ts'
 import { StampedMap } from '../../../lib/util/stamped-map.ts'
 import { backend } from '../../fixtures/messages.ts'
 import type { MicroCase, MicroGroup } from './micro-case.ts'
@@ -59,10 +59,10 @@ class Lab {
 
   send(): void {}
 
-  /** A client with these wishes gets it; `changes` are what PostgreSQL reports then. */
-  link(wishes: Wishes, changes: readonly [string, string][], answer: Buffer): void {
-    const client = new ClientParameters()
-    client.setStartup(wishes)
+  /** A client with these wanted gets it; `changes` are what PostgreSQL reports then. */
+  link(wanted: SettingValues, changes: readonly [string, string][], answer: Buffer): void {
+    const client = new ClientSettings()
+    client.setStartup(wanted)
     let linked = false
     const same = applySettings(this as unknown as ServerConnection, client, () => {
       linked = true
@@ -89,14 +89,14 @@ function switching(name: string, ...clients: [string, string][][]): MicroCase {
   const lab = new Lab()
   const parts = clients.map((changes) => ({
     changes,
-    wishes: new Wishes(new Map(changes.map(([key, value]) => [key.toLowerCase(), value]))),
+    wanted: new SettingValues(new Map(changes.map(([key, value]) => [key.toLowerCase(), value]))),
     answer: answerTo(changes),
   }))
   return {
     name,
     messages: clients.length,
     run() {
-      for (const { wishes, changes, answer } of parts) lab.link(wishes, changes, answer)
+      for (const { wanted, changes, answer } of parts) lab.link(wanted, changes, answer)
     },
   }
 }

@@ -1,6 +1,6 @@
 /** The answer to a query of the pooler's own, in whatever pieces it comes. */
 import t from 'tap'
-import { Answer } from '../../../lib/server/query-result.ts'
+import { QueryResult } from '../../../lib/server/query-result.ts'
 import { backend } from '../../fixtures/messages.ts'
 
 const messages = [
@@ -15,7 +15,7 @@ const messages = [
 t.test('pieces of any size', async (t) => {
   const all = Buffer.concat(messages)
   for (const size of [1, 2, 3, 5, 7, all.length]) {
-    const answer = new Answer()
+    const answer = new QueryResult()
     for (let at = 0; at < all.length; at += size) answer.add(all.subarray(at, at + size))
     t.strictSame(
       answer.rows(),
@@ -30,7 +30,7 @@ t.test('pieces of any size', async (t) => {
 })
 
 t.test('too long', async (t) => {
-  const answer = new Answer()
+  const answer = new QueryResult()
   for (let i = 0; i < 3; i++) answer.add(backend.dataRow('x'.repeat(400 * 1024)))
   answer.add(messages[2]!)
   t.ok(answer.tooLong)

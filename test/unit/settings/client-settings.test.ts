@@ -2,14 +2,14 @@
 import t from 'tap'
 import { ProtocolError } from '../../../lib/protocol/reader.ts'
 import {
-  ClientParameters,
+  ClientSettings,
   isMemorable,
   isReadable,
   parseOptions,
   type ServerParameters,
   UNKNOWN,
 } from '../../../lib/settings/client-settings.ts'
-import { Wishes } from '../../../lib/settings/setting-values.ts'
+import { SettingValues } from '../../../lib/settings/setting-values.ts'
 import { quoteLiteral } from '../../../lib/sql/quote.ts'
 
 function server(
@@ -31,19 +31,19 @@ function server(
 
 const defaults = { TimeZone: 'UTC', DateStyle: 'ISO, MDY', server_version: '18', in_hot_standby: 'off' }
 
-function wanting(settings: Record<string, string>): ClientParameters {
-  const client = new ClientParameters()
+function wanting(settings: Record<string, string>): ClientSettings {
+  const client = new ClientSettings()
   for (const [name, value] of Object.entries(settings)) client.set(name, value)
   return client
 }
 
-t.test('a client without wishes needs nothing on a fresh server', async (t) => {
-  t.strictSame(new ClientParameters().difference(server(defaults)), [])
+t.test('a client without wanted needs nothing on a fresh server', async (t) => {
+  t.strictSame(new ClientSettings().difference(server(defaults)), [])
 })
 
 t.test('what another client left reported is reset', async (t) => {
   const used = server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults)
-  t.strictSame(new ClientParameters().difference(used), [{ name: 'timezone', value: undefined }])
+  t.strictSame(new ClientSettings().difference(used), [{ name: 'timezone', value: undefined }])
 })
 
 t.test('what a client wants is set where it differs, names without case', async (t) => {
@@ -59,26 +59,26 @@ t.test('what a client wants is set where it differs, names without case', async 
 
 t.test('what was applied for another client and is not reported is reset', async (t) => {
   const used = server(defaults, defaults, { statement_timeout: '5s' })
-  t.strictSame(new ClientParameters().difference(used), [{ name: 'statement_timeout', value: undefined }])
+  t.strictSame(new ClientSettings().difference(used), [{ name: 'statement_timeout', value: undefined }])
   t.strictSame(wanting({ statement_timeout: '7s' }).difference(used), [{ name: 'statement_timeout', value: '7s' }])
 })
 
 t.test('a value nobody knows is set again, or reset', async (t) => {
   const doubtful = server(defaults, defaults, { statement_timeout: UNKNOWN })
   t.strictSame(wanting({ statement_timeout: '5s' }).difference(doubtful), [{ name: 'statement_timeout', value: '5s' }])
-  t.strictSame(new ClientParameters().difference(doubtful), [{ name: 'statement_timeout', value: undefined }])
+  t.strictSame(new ClientSettings().difference(doubtful), [{ name: 'statement_timeout', value: undefined }])
 })
 
 t.test('facts about the server are never copied to another', async (t) => {
   const promoted = server({ ...defaults, in_hot_standby: 'on', server_version: '17' }, defaults)
-  const client = new ClientParameters()
+  const client = new ClientSettings()
   t.strictSame(client.difference(promoted), [])
   client.absorb(promoted)
   t.equal(client.size, 0)
 })
 
 t.test('a client wants from now on what its statements changed', async (t) => {
-  const client = new ClientParameters()
+  const client = new ClientSettings()
   client.absorb(server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults))
   t.equal(client.get('timezone'), 'Asia/Tokyo')
   t.equal(client.get('datestyle'), undefined, 'what stands as it was is no wish')
@@ -97,33 +97,33 @@ t.test("the server's spelling is taken over, so that it is set once", async (t) 
 
 t.test('names that cannot be names', async (t) => {
   for (const name of ['', 'a b', 'a;b', "a'b", 'a"b', '1a', '.a', 'a.', 'a..b', 'a-b', 'ä']) {
-    t.throws(() => new ClientParameters().set(name, 'x'), ProtocolError, name)
+    t.throws(() => new ClientSettings().set(name, 'x'), ProtocolError, name)
   }
   for (const name of ['a', 'A', '_a1', 'my.setting', 'my.own.setting', 'a$b']) {
-    t.doesNotThrow(() => new ClientParameters().set(name, 'x'), name)
+    t.doesNotThrow(() => new ClientSettings().set(name, 'x'), name)
   }
 })
 
 t.test('the fingerprint tells apart what gives a statement another meaning', async (t) => {
-  t.equal(new ClientParameters().wishes.fingerprint, '')
-  t.equal(wanting({ application_name: 'x', statement_timeout: '1' }).wishes.fingerprint, '')
+  t.equal(new ClientSettings().wanted.fingerprint, '')
+  t.equal(wanting({ application_name: 'x', statement_timeout: '1' }).wanted.fingerprint, '')
   const one = wanting({ DateStyle: 'German', TimeZone: 'UTC' })
-  t.equal(one.wishes.fingerprint, wanting({ timezone: 'UTC', datestyle: 'German' }).wishes.fingerprint, 'in any order')
-  const before = one.wishes.fingerprint
+  t.equal(one.wanted.fingerprint, wanting({ timezone: 'UTC', datestyle: 'German' }).wanted.fingerprint, 'in any order')
+  const before = one.wanted.fingerprint
   one.set('timezone', 'Asia/Tokyo')
-  t.not(one.wishes.fingerprint, before)
+  t.not(one.wanted.fingerprint, before)
 })
 
 t.test('what was wanted once stays what it was for who keeps it', async (t) => {
-  const parameters = new ClientParameters()
+  const parameters = new ClientSettings()
   parameters.set('DateStyle', 'SQL, DMY')
-  const { wishes } = parameters
+  const { wanted } = parameters
   parameters.set('DateStyle', 'ISO, MDY')
   parameters.set('TimeZone', 'UTC')
-  t.same([...wishes.values], [['datestyle', 'SQL, DMY']])
-  t.equal(wishes.fingerprint, 'datestyle=SQL, DMY')
+  t.same([...wanted.values], [['datestyle', 'SQL, DMY']])
+  t.equal(wanted.fingerprint, 'datestyle=SQL, DMY')
   parameters.unset('datestyle')
-  t.same([...parameters.wishes.values], [['timezone', 'UTC']])
+  t.same([...parameters.wanted.values], [['timezone', 'UTC']])
 })
 
 t.test('the fingerprint leaves out what neither parsing nor the planner’s constants depend on', async (t) => {
@@ -136,11 +136,11 @@ t.test('the fingerprint leaves out what neither parsing nor the planner’s cons
     'geqo_seed',
     'log_statement',
   ]) {
-    t.equal(wanting({ [name]: '1' }).wishes.fingerprint, '', name)
+    t.equal(wanting({ [name]: '1' }).wanted.fingerprint, '', name)
   }
   const kept = 'search_path role session_authorization intervalstyle lc_monetary client_encoding array_nulls xmloption'
   for (const name of `${kept} extra_float_digits bytea_output default_text_search_config unknown_to_us`.split(' ')) {
-    t.not(wanting({ [name]: '1' }).wishes.fingerprint, '', name)
+    t.not(wanting({ [name]: '1' }).wanted.fingerprint, '', name)
   }
 })
 
@@ -214,10 +214,10 @@ t.test('what can be given to another server', async (t) => {
 })
 
 t.test('the spelling of the server is that of the startup packet', async (t) => {
-  const client = new ClientParameters()
-  client.setStartup(new Wishes(new Map([['client_encoding', 'latin1']])))
+  const client = new ClientSettings()
+  client.setStartup(new SettingValues(new Map([['client_encoding', 'latin1']])))
   client.absorb(server({ client_encoding: 'LATIN1' }, { client_encoding: 'UTF8' }))
-  client.setStartup(new Wishes(new Map([['client_encoding', 'LATIN1']])))
+  client.setStartup(new SettingValues(new Map([['client_encoding', 'LATIN1']])))
   t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])
   client.set('client_encoding', 'UTF8')
   t.strictSame([...client.startup], [['client_encoding', 'LATIN1']])

@@ -1,6 +1,6 @@
 /** The statements that give a server a client's settings. */
 import t from 'tap'
-import { ClientParameters, type ServerParameters } from '../../../lib/settings/client-settings.ts'
+import { ClientSettings, type ServerParameters } from '../../../lib/settings/client-settings.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -57,7 +57,7 @@ t.test('nothing is set under a role that may not', async (t) => {
 })
 
 t.test('role and user are set anew with what depends on them', async (t) => {
-  const client = new ClientParameters()
+  const client = new ClientSettings()
   client.set('role', 'bob')
   const settings = [{ name: 'a', value: 'b' }]
   t.equal(withIdentity(settings, client, server({})), settings)

@@ -1,10 +1,10 @@
 /** Reading PostgreSQL's answer: which texts are suspected. The question itself: test/e2e/hidden-functions.test.ts. */
 import t from 'tap'
-import { readHiddenFunctions } from '../../../lib/sql/function-sources.ts'
+import { readFunctionSources } from '../../../lib/sql/function-sources.ts'
 import type { Suspicion } from '../../../lib/sql/suspect-words.ts'
 
 const leaving = (...names: string[]): Suspicion | undefined =>
-  readHiddenFunctions(names.map((name) => ['leaving', name, null])).leaving
+  readFunctionSources(names.map((name) => ['leaving', name, null])).leaving
 
 t.test('names', async (t) => {
   t.equal(leaving(), undefined)
@@ -28,14 +28,14 @@ t.test('the other kinds', async (t) => {
     ['defining', 'makes'],
     ['setting', 'app.x'],
   ]
-  const found = readHiddenFunctions(rows)
+  const found = readFunctionSources(rows)
   t.match(found, { leaving: undefined, settings: ['app.x'] })
   t.ok(found.defining?.test('CALL makes()'))
-  t.equal(found.key, readHiddenFunctions([...rows].reverse()).key, 'their order does not matter')
+  t.equal(found.key, readFunctionSources([...rows].reverse()).key, 'their order does not matter')
 })
 
 t.test('functions count where they are called, keywords where they are names', async (t) => {
-  const found = readHiddenFunctions([
+  const found = readFunctionSources([
     ['leaving', 'id', 'call'],
     ['leaving', 'select', 'call keyword'],
     ['leaving', 'table', 'keyword'],
@@ -61,6 +61,6 @@ t.test('functions count where they are called, keywords where they are names', a
 
 t.test('there is an end to what is looked for', async (t) => {
   const many = Array.from({ length: 3000 }, (_, at) => ['leaving', `f${at}`, 'call'])
-  t.throws(() => readHiddenFunctions(many), /more than/)
-  t.throws(() => readHiddenFunctions([['excess', '30000 functions', '']]), /too much to look into: 30000 functions/)
+  t.throws(() => readFunctionSources(many), /more than/)
+  t.throws(() => readFunctionSources([['excess', '30000 functions', '']]), /too much to look into: 30000 functions/)
 })

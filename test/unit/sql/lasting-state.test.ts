@@ -1,6 +1,6 @@
 /** What is refused by its text with session_state = error, and, as much, what must not be. */
 import t from 'tap'
-import { leavingState, setConfigCalls } from '../../../lib/sql/lasting-state.ts'
+import { lastingState, setConfigCalls } from '../../../lib/sql/lasting-state.ts'
 import { splitStatements } from '../../../lib/sql/tokens.ts'
 
 const words = (sql: string): string | undefined =>
@@ -88,8 +88,8 @@ const ALLOWED = [
 ]
 
 t.test('what a text leaves behind', async (t) => {
-  for (const [sql, statement] of Object.entries(REFUSED)) t.equal(leavingState(sql)?.statement, statement, sql)
-  for (const sql of ALLOWED) t.equal(leavingState(sql), undefined, sql)
+  for (const [sql, statement] of Object.entries(REFUSED)) t.equal(lastingState(sql)?.statement, statement, sql)
+  for (const sql of ALLOWED) t.equal(lastingState(sql), undefined, sql)
 })
 
 t.test('calls of set_config()', async (t) => {

@@ -1,6 +1,6 @@
 /** Names of prepared statements in SQL (SQL commands "PREPARE", "EXECUTE", "DEALLOCATE"). */
 import t from 'tap'
-import { hidesDeallocation, lastDeallocation, soleDeallocated, spokenNames } from '../../../lib/sql/statement-names.ts'
+import { hidesDeallocation, lastDeallocation, namedInSql, soleDeallocated } from '../../../lib/sql/statement-names.ts'
 
 t.test('a text that deallocates one statement and does nothing else', async (t) => {
   t.equal(soleDeallocated('DEALLOCATE a'), 'a')
@@ -20,12 +20,12 @@ t.test('a text that deallocates one statement and does nothing else', async (t) 
 })
 
 t.test('the names a text speaks of, in order', async (t) => {
-  t.strictSame(spokenNames('EXECUTE a(1); DEALLOCATE b; DEALLOCATE ALL; PREPARE "C" AS SELECT 1'), [
+  t.strictSame(namedInSql('EXECUTE a(1); DEALLOCATE b; DEALLOCATE ALL; PREPARE "C" AS SELECT 1'), [
     { name: 'a', does: 'execute' },
     { name: 'b', does: 'deallocate' },
     { name: 'C', does: 'prepare' },
   ])
-  const named = (sql: string): string[] => spokenNames(sql).map(({ name }) => name)
+  const named = (sql: string): string[] => namedInSql(sql).map(({ name }) => name)
   t.strictSame(named('SELECT executed FROM prepares'), [])
   t.strictSame(named("SELECT 'deallocate foo'; DEALLOCATE bar; /* execute x */ SELECT $$ prepare y $$"), ['bar'])
   const forms = 'EXECUTE /* c */ a; EXECUTE U&"b"; EXPLAIN (ANALYZE) EXECUTE c; CREATE TABLE t AS EXECUTE d'

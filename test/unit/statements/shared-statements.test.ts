@@ -1,6 +1,6 @@
 /** Prepared statements shared by clients: who holds an entry, and when it goes. */
 import t from 'tap'
-import { NO_WISHES, Wishes } from '../../../lib/settings/setting-values.ts'
+import { NO_SETTING_VALUES, SettingValues } from '../../../lib/settings/setting-values.ts'
 import { ClientStatements } from '../../../lib/statements/client-statements.ts'
 import { Description } from '../../../lib/statements/description.ts'
 import { ServerStatements } from '../../../lib/statements/server-statements.ts'
@@ -13,10 +13,10 @@ const body = (sql: string): Buffer => Buffer.from(`${sql}\0\0\0`)
 
 t.test('one entry per text and settings, for as long as somebody holds it', async (t) => {
   const store = new StatementStore()
-  const one = store.hold(NO_WISHES, body('select 1'), account(store))
-  t.equal(store.hold(NO_WISHES, body('select 1'), account(store)), one)
-  t.not(store.hold(new Wishes(new Map([['datestyle', 'German']])), body('select 1'), account(store)), one)
-  t.not(store.hold(NO_WISHES, body('select 2'), account(store)), one)
+  const one = store.hold(NO_SETTING_VALUES, body('select 1'), account(store))
+  t.equal(store.hold(NO_SETTING_VALUES, body('select 1'), account(store)), one)
+  t.not(store.hold(new SettingValues(new Map([['datestyle', 'German']])), body('select 1'), account(store)), one)
+  t.not(store.hold(NO_SETTING_VALUES, body('select 2'), account(store)), one)
   t.equal(store.size, 3)
   store.releaseName(one, account(store))
   t.equal(store.size, 3, 'it is held once more')
@@ -24,14 +24,14 @@ t.test('one entry per text and settings, for as long as somebody holds it', asyn
   t.equal(store.size, 2)
   const { bytes } = store
   t.ok(bytes > 2 * body('select 1').length)
-  store.hold(NO_WISHES, body('select 2'), account(store))
+  store.hold(NO_SETTING_VALUES, body('select 2'), account(store))
   t.ok(store.bytes - bytes < bytes / 2, 'a name, and no text')
 })
 
 t.test('an entry does not look into the chunk it came in', async (t) => {
   const store = new StatementStore()
   const chunk = body('select 1')
-  const entry = store.hold(NO_WISHES, chunk, account(store))
+  const entry = store.hold(NO_SETTING_VALUES, chunk, account(store))
   chunk.fill(0xff)
   t.strictSame(entry.body, body('select 1'))
 })
@@ -40,7 +40,7 @@ t.test("a client's names let go of what they stood for", async (t) => {
   const store = new StatementStore()
   const names = new ClientStatements(store, 'user')
   const change = (name: string, sql: string | undefined): void => {
-    names.change(name, sql === undefined ? undefined : store.hold(NO_WISHES, body(sql), account(store)), 1)
+    names.change(name, sql === undefined ? undefined : store.hold(NO_SETTING_VALUES, body(sql), account(store)), 1)
     names.settle(name, true)
   }
   change('a', 'select 1')
@@ -58,7 +58,7 @@ t.test("a client's names let go of what they stood for", async (t) => {
 t.test('a name is what the server made of it, and what is under way counts for its own batch alone', async (t) => {
   const store = new StatementStore()
   const names = new ClientStatements(store, 'user')
-  const [old, fresh] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql), account(store)))
+  const [old, fresh] = ['select 1', 'select 2'].map((sql) => store.hold(NO_SETTING_VALUES, body(sql), account(store)))
   names.change('a', old, 1)
   t.equal(names.get('a'), old)
   t.ok(names.certain('a', 1))
@@ -75,13 +75,13 @@ t.test('a name is what the server made of it, and what is under way counts for i
   t.equal(names.get('a'), old, 'a Close and a Parse behind an error have not happened')
   t.equal(store.size, 1)
 
-  names.change('c', store.hold(NO_WISHES, body('select 3'), account(store)), 3)
+  names.change('c', store.hold(NO_SETTING_VALUES, body('select 3'), account(store)), 3)
   names.change('c', undefined, 3)
   names.settle('c', false)
   names.settle('c', false)
   t.equal(names.get('c'), undefined, 'nor have a Parse and a Close')
 
-  names.change('d', store.hold(NO_WISHES, body('select 4'), account(store)), 4)
+  names.change('d', store.hold(NO_SETTING_VALUES, body('select 4'), account(store)), 4)
   names.destroy()
   names.settle('d', true)
   t.strictSame([names.size, store.size], [0, 0], 'nothing is left behind by a session that ends meanwhile')
@@ -90,7 +90,7 @@ t.test('a name is what the server made of it, and what is under way counts for i
 t.test('a server keeps the statements used last', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entries = [1, 2, 3].map((i) => store.hold(NO_WISHES, body(`select ${i}`), account(store)))
+  const entries = [1, 2, 3].map((i) => store.hold(NO_SETTING_VALUES, body(`select ${i}`), account(store)))
   const slots = entries.map((entry) => server.add(entry))
   t.equal(new Set(slots.map((slot) => slot.name.toString())).size, 3, 'each under a name of its own')
   t.equal(server.overflow(1), undefined, 'what is not confirmed cannot be closed')
@@ -110,7 +110,7 @@ t.test('a server keeps the statements used last', async (t) => {
 t.test('a statement prepared anew leaves its old name to be closed', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entry = store.hold(NO_WISHES, body('select 1'), account(store))
+  const entry = store.hold(NO_SETTING_VALUES, body('select 1'), account(store))
   const old = server.add(entry)
   const fresh = server.add(entry)
   t.equal(server.use(entry), fresh)
@@ -123,7 +123,7 @@ t.test('a statement prepared anew leaves its old name to be closed', async (t) =
 t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const [done, under] = ['select 1', 'select 2'].map((sql) => store.hold(NO_WISHES, body(sql), account(store)))
+  const [done, under] = ['select 1', 'select 2'].map((sql) => store.hold(NO_SETTING_VALUES, body(sql), account(store)))
   server.add(done!).ready = true
   server.add(under!)
   server.clear()
@@ -134,7 +134,7 @@ t.test('DEALLOCATE ALL takes what was confirmed', async (t) => {
 t.test('a statement that was sent and not confirmed counts for its own batch alone', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const entry = store.hold(NO_WISHES, body('select 1'), account(store))
+  const entry = store.hold(NO_SETTING_VALUES, body('select 1'), account(store))
   t.ok(server.certain(entry, 7), 'it is not there for sure')
   const slot = server.add(entry, 7)
   t.ok(server.certain(entry, 7))
@@ -146,21 +146,21 @@ t.test('a statement that was sent and not confirmed counts for its own batch alo
 t.test('after a change of what texts mean, names given from then on stand for new entries', async (t) => {
   const store = new StatementStore()
   const server = new ServerStatements(store)
-  const old = store.hold(NO_WISHES, body('select 1'), account(store))
+  const old = store.hold(NO_SETTING_VALUES, body('select 1'), account(store))
   server.add(old).ready = true
   server.alter()
-  const inside = store.hold(NO_WISHES, body('select 1'), account(store))
+  const inside = store.hold(NO_SETTING_VALUES, body('select 1'), account(store))
   t.not(inside, old)
   t.equal(server.use(inside), undefined)
   t.ok(server.use(old), 'a name given before is what it was')
   t.ok(server.altering, 'until the transaction is over')
   server.altered()
-  const fresh = store.hold(NO_WISHES, body('select 1'), account(store))
+  const fresh = store.hold(NO_SETTING_VALUES, body('select 1'), account(store))
   t.not(fresh, inside)
-  t.equal(store.hold(NO_WISHES, body('select 1'), account(store)), fresh)
+  t.equal(store.hold(NO_SETTING_VALUES, body('select 1'), account(store)), fresh)
   store.releaseName(inside, account(store))
   store.releaseName(old, account(store))
-  t.equal(store.find(NO_WISHES, body('select 1')), fresh, 'old entries go by themselves')
+  t.equal(store.find(NO_SETTING_VALUES, body('select 1')), fresh, 'old entries go by themselves')
   server.destroy()
   t.equal(store.size, 1)
 })
@@ -170,7 +170,7 @@ t.test('what turns out to be something else is another entry from then on', asyn
   const server = new ServerStatements(store)
   const names = new ClientStatements(store, 'user')
   const [old, fresh] = [undefined, Buffer.alloc(2)].map((row) => new Description(Buffer.alloc(2), row))
-  const entry = names.hold(NO_WISHES, body('select 1'))
+  const entry = names.hold(NO_SETTING_VALUES, body('select 1'))
   names.change('a', entry, 1)
   names.settle('a', true)
   t.ok(agrees(entry, old!), 'the first to come')
@@ -184,7 +184,7 @@ t.test('what turns out to be something else is another entry from then on', asyn
   t.equal(server.use(variant), slot)
   t.equal(server.use(entry), undefined)
   t.equal(names.become('a', entry, entry.body, old!), undefined, 'it stands for something else by now')
-  const other = names.hold(NO_WISHES, body('select 1'))
+  const other = names.hold(NO_SETTING_VALUES, body('select 1'))
   t.equal(other, variant, 'whoever prepares it gets that one')
   names.change('b', other, 2)
   names.settle('b', true)
@@ -196,7 +196,7 @@ t.test('what turns out to be something else is another entry from then on', asyn
 
 t.test('texts that speak of their session are shared by nobody', async (t) => {
   const store = new StatementStore()
-  const hold = (text: string): unknown => store.hold(NO_WISHES, body(text), account(store))
+  const hold = (text: string): unknown => store.hold(NO_SETTING_VALUES, body(text), account(store))
   for (const text of ['execute a', ' /* x */ EXECUTE a(1)', 'fetch 1 from c', '-- x\n;Fetch c']) {
     t.ok(speaksOfSession(text), text)
     t.not(hold(text), hold(text))
@@ -211,9 +211,9 @@ t.test('a change under way when its server is lost may have been made', async (t
   const store = new StatementStore()
   const server = new ServerStatements(store)
   server.alter()
-  const entry = store.hold(NO_WISHES, body('select 1'), account(store))
+  const entry = store.hold(NO_SETTING_VALUES, body('select 1'), account(store))
   server.destroy()
-  t.not(store.hold(NO_WISHES, body('select 1'), account(store)), entry)
+  t.not(store.hold(NO_SETTING_VALUES, body('select 1'), account(store)), entry)
 })
 
 t.test('one user gets half of the memory, the next half of the rest', async (t) => {
@@ -222,10 +222,14 @@ t.test('one user gets half of the memory, the next half of the rest', async (t) 
   const fill = (user: string, size: number): number => {
     const account = store.join(user)
     let count = 0
-    for (; store.judge(NO_WISHES, body(`${user} ${count} ${'x'.repeat(size)}`), account, limit) === 'fits'; count++) {
-      store.hold(NO_WISHES, body(`${user} ${count} ${'x'.repeat(size)}`), account)
+    for (
+      ;
+      store.judge(NO_SETTING_VALUES, body(`${user} ${count} ${'x'.repeat(size)}`), account, limit) === 'fits';
+      count++
+    ) {
+      store.hold(NO_SETTING_VALUES, body(`${user} ${count} ${'x'.repeat(size)}`), account)
     }
-    t.equal(store.judge(NO_WISHES, body('x'.repeat(size)), account, limit), 'user')
+    t.equal(store.judge(NO_SETTING_VALUES, body('x'.repeat(size)), account, limit), 'user')
     return count * size
   }
   const [one, two, three] = [fill('one', 100_000), fill('two', 50_000), fill('three', 20_000)] as [
@@ -238,18 +242,22 @@ t.test('one user gets half of the memory, the next half of the rest', async (t) 
   t.ok(three > 900_000 && three <= limit / 8, `${three}`)
   t.ok(store.bytes < limit)
   const text = body(`one 0 ${'x'.repeat(100_000)}`)
-  t.equal(store.judge(NO_WISHES, text, store.join('four'), limit), 'fits', 'what others have, too, is counted in full')
-  t.equal(store.judge(NO_WISHES, text, store.join('one'), limit), 'user', 'a name takes memory by itself')
-  t.equal(store.judge(NO_WISHES, body('x'.repeat(limit)), store.join('five'), limit), 'all')
+  t.equal(
+    store.judge(NO_SETTING_VALUES, text, store.join('four'), limit),
+    'fits',
+    'what others have, too, is counted in full',
+  )
+  t.equal(store.judge(NO_SETTING_VALUES, text, store.join('one'), limit), 'user', 'a name takes memory by itself')
+  t.equal(store.judge(NO_SETTING_VALUES, body('x'.repeat(limit)), store.join('five'), limit), 'all')
 })
 
 t.test('long texts and long settings are kept once', async (t) => {
   const store = new StatementStore()
   const long = body(`select '${'x'.repeat(100_000)}'`)
-  const one = store.hold(NO_WISHES, long, account(store))
-  t.equal(store.hold(NO_WISHES, Buffer.from(long), account(store)), one)
+  const one = store.hold(NO_SETTING_VALUES, long, account(store))
+  t.equal(store.hold(NO_SETTING_VALUES, Buffer.from(long), account(store)), one)
   t.ok(store.bytes < 105_000, `${store.bytes}`)
-  const wanting = (value: string): Wishes => new Wishes(new Map([['app.text', value]]))
+  const wanting = (value: string): SettingValues => new SettingValues(new Map([['app.text', value]]))
   const large = store.hold(wanting('y'.repeat(1_000_000)), long, account(store))
   t.not(large, one)
   t.equal(store.hold(wanting('y'.repeat(1_000_000)), long, account(store)), large)

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { type ParseSettings, UNKNOWN_SETTINGS, Wishes } from '../../../lib/settings/setting-values.ts'
+import { type ParseSettings, SettingValues, UNKNOWN_SETTINGS } from '../../../lib/settings/setting-values.ts'
 import { ClientStatements } from '../../../lib/statements/client-statements.ts'
 import { StatementStore } from '../../../lib/statements/shared-statements.ts'
 
@@ -37,14 +37,14 @@ const SHAPES: Record<string, (client: number, i: number) => { sql: string; setti
   'short texts of transactions': (_, i) => ({ sql: `SELECT ${i}`, settings: UNKNOWN_SETTINGS }),
   'settings of which each client has its own, in letters of two bytes': (client, i) => ({
     sql: `SELECT ${i}`,
-    settings: new Wishes(new Map([['app.text', `${client}, ${i} ${'ż'.repeat(200)}`]])),
+    settings: new SettingValues(new Map([['app.text', `${client}, ${i} ${'ż'.repeat(200)}`]])),
   }),
   'long settings': (client, i) => ({
     sql: `SELECT ${i}`,
-    settings: new Wishes(new Map([['app.text', `${client}, ${i} ${'ż'.repeat(100_000)}`]])),
+    settings: new SettingValues(new Map([['app.text', `${client}, ${i} ${'ż'.repeat(100_000)}`]])),
   }),
 }
-const NONE = new Wishes(new Map())
+const NONE = new SettingValues(new Map())
 
 for (const [name, make] of Object.entries(SHAPES)) {
   t.test(name, async (t) => {

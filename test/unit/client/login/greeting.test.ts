@@ -2,17 +2,17 @@
 import t from 'tap'
 import { parameterMessages } from '../../../../lib/client/login/greeting.ts'
 import { parameterStatus } from '../../../../lib/protocol/build.ts'
-import { ClientParameters } from '../../../../lib/settings/client-settings.ts'
-import { Wishes } from '../../../../lib/settings/setting-values.ts'
+import { ClientSettings } from '../../../../lib/settings/client-settings.ts'
+import { SettingValues } from '../../../../lib/settings/setting-values.ts'
 
 const welcome = new Map([
   ['TimeZone', 'UTC'],
   ['application_name', ''],
 ])
 
-function wanting(values: Record<string, string>): ClientParameters {
-  const parameters = new ClientParameters()
-  parameters.setStartup(new Wishes(new Map(Object.entries(values))))
+function wanting(values: Record<string, string>): ClientSettings {
+  const parameters = new ClientSettings()
+  parameters.setStartup(new SettingValues(new Map(Object.entries(values))))
   return parameters
 }
 

@@ -18,7 +18,7 @@ t.test('user, database, name, settings', async (t) => {
   const startup = understood({ user: 'u', DateStyle: 'ISO', Application_Name: 'psql', '_pq_.x': '1' })
   t.match(startup, { version: PROTOCOL_3_0, user: 'u', database: 'u', applicationName: 'psql', replication: 'none' })
   t.strictSame(
-    [...startup.wishes.values],
+    [...startup.settings.values],
     [
       ['datestyle', 'ISO'],
       ['application_name', 'psql'],
@@ -28,8 +28,8 @@ t.test('user, database, name, settings', async (t) => {
 })
 
 t.test('options come first, whatever their place in the packet', async (t) => {
-  const { wishes } = understood({ user: 'u', work_mem: '2MB', options: '-c work_mem=1MB -c search_path=a' })
-  t.strictSame(Object.fromEntries(wishes.values), { work_mem: '2MB', search_path: 'a' })
+  const { settings } = understood({ user: 'u', work_mem: '2MB', options: '-c work_mem=1MB -c search_path=a' })
+  t.strictSame(Object.fromEntries(settings.values), { work_mem: '2MB', search_path: 'a' })
 })
 
 t.test('the same packet is read once, and its settings are shared', async (t) => {
@@ -40,8 +40,8 @@ t.test('the same packet is read once, and its settings are shared', async (t) =>
   t.equal(understood(parameters, PROTOCOL_3_2).version, PROTOCOL_3_2)
   t.equal(understood(parameters).version, PROTOCOL_3_0)
   // Where one value ends and the next name begins is told by zero bytes alone.
-  t.strictSame(Object.fromEntries(understood({ user: 'x', a: 'bc' }).wishes.values), { a: 'bc' })
-  t.strictSame(Object.fromEntries(understood({ user: 'x', ab: 'c' }).wishes.values), { ab: 'c' })
+  t.strictSame(Object.fromEntries(understood({ user: 'x', a: 'bc' }).settings.values), { a: 'bc' })
+  t.strictSame(Object.fromEntries(understood({ user: 'x', ab: 'c' }).settings.values), { ab: 'c' })
 })
 
 t.test('a long packet is not remembered', async (t) => {
@@ -53,7 +53,7 @@ t.test('a long packet is not remembered', async (t) => {
 t.test('a replication client has no settings of a session', async (t) => {
   const startup = understood({ user: 'u', replication: 'true', application_name: 'standby', options: '-x' })
   t.match(startup, { replication: 'physical', applicationName: 'standby' })
-  t.equal(startup.wishes.values.size, 0)
+  t.equal(startup.settings.values.size, 0)
   t.equal(startup.parameters.get('options'), '-x')
 })
 
