@@ -70,11 +70,15 @@ t.test('every relative import names its file with the extension', async (t) => {
   t.same(wrong, [])
 })
 
-t.test('no file grows past 400 lines', async (t) => {
+t.test('no file grows past 500 lines, and one of more than 400 is worth a thought', async (t) => {
   const long = [...readSources('lib'), ...readSources('test'), ...readSources('bin')]
     .map((file) => ({ path: file.path, lines: file.text.split('\n').length - 1 }))
     .filter(({ lines }) => lines > 400)
-  t.same(long, [])
+  for (const { path, lines } of long) t.comment(`${path} has ${lines} lines: does it own one thing?`)
+  t.same(
+    long.filter(({ lines }) => lines > 500),
+    [],
+  )
 })
 
 t.test('the test itself notices a breach', async (t) => {
