@@ -36,7 +36,7 @@ export async function cancelSession(session: ClientSession): Promise<void> {
 
 /** The request at hand has been sent to a server. */
 function runs(session: ClientSession): boolean {
-  return session.state === 'active' && session.running
+  return session.state === 'active' && session.activity.running
 }
 
 /** Cancel a request that was not sent; false where there is none. */
@@ -63,7 +63,7 @@ async function cancelRunning(session: ClientSession): Promise<void> {
     await delay(LOOK_MS)
   }
   for (let repeats = 0; here(); repeats++) {
-    const young = now() - session.since < YOUNG_MS
+    const young = now() - session.activity.since < YOUNG_MS
     await session.ports.cancelServer(server)
     if (!young || repeats === REPEATS || !here() || server.closeReason !== undefined) return
     await delay(REPEAT_MS)

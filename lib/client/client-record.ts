@@ -5,21 +5,18 @@ import type { Lease } from '../pool/lease.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { PoolMode } from '../pool/settings.ts'
 import type { Waiter } from '../pool/waiter.ts'
-import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { ClientSettings } from '../settings/client-settings.ts'
 import type { Defaults } from '../settings/server-defaults.ts'
 import type { PinKind } from '../sql/pin-kinds.ts'
-import { now } from '../util/clock.ts'
-import type { LogFields } from '../util/logger.ts'
+import { Activity } from './activity.ts'
+import { ClientInfo } from './client-info.ts'
 import type { HalfClosed } from './half-closed.ts'
 import type { ClientOrigin, ClientPorts } from './ports.ts'
 import type { LocalSettings } from './state/local-settings.ts'
 import { Pins } from './state/pins.ts'
 import { RememberedState } from './state/remembered-state.ts'
 import { type ClientState, checkEdge } from './state.ts'
-
-let nextId = 1
 
 /** The data of a session, read by logs, snapshots and deadlines. */
 export class ClientRecord {
@@ -29,46 +26,22 @@ export class ClientRecord {
   next: Waiter | null = null
   waitingSince = 0
   lastServer = 0
+  readonly id: number
 
-  readonly id = nextId++
-  readonly origin: ClientOrigin
+  readonly info: ClientInfo
+  readonly activity = new Activity()
   readonly ports: ClientPorts
   readonly parameters = new ClientSettings()
-  readonly connectedAt = now()
-  user = ''
-  database = ''
-  applicationName = ''
-  /** Whether it talks to a walsender of its own. */
-  replication: ReplicationMode = 'none'
   pool: Pool | undefined
   /** Which values of reported parameters it was told, but for those of its own; undefined before its greeting. */
   told: Defaults | undefined
   /** The pool's mode when it logged in: a reload does not change the rules under a session. */
   mode: PoolMode = 'session'
   lease: Lease | undefined
-  /** Own cancel key; the secret as latin1, because a Buffer of its own takes 300 bytes. */
-  pid = 0
-  secret = ''
-  /** When it began what it does now (ms of the clock): waiting for input, running a request. */
-  since = this.connectedAt
-  /** When its transaction began; 0 outside of one. */
-  transactionSince = 0
   /** What it runs in the transaction under way may have changed settings, or what names stand for. */
   unsettled = false
   /** What it has set, where that is known for sure and nothing else has happened. */
   local: LocalSettings | undefined
-  /**
-   * When it was first seen idle with its batch open (all it sent is answered, its Sync has not come), and how many bytes
-   * it had sent by then; 0 where it is not.
-   */
-  openSince = 0
-  openAt = 0
-  /** A request is running: something was sent that has not been answered. */
-  running = false
-  /** When it stopped reading its results; 0 while it reads. */
-  stalledSince = 0
-  /** It is to say who it is, or to prove it, and has not answered. */
-  silent = true
   /** It sends no more, and waits for the answers to what it has sent. */
   halfClosed: HalfClosed | undefined
   /** Shut down: end at the next moment no transaction is open. */
@@ -90,7 +63,8 @@ export class ClientRecord {
   #state: ClientState = 'startup'
 
   constructor(origin: ClientOrigin, ports: ClientPorts) {
-    this.origin = origin
+    this.info = new ClientInfo(origin)
+    this.id = this.info.id
     this.ports = ports
   }
 
@@ -101,7 +75,7 @@ export class ClientRecord {
   /** Change the state (R1). Throws on an edge that does not exist. */
   setState(next: ClientState): void {
     if (next === this.#state) return
-    checkEdge(this.id, this.#state, next)
+    checkEdge(this.info.id, this.#state, next)
     this.#state = next
   }
 
@@ -113,14 +87,14 @@ export class ClientRecord {
   join(pool: Pool): void {
     this.pool = pool
     // A replication client keeps its server as one of session mode does.
-    this.mode = this.replication === 'none' ? pool.settings.mode : 'session'
+    this.mode = this.info.replication === 'none' ? pool.settings.mode : 'session'
     if (this.mode !== 'session') this.remembered.policy = pool.settings.sessionState
     this.guests(pool).clients++
   }
 
   /** Where this client is counted in `pool`. */
   guests(pool: Pool): { clients: number } {
-    return this.replication === 'none' ? pool : pool.dedicated
+    return this.info.replication === 'none' ? pool : pool.dedicated
   }
 
   /** Why it keeps its server between transactions; '' where it does not. */
@@ -140,17 +114,11 @@ export class ClientRecord {
     if (!config.logPoolerErrors) return
     const { level, happened, remedy } = errorInLog(fields)
     log[level](`request refused: ${happened}`, {
-      ...this.about(),
+      ...this.info.about(),
       detail: fields.detail?.trim() || undefined,
       hint: fields.hint,
       sqlstate: fields.sqlstate,
       remedy,
     })
-  }
-
-  /** What a log line says of it. */
-  about(): LogFields {
-    const { id, user, database, origin } = this
-    return { client: id, user: user || undefined, database: database || undefined, address: origin.address }
   }
 }

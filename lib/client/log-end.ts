@@ -12,17 +12,17 @@ export function logEnd(session: ClientSession, reason: EndReason, ending: Ending
   const wanted = ending.poolerError ? config.logPoolerErrors : config.logDisconnections
   if (!wanted && ending.level !== 'error') return
   // Whoever leaves before it was to say anything is a health probe, or asks its user for the password: no news.
-  const level = left && session.silent ? 'debug' : ending.level
+  const level = left && session.activity.silent ? 'debug' : ending.level
   const { fields } = ending
   log[level](headline(session, reason, ending, phase), {
-    ...session.about(),
+    ...session.info.about(),
     by: ending.fromServer ? 'PostgreSQL' : undefined,
     reason: ending.reason,
     detail: fields?.detail?.trim() || undefined,
     hint: fields?.hint === ending.remedy ? undefined : fields?.hint,
     sqlstate: fields?.sqlstate,
     remedy: ending.remedy,
-    age_ms: Math.round(now() - session.connectedAt),
+    age_ms: Math.round(now() - session.info.connectedAt),
     err: ending.fault,
   })
 }
@@ -47,8 +47,12 @@ function headline(
 function during(session: ClientSession, { kind }: EndReason, phase: ClientState): string {
   if (kind === 'disconnected' && phase === 'waiting') return ' while waiting for a server connection'
   // What was sent whole before a Terminate comes to its end.
-  if (kind === 'disconnected' && session.running) return ' while its request ran, which is canceled'
-  if ((kind === 'disconnected' || kind === 'terminated') && session.transactionSince > 0 && !session.running) {
+  if (kind === 'disconnected' && session.activity.running) return ' while its request ran, which is canceled'
+  if (
+    (kind === 'disconnected' || kind === 'terminated') &&
+    session.activity.transactionSince > 0 &&
+    !session.activity.running
+  ) {
     return ' in a transaction, which is rolled back'
   }
   return ''

@@ -17,7 +17,6 @@ import type { ErrorSummary } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { PlanRef, ServerEnd } from '../server/ports.ts'
 import type { QueryResult } from '../server/query-result.ts'
-import { now } from '../util/clock.ts'
 import { ClientRecord } from './client-record.ts'
 import { type EndReason, endingOf, type NamedError, violation } from './ending.ts'
 import { HalfClosed, isOwed } from './half-closed.ts'
@@ -137,9 +136,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** What was sent may be nothing the server answers: the rest of a COPY that failed, a Flush. */
   #forwarded(): void {
     const { lease } = this
-    if (this.state !== 'active' || !this.running || !lease?.server.plan.settled) return
-    this.running = false
-    this.since = now()
+    if (this.state !== 'active' || !this.activity.running || !lease?.server.plan.settled) return
+    this.activity.answered()
     if (lease.server.settled) this.#maybeRelease(lease)
   }
 
@@ -166,7 +164,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     // Refused at once: the request is being thrown away.
     if (this.state === 'closed' || this.#refused?.pending) return true
     this.setState('waiting')
-    this.since = now()
+    this.activity.turned()
     return false
   }
 
@@ -193,7 +191,8 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   takeOver(answer: QueryResult): void {
     const { server } = this.lease!
     server.lend(this, 'active')
-    for (const notification of answer.notifications(server.identity.pid, this.pid)) this.onServerBytes(notification)
+    for (const notification of answer.notifications(server.identity.pid, this.info.pid))
+      this.onServerBytes(notification)
     if (this.wire.full) server.wire.pause()
   }
 
@@ -204,7 +203,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     // Somebody reads values of sequences: nobody else's may be there.
     if (server.sequenceOwner < 0 && this.pool!.functions.readsSequences) forgetSequences(server, this.id)
     this.setState('active')
-    this.since = now()
+    this.activity.turned()
   }
 
   /** The request at the head of the inbox is answered with an error; the client stays connected. */
@@ -212,7 +211,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (this.state === 'waiting') this.setState('idle')
     this.#refused ??= new RefusedRequest(this)
     this.#refused.refuse(this.#inbox.first!, fields)
-    this.since = now()
+    this.activity.turned()
     this.pump()
   }
 
@@ -259,8 +258,12 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     counters.queries++
     if (status === TX_IDLE) counters.transactions++
     counters.sent += bytes.length
-    this.since = now()
+    this.activity.turned()
     this.wire.write(bytes)
+  }
+
+  get pid(): number {
+    return this.info.pid
   }
 
   get forbidsBlocks(): boolean {
@@ -273,7 +276,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     if (shown) pool!.counters.queries++
     if (status === TX_IDLE) {
       if (shown) pool!.counters.transactions++
-      this.transactionSince = 0
+      this.activity.transactionSince = 0
       adoptSettings(this, server)
     } else {
       settleLocal(this, server, status)
@@ -289,8 +292,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
       return
     }
     this.upstream.settled()
-    this.running = false
-    this.since = now()
+    this.activity.answered()
     if (status === TX_IDLE) this.#maybeRelease(lease!)
     this.pump()
   }
@@ -335,14 +337,14 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   // ---- the client's wire ----
 
   onFull(): void {
-    if (this.stalledSince === 0) this.stalledSince = now()
+    this.activity.stalled()
     // What the server answers to pgbun itself has to be read.
     if (this.state === 'active') this.lease?.server.wire.pause()
     this.#regulate()
   }
 
   onDrain(): void {
-    this.stalledSince = 0
+    this.activity.stalledSince = 0
     this.lease?.server.wire.resume()
     this.pump()
   }

@@ -34,30 +34,31 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
   switch (session.state) {
     case 'startup':
     case 'login':
-      return over(session.connectedAt, config.clientLoginTimeout) ? 'client_login_timeout' : undefined
+      return over(session.info.connectedAt, config.clientLoginTimeout) ? 'client_login_timeout' : undefined
     case 'idle':
-      if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'
-      return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+      if (over(session.activity.stalledSince, config.clientStallTimeout)) return 'client_stalled'
+      return over(session.activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
     case 'active': {
       // A base backup or a stream takes its time; whether the client of a stream is well is wal_sender_timeout's to say.
-      const unlimited = session.replication !== 'none'
-      if (unlimited && session.running) return undefined
-      if (over(session.stalledSince, config.clientStallTimeout)) return 'client_stalled'
+      const unlimited = session.info.replication !== 'none'
+      if (unlimited && session.activity.running) return undefined
+      if (over(session.activity.stalledSince, config.clientStallTimeout)) return 'client_stalled'
       if (!unlimited && over(transactionStart(session), config.transactionTimeout)) return 'transaction_timeout'
       if (idlesInBatch(session, at)) {
-        return over(session.openSince, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
+        return over(session.activity.openSince, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
       }
-      if (session.running) return over(session.since, config.queryTimeout) ? 'query_timeout' : undefined
-      if (session.holds > 0 && session.transactionSince === 0 && at - session.since > HOLD_MS) {
+      if (session.activity.running)
+        return over(session.activity.since, config.queryTimeout) ? 'query_timeout' : undefined
+      if (session.holds > 0 && session.activity.transactionSince === 0 && at - session.activity.since > HOLD_MS) {
         session.stopKeeping()
         return undefined
       }
       askIfMixed(session, at)
       if (session.lease?.server.txStatus !== TX_IDLE) {
-        return over(session.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
+        return over(session.activity.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
       }
-      if (session.pinned !== '' && over(session.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
-      return over(session.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+      if (session.pinned !== '' && over(session.activity.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
+      return over(session.activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
     }
     case 'canceling':
     case 'waiting':
@@ -69,21 +70,17 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
 }
 
 function transactionStart(session: ClientSession): number {
-  return session.running || session.lease?.server.txStatus !== TX_IDLE ? session.transactionSince : 0
+  return session.activity.running || session.lease?.server.txStatus !== TX_IDLE ? session.activity.transactionSince : 0
 }
 
 /** A batch without its Sync, all of it answered, is a transaction that idles. Between two sweeps nothing is known. */
 function idlesInBatch(session: ClientSession, at: number): boolean {
   const { plan } = session.lease!.server
-  if (!session.running || !plan.needsSync || plan.size > 0 || session.replication !== 'none') {
-    session.openSince = 0
+  if (!session.activity.running || !plan.needsSync || plan.size > 0 || session.info.replication !== 'none') {
+    session.activity.openSince = 0
     return false
   }
-  const bytes = session.wire.bytesIn
-  if (session.openSince === 0 || session.openAt !== bytes) {
-    session.openSince = at
-    session.openAt = bytes
-  }
+  session.activity.idlesInBatch(at, session.wire.bytesIn)
   return true
 }
 
@@ -96,7 +93,7 @@ const MIXED_MS = 1000
 /** A client that idles behind a mixed batch (ReplyPlan.mixed) would keep its server: an empty Query tells, and ends it. */
 function askIfMixed(session: ClientSession, at: number): void {
   const { server } = session.lease!
-  if (!server.plan.mixed || !server.plan.settled || at - session.since < MIXED_MS) return
+  if (!server.plan.mixed || !server.plan.settled || at - session.activity.since < MIXED_MS) return
   server.plan.expect(QUERY, SKIP)
   server.unnamedOwner = undefined
   server.send(EMPTY_QUERY)

@@ -59,14 +59,14 @@ export class Registry implements RegistryPort {
   }
 
   tarries(session: ClientSession): void {
-    const { neighbourhood } = session.origin
+    const { neighbourhood } = session.info.origin
     const others = this.#tarrying.get(neighbourhood)
     if (others === undefined) this.#tarrying.set(neighbourhood, new Set([session]))
     else others.add(session)
   }
 
   goesOn(session: ClientSession): void {
-    const { neighbourhood } = session.origin
+    const { neighbourhood } = session.info.origin
     const tarrying = this.#tarrying.get(neighbourhood)
     tarrying?.delete(session)
     if (tarrying?.size === 0) this.#tarrying.delete(neighbourhood)
@@ -90,7 +90,7 @@ export class Registry implements RegistryPort {
   async cancel(pid: number, secret: Buffer): Promise<void> {
     const session = this.#byPid.get(pid)
     if (session === undefined) return
-    const own = Buffer.from(session.secret, 'latin1')
+    const own = Buffer.from(session.info.secret, 'latin1')
     if (own.length !== secret.length || !timingSafeEqual(own, secret)) return
     await cancelSession(session)
   }
@@ -100,6 +100,6 @@ export class Registry implements RegistryPort {
     this.#arrive(session)
     this.goesOn(session)
     this.#admitted.delete(session)
-    if (this.#byPid.get(session.pid) === session) this.#byPid.delete(session.pid)
+    if (this.#byPid.get(session.info.pid) === session) this.#byPid.delete(session.info.pid)
   }
 }

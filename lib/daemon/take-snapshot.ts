@@ -32,15 +32,15 @@ export function takeSnapshot(version: string, startedAt: number, registry: Regis
     if (shown) shown.counters.pinTime += pinnedFor
     if (session.state === 'closed') continue
     snapshot.clients.push({
-      id: session.id,
-      user: session.user,
-      database: session.database,
+      id: session.info.id,
+      user: session.info.user,
+      database: session.info.database,
       state: session.state,
-      address: session.origin.address,
-      tls: session.origin.tls,
-      applicationName: session.applicationName,
-      age: at - session.connectedAt,
-      replication: session.replication,
+      address: session.info.origin.address,
+      tls: session.info.origin.tls,
+      applicationName: session.info.applicationName,
+      age: at - session.info.connectedAt,
+      replication: session.info.replication,
       server: session.lease?.server.id ?? 0,
       pinned: session.pinned,
       pinnedFor,

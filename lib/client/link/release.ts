@@ -89,7 +89,7 @@ function discard(session: ClientSession, { server }: Lease): void {
   server.dirty = true
   pool!.counters.stateDiscards++
   ports.log[session.discarded ? 'debug' : 'info']('session state ends with the transaction of its client', {
-    ...session.about(),
+    ...session.info.about(),
     reason: remembered.found,
     remedy: 'session_state = pin keeps it',
   })

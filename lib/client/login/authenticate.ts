@@ -68,7 +68,7 @@ export function authenticate(session: ClientSession, source: PasswordSource): Au
 }
 
 function cleartextAllowed(session: ClientSession): boolean {
-  return session.origin.local || session.origin.tls !== '' || session.ports.config.allowCleartextPassword
+  return session.info.origin.local || session.info.origin.tls !== '' || session.ports.config.allowCleartextPassword
 }
 
 async function passThrough(session: ClientSession, source: PasswordSource, key: string): Promise<Authenticated> {
@@ -84,7 +84,7 @@ async function passThrough(session: ClientSession, source: PasswordSource, key: 
 }
 
 /** The client as one whose password is to be proven. */
-export function candidateOf({ origin }: ClientSession, { signal }: PasswordSource): Candidate {
+export function candidateOf({ info: { origin } }: ClientSession, { signal }: PasswordSource): Candidate {
   return { neighbourhood: origin.neighbourhood, local: origin.local, signal }
 }
 
@@ -100,7 +100,7 @@ export async function guarded<P>(
   prove: () => Promise<P>,
 ): Promise<P | 'accepted'> {
   const { passthrough: memory, guesses } = session.ports
-  const pair = guessPair(session.origin.neighbourhood, session.pool!.user)
+  const pair = guessPair(session.info.origin.neighbourhood, session.pool!.user)
   // Also where it is to be proven again: others' guesses must not keep out whoever has the right one.
   const verdict = memory.check(key, password)
   const welcome = guesses.isWelcome(pair) && (verdict === 'fresh' || verdict === 'stale')
@@ -169,31 +169,31 @@ export function mustAsk(session: ClientSession, key: string): boolean {
   refuseCleartext(session)
   const { passthrough: memory } = session.ports
   // A password that was once accepted is tried again by the login itself.
-  return !session.origin.local || memory.asksPassword(key) === true || memory.passwordFor(key) !== undefined
+  return !session.info.origin.local || memory.asksPassword(key) === true || memory.passwordFor(key) !== undefined
 }
 
 /** PostgreSQL asked pgbun for no password: only clients of this machine may pass. @throws AuthRefused for all others */
 export function letInUnasked(session: ClientSession, unasked: Unasked): Authenticated {
   const { prover, passthrough, log } = session.ports
-  if (prover.admits(unasked, session.origin.local)) {
+  if (prover.admits(unasked, session.info.origin.local)) {
     if (passthrough.noteUnproven()) {
       log.warn('PostgreSQL asks for no password here, so every account of this machine gets in as any user', {
-        database: session.database,
-        user: session.user,
+        database: session.info.database,
+        user: session.info.user,
         remedy: 'require a password for pgbun in pg_hba.conf, or give clients their own secrets with auth_file',
       })
     }
     return { credentials: { kind: 'none' } }
   }
-  const why = session.origin.local ? unasked.merit : 'the client is on another host'
+  const why = session.info.origin.local ? unasked.merit : 'the client is on another host'
   throw new AuthRefused({
     kind: 'error',
     name: 'auth_unverified',
-    args: { args: { user: session.user } },
+    args: { args: { user: session.info.user } },
     reason: `PostgreSQL let pgbun in without a password, which proves nothing of this client: ${why}`,
     remedy:
       'require a password for pgbun in pg_hba.conf, or give clients their own secrets with auth_file' +
-      (session.origin.local ? ', or set allow_unproven_local_clients' : ''),
+      (session.info.origin.local ? ', or set allow_unproven_local_clients' : ''),
   })
 }
 
@@ -205,12 +205,12 @@ function withSecrets(
   const { config, secrets, unknownUser, keyCache } = session.ports
   const auth = createClientAuth({
     authType,
-    user: session.user,
-    secret: secrets?.get(session.user),
-    tlsEndPointHash: session.origin.tlsEndPointHash,
+    user: session.info.user,
+    secret: secrets?.get(session.info.user),
+    tlsEndPointHash: session.info.origin.tlsEndPointHash,
     keyCache,
     asker: {
-      neighbourhood: session.origin.neighbourhood,
+      neighbourhood: session.info.origin.neighbourhood,
       get signal() {
         return source.signal
       },
@@ -231,7 +231,7 @@ async function exchange(
   request: AuthRequest,
 ): Promise<Authenticated> {
   const { guesses } = session.ports
-  const pair = guessPair(session.origin.neighbourhood, session.pool!.user)
+  const pair = guessPair(session.info.origin.neighbourhood, session.pool!.user)
   // Whoever has logged in from there with the right password does not wait for those who try wrong ones.
   const welcome = guesses.isWelcome(pair)
   let step: AuthRequest | AuthStep = request
@@ -251,7 +251,7 @@ async function exchange(
         throw new AuthRefused({
           kind: 'error',
           name: step.protocolViolation ? 'protocol_violation' : 'auth_failed',
-          args: { args: step.protocolViolation ? { what: step.reason } : { user: session.user } },
+          args: { args: step.protocolViolation ? { what: step.reason } : { user: session.info.user } },
           reason: step.reason,
           remedy: step.remedy,
         })

@@ -22,7 +22,6 @@ import { FRONTEND, frontendName } from '../../protocol/types.ts'
 import { LoginError } from '../../server/login.ts'
 import { CLIENT_MIN_MESSAGES, type LoginNotices, shownNotices } from '../../server/login-notices.ts'
 import type { Defaults } from '../../settings/server-defaults.ts'
-import { now } from '../../util/clock.ts'
 import { violation } from '../ending.ts'
 import type { ClientSession } from '../session.ts'
 import { AuthRefused, authenticate } from './authenticate.ts'
@@ -78,7 +77,7 @@ export class Login {
     }
     if (this.#password === undefined) return false
     batch.cursor++
-    this.#session.silent = false
+    this.#session.activity.silent = false
     if (type !== FRONTEND.Password) {
       this.#session.endWith('protocol_violation', {
         args: { what: `expected password response, got ${frontendName(type)}` },
@@ -120,7 +119,7 @@ export class Login {
       }
       this.#password = { resolve, reject }
       this.#session.ports.registry.tarries(this.#session)
-      this.#session.silent = this.#first
+      this.#session.activity.silent = this.#first
       this.#first = false
       // It may have come before we asked.
       queueMicrotask(() => this.#session.pump())
@@ -141,13 +140,13 @@ export class Login {
     switch (packet.kind) {
       case 'client':
         this.#session.setState('login')
-        this.#session.silent = false
+        this.#session.activity.silent = false
         this.#run(packet).catch((error) => this.#failed(error))
         return
       case 'refused':
         this.#session.setState('login')
-        this.#session.user = packet.user
-        this.#session.database = packet.database
+        this.#session.info.user = packet.user
+        this.#session.info.database = packet.database
         this.#session.end(packet.error)
         return
       case 'cancel':
@@ -183,14 +182,14 @@ export class Login {
     }
     const mode = ports.config.clientTlsMode
     const tlsNeeded = mode === 'require' || mode === 'verify-ca' || mode === 'verify-full'
-    if (tlsNeeded && !session.origin.unix && session.origin.tls === '') {
+    if (tlsNeeded && !session.info.origin.unix && session.info.origin.tls === '') {
       session.endWith('tls_required')
       return
     }
     // By the names of PostgreSQL: a role of another spelling would have limits of its own.
-    const pool = ports.pool(nameInServer(session.database), nameInServer(session.user))
+    const pool = ports.pool(nameInServer(session.info.database), nameInServer(session.info.user))
     session.join(pool)
-    if (session.replication !== 'none') {
+    if (session.info.replication !== 'none') {
       await this.#runReplication(startup, pool)
       return
     }
@@ -231,10 +230,10 @@ export class Login {
   /** Take over what the startup packet asks for. */
   #take({ version, user, database, applicationName, replication, settings, unknown }: ClientStartup): void {
     const session = this.#session
-    session.user = user
-    session.database = database
-    session.applicationName = applicationName
-    session.replication = replication
+    session.info.user = user
+    session.info.database = database
+    session.info.applicationName = applicationName
+    session.info.replication = replication
     session.parameters.setStartup(settings)
     // Answered exactly once, before anything else (protocol chapter "Start-up").
     if (version > PROTOCOL_3_2 || unknown.length > 0) {
@@ -247,8 +246,8 @@ export class Login {
     const session = this.#session
     const { registry, config, log } = session.ports
     const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
-    session.pid = key.pid
-    session.secret = key.secret.toString('latin1')
+    session.info.pid = key.pid
+    session.info.secret = key.secret.toString('latin1')
     const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
     parts.push(...notices.early, ...this.#ofParameters)
     parts.push(parameterMessages(welcome, session.parameters), backendKeyData(key.pid, key.secret))
@@ -257,13 +256,13 @@ export class Login {
     session.told = welcome
     session.pool!.counters.logins++
     session.loggedIn()
-    session.since = now()
+    session.activity.turned()
     if (config.logConnections) {
       log.info('client connected', {
-        ...session.about(),
-        application: session.applicationName || undefined,
-        tls: session.origin.tls || undefined,
-        replication: session.replication === 'none' ? undefined : session.replication,
+        ...session.info.about(),
+        application: session.info.applicationName || undefined,
+        tls: session.info.origin.tls || undefined,
+        replication: session.info.replication === 'none' ? undefined : session.info.replication,
       })
     }
     session.pump()

@@ -39,11 +39,11 @@ export async function loginForReplication(
   source: PasswordSource,
   parameters: readonly (readonly [string, string])[],
 ): Promise<ReplicationLogin> {
-  const { ports, replication: mode } = session
+  const { ports, info } = session
   const pool = session.pool!
   const open: Open = async (credentials) => {
     try {
-      const opened = await ports.openDedicated(pool, credentials, { mode, parameters })
+      const opened = await ports.openDedicated(pool, credentials, { mode: info.replication, parameters })
       pool.counters.opened++
       return opened
     } catch (error) {
@@ -60,7 +60,7 @@ async function passThrough(session: ClientSession, source: PasswordSource, open:
   const { passthrough: memory, prover } = session.ports
   const pool = session.pool!
   // pg_hba.conf knows a logical walsender by its database, a physical one by the word replication.
-  const key = session.replication === 'physical' ? physicalKey(pool.user) : passthroughKey(pool)
+  const key = session.info.replication === 'physical' ? physicalKey(pool.user) : passthroughKey(pool)
   const login = (password?: string): Promise<Login> => {
     return prover.login(key, password, candidateOf(session, source), open)
   }

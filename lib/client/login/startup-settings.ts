@@ -56,7 +56,7 @@ export class StartupSettingsCheck implements Waiter {
   #reject: (error: Error) => void = () => {}
 
   constructor(session: ClientSession, pool: Pool) {
-    this.id = session.id
+    this.id = session.info.id
     this.#session = session
     this.#pool = pool
     this.#steps = stepsOf(session.parameters)

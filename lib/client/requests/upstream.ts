@@ -16,7 +16,6 @@ import type { PlanRef } from '../../server/ports.ts'
 import { ANY, EXECUTES, effectsOf, PREPARED, SEQUENCE } from '../../sql/state-effects.ts'
 import { DEALLOCATING } from '../../sql/statement-names.ts'
 import { speaksOfSession, textOf } from '../../statements/shared-statements.ts'
-import { now } from '../../util/clock.ts'
 import { mustClear } from '../link/clear-database.ts'
 import type { ClientSession } from '../session.ts'
 import {
@@ -75,7 +74,7 @@ export class Upstream {
     // The stretch of the chunk that is to be sent and has not been.
     let from = -1
     let to = -1
-    if (!session.running) this.#begin()
+    if (!session.activity.running) this.#begin()
     for (let i = batch.cursor; i < count; i++) {
       const flags = batch.flags(i)
       let start = batch.start(i)
@@ -203,9 +202,7 @@ export class Upstream {
     const session = this.#session
     const { server } = session.lease!
     if (this.#parts !== undefined) this.#beginBatch(server)
-    session.running = true
-    session.since = now()
-    if (session.transactionSince === 0) session.transactionSince = session.since
+    session.activity.began()
   }
 
   #beginBatch(server: ServerConnection): void {

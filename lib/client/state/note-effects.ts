@@ -189,8 +189,8 @@ export function noteSequence(session: ClientSession, server: ServerConnection, e
   }
   functions.noteReader()
   // Others had the server before anybody read one. Inside a transaction the values may be its own.
-  const foreign = server.sequenceOwner !== session.id
-  if (foreign && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, session.id)
+  const foreign = server.sequenceOwner !== session.info.id
+  if (foreign && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, session.info.id)
   const { policy } = session.remembered
   // With `error` it was refused, or is in no statement that runs.
   if (policy !== 'error') session.pin('sequence')

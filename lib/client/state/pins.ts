@@ -36,7 +36,7 @@ export class Pins {
     if (pinned === this.#reasons) return
     this.#reasons = pinned
     client.ports.log[this.#told ? 'debug' : 'info']('client keeps its server connection', {
-      ...client.about(),
+      ...client.info.about(),
       server: client.lease?.server.id,
       server_pid: client.lease?.server.identity.pid,
       reason: pinned,
