@@ -19,7 +19,7 @@ import type { KeyAsker, ScramKeyCache, ScramKeys, Verifier } from './scram-keys.
 import type { UnknownUser } from './unknown-user.ts'
 
 /** Longest password message, in bytes: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
-export const MAX_PASSWORD_MESSAGE = 65535
+const MAX_PASSWORD_MESSAGE = 65535
 
 /** The end of a login. `protocolViolation` tells a malformed message (08P01) from a wrong password (28P01). */
 export interface AuthFailed {

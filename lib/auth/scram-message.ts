@@ -7,11 +7,11 @@
  */
 
 /** Longest payload looked at, in bytes. Real ones are below 300; a nonce may be long, a certificate hash is 64. */
-export const MAX_PAYLOAD_BYTES = 4096
+const MAX_PAYLOAD_BYTES = 4096
 /** Longest nonce of either side, in bytes. */
-export const MAX_NONCE_BYTES = 1024
+const MAX_NONCE_BYTES = 1024
 /** Longest salt, in bytes. PostgreSQL's are 16. */
-export const MAX_SALT_BYTES = 1024
+const MAX_SALT_BYTES = 1024
 
 /** A value, or what is wrong with the message: `malformed` is a sentence for the log. */
 export type Parsed<T> = { value: T; malformed?: undefined } | { malformed: string }

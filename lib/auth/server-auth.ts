@@ -15,12 +15,12 @@ import type { ScramKeyCache } from './scram-keys.ts'
 import { printable } from './scram-message.ts'
 
 /** Authentication codes of the protocol that get an answer. */
-export const AUTH_OK = 0
-export const AUTH_CLEARTEXT = 3
-export const AUTH_MD5 = 5
-export const AUTH_SASL = 10
-export const AUTH_SASL_CONTINUE = 11
-export const AUTH_SASL_FINAL = 12
+const AUTH_OK = 0
+const AUTH_CLEARTEXT = 3
+const AUTH_MD5 = 5
+const AUTH_SASL = 10
+const AUTH_SASL_CONTINUE = 11
+const AUTH_SASL_FINAL = 12
 
 const UNSUPPORTED: Record<number, string> = {
   1: 'Kerberos V4',

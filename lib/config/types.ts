@@ -102,13 +102,6 @@ export type ValueOf<R> = R extends { kind: 'enum'; values: readonly (infer V)[] 
         ? number
         : string
 
-/** What the library accepts for a row: the value itself, or a form a person would write. */
-export type InputOf<R> = R extends { kind: 'duration' | 'bytes' }
-  ? number | string
-  : R extends { kind: 'list' }
-    ? string | readonly string[]
-    : ValueOf<R>
-
 /** pool_mode -> poolMode */
 export type Camel<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : S
 

@@ -25,9 +25,9 @@ export interface ScramSecret {
 }
 
 /** Longest user name in bytes: PgBouncer's limit; PostgreSQL itself truncates at 63. */
-export const MAX_USER_BYTES = 127
+const MAX_USER_BYTES = 127
 /** Longest secret in bytes: what fits into a password message; cloud tokens are longer than any password. */
-export const MAX_SECRET_BYTES = 65531
+const MAX_SECRET_BYTES = 65531
 /** Highest iteration count taken from a verifier; PostgreSQL's own limit. */
 const MAX_ITERATIONS = 2147483647
 
@@ -105,12 +105,6 @@ export function parseSecret(text: string): Secret | undefined {
   if (iterations > MAX_ITERATIONS || !salt || salt.length === 0) return undefined
   if (storedKey?.length !== SCRAM_KEY_BYTES || serverKey?.length !== SCRAM_KEY_BYTES) return undefined
   return { kind: 'scram', iterations, salt, storedKey, serverKey }
-}
-
-/** A verifier in the form PostgreSQL stores it in. */
-export function formatScramSecret(secret: Omit<ScramSecret, 'kind'>): string {
-  const [salt, stored, server] = [secret.salt, secret.storedKey, secret.serverKey].map((b) => b.toString('base64'))
-  return `${SCRAM_PREFIX}${secret.iterations}:${salt}$${stored}:${server}`
 }
 
 function readQuoted(line: string, start: number): { value: string; end: number } | undefined {

@@ -134,18 +134,9 @@ export class Wire {
     return this.#full
   }
 
-  /** Bytes written here that the kernel has not taken yet. */
-  get backlog(): number {
-    return this.#outBytes + this.#socket.writableLength
-  }
-
   /** Bytes read since the connection began. */
   get bytesIn(): number {
     return this.#framer.bytes
-  }
-
-  get paused(): boolean {
-    return this.#paused
   }
 
   /** No more will be read or written. */
@@ -215,12 +206,6 @@ export class Wire {
     if (!this.#paused) return
     this.#paused = false
     this.#socket.resume()
-  }
-
-  /** Let the process exit although this connection is open (`false`), or not. */
-  setRef(ref: boolean): void {
-    if (ref) this.#socket.ref()
-    else this.#socket.unref()
   }
 
   /**

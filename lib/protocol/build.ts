@@ -37,7 +37,7 @@ export const PARSE_COMPLETE = message(BACKEND.ParseComplete, Buffer.alloc(0))
 export const CLOSE_COMPLETE = message(BACKEND.CloseComplete, Buffer.alloc(0))
 
 /** An Authentication request with its code and what follows it. */
-export function authentication(code: number, data: Buffer = Buffer.alloc(0)): Buffer {
+function authentication(code: number, data: Buffer = Buffer.alloc(0)): Buffer {
   const body = Buffer.allocUnsafe(4 + data.length)
   body.writeInt32BE(code, 0)
   data.copy(body, 4)
@@ -115,11 +115,6 @@ export function commandComplete(tag: string): Buffer {
 /** ErrorResponse. */
 export function errorResponse(fields: ErrorFields): Buffer {
   return message(BACKEND.ErrorResponse, fieldsBody(fields))
-}
-
-/** NoticeResponse. */
-export function noticeResponse(fields: ErrorFields): Buffer {
-  return message(BACKEND.NoticeResponse, fieldsBody(fields))
 }
 
 // ---- what a client sends ----

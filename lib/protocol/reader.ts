@@ -22,11 +22,6 @@ export class Reader {
     return this.#buf.length - this.#pos
   }
 
-  uint8(): number {
-    this.#check(1)
-    return this.#buf[this.#pos++]!
-  }
-
   int16(): number {
     this.#check(2)
     const value = this.#buf.readInt16BE(this.#pos)

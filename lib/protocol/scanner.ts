@@ -11,7 +11,7 @@ import { FIRST, IN_HEAD, LAST, STARTUP } from './batch.ts'
 import type { MessageRule, MessageTable } from './types.ts'
 
 /** Longest startup packet PostgreSQL takes (MAX_STARTUP_PACKET_LENGTH), without its length word. */
-export const STARTUP_CAP = 10_000
+const STARTUP_CAP = 10_000
 
 const HEADER = 5
 const EMPTY = Buffer.alloc(0)
@@ -46,11 +46,6 @@ export class Scanner {
     this.#startup = options.startup ?? false
     this.#cap = options.cap ?? Number.POSITIVE_INFINITY
     this.#name = options.name ?? String
-  }
-
-  /** True where the stream stands between two messages: nothing partial was shown or is kept. */
-  get atBoundary(): boolean {
-    return this.#remaining === 0 && this.#carried === 0
   }
 
   /** Find the segments of `chunk`. */

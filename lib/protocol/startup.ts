@@ -6,7 +6,7 @@
 import { ProtocolError, Reader } from './reader.ts'
 
 /** Request codes that stand where a startup packet has its protocol version. */
-export const CANCEL_REQUEST_CODE = 80877102
+const CANCEL_REQUEST_CODE = 80877102
 export const SSL_REQUEST_CODE = 80877103
 export const GSSENC_REQUEST_CODE = 80877104
 

@@ -73,11 +73,11 @@ export type MessageTable = readonly (MessageRule | undefined)[]
 /** Largest body PostgreSQL itself accepts (PQ_LARGE_MESSAGE_LIMIT). */
 export const LARGE = 0x3fffffff - 4
 /** Body limit of messages that are always small (PQ_SMALL_MESSAGE_LIMIT, which counts the length word). */
-export const SMALL = 10_000 - 4
+const SMALL = 10_000 - 4
 /** Longest password or SASL message taken from a peer that is not authenticated yet: cloud tokens have a few kB. */
-export const AUTH = 65_536
+const AUTH = 65_536
 /** Statement texts up to this size are looked at as a whole; longer ones stream by. */
-export const TEXT = 262_144
+const TEXT = 262_144
 /** The names in a Parse or a Bind are looked at up to this size of all together. */
 export const NAMES = TEXT
 

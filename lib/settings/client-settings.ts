@@ -99,10 +99,6 @@ export class ClientSettings {
     return this.#wanted.get(name.toLowerCase())
   }
 
-  get size(): number {
-    return this.#wanted.size
-  }
-
   /** True where `search_path` names the temporary schema: a table created without a word about it may be temporary. */
   get usesTemporarySchema(): boolean {
     return this.#wanted.get('search_path')?.includes('pg_temp') ?? false

@@ -24,11 +24,6 @@ export function releaseClock(): void {
   held = 0
 }
 
-/** Wall-clock milliseconds since the epoch, for what people read. */
-export function wallClock(): number {
-  return Date.now()
-}
-
 /** Resolves after `ms` milliseconds. The timer does not keep the process alive unless `ref` is set. */
 export function delay(ms: number, { ref = false }: { ref?: boolean } = {}): Promise<void> {
   return new Promise((resolve) => {

@@ -44,16 +44,6 @@ export class List<T extends ListNode<T>> {
     this.#tail = node
   }
 
-  /** Put `node` at the front. Throws as push does. */
-  unshift(node: T): void {
-    this.#adopt(node)
-    node.next = this.#head
-    node.prev = null
-    if (this.#head) this.#head.prev = node
-    else this.#tail = node
-    this.#head = node
-  }
-
   /** Take `node` out. Throws where it is not on this list. */
   remove(node: T): void {
     if (node.list !== this) throw new Error(`not a member of list ${this.name}`)

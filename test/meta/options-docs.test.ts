@@ -20,7 +20,7 @@ import {
 } from '../../lib/config/options.ts'
 import type { PoolerOptions } from '../../lib/config/pooler-options.ts'
 import { readToml } from '../../lib/config/toml.ts'
-import { type Camel, camelCase, type InputOf, type OptionRow, SECTIONS, type Section } from '../../lib/config/types.ts'
+import { type Camel, camelCase, type OptionRow, SECTIONS, type Section, type ValueOf } from '../../lib/config/types.ts'
 import { optionsInterface } from './options-interface.ts'
 
 const ROOT = new URL('../../', import.meta.url)
@@ -78,6 +78,12 @@ t.test('the options of the library have the text, unit and default of the option
   t.ok(sameTypes, 'the compiler has compared the types')
 })
 
+/** What the library accepts for a row: the value itself, or a form a person would write. */
+type InputOf<R> = R extends { kind: 'duration' | 'bytes' }
+  ? number | string
+  : R extends { kind: 'list' }
+    ? string | readonly string[]
+    : ValueOf<R>
 type FromTable = { [K in OptionName as Camel<K>]?: InputOf<(typeof OPTIONS)[K]> } & {
   [G in ScopedGroup]?: Record<string, { [K in ScopedName as Camel<K>]?: InputOf<(typeof OPTIONS)[K]> }>
 }

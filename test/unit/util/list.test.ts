@@ -24,14 +24,11 @@ function ids(t: Test, list: List<Node>): number[] {
   return forwards
 }
 
-t.test('push, unshift, shift and remove anywhere', async (t) => {
+t.test('push, shift and remove anywhere', async (t) => {
   const list = new List<Node>('test')
   const [a, b, c, d] = [1, 2, 3, 4].map((id) => new Node(id)) as [Node, Node, Node, Node]
   t.equal(list.shift(), null)
-  list.push(b)
-  list.push(c)
-  list.unshift(a)
-  list.push(d)
+  for (const node of [a, b, c, d]) list.push(node)
   t.strictSame(ids(t, list), [1, 2, 3, 4])
   list.remove(b)
   t.strictSame(ids(t, list), [1, 3, 4])
@@ -48,7 +45,7 @@ t.test('a node is on one list at most', async (t) => {
   const node = new Node(1)
   one.push(node)
   t.throws(() => other.push(node), /already a member of list one/)
-  t.throws(() => one.unshift(node), /already a member of list one/)
+  t.throws(() => one.push(node), /already a member of list one/)
   t.throws(() => other.remove(node), /not a member of list other/)
   t.strictSame(ids(t, one), [1], 'what failed changed nothing')
   t.equal(other.size, 0)
@@ -87,13 +84,8 @@ t.test('thousands of random moves between two lists', async (t) => {
       model[i].splice(model[i].indexOf(node.id), 1)
     }
     const to = random(2) as 0 | 1
-    if (random(2)) {
-      lists[to].push(node)
-      model[to].push(node.id)
-    } else {
-      lists[to].unshift(node)
-      model[to].unshift(node.id)
-    }
+    lists[to].push(node)
+    model[to].push(node.id)
   }
   t.strictSame(ids(t, lists[0]), model[0])
   t.strictSame(ids(t, lists[1]), model[1])
