@@ -80,7 +80,7 @@ export class ClientRecord {
   }
 
   suits(server: ServerConnection): boolean {
-    return this.parameters.matches(server)
+    return this.parameters.matches(server.settings)
   }
 
   /** Belong to `pool` from now on, its login included: a pool with clients is not forgotten. */

@@ -199,7 +199,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   /** It has a server. */
   activate(): void {
     const { server } = this.lease!
-    if (this.told !== server.defaults) tellDefaults(this, server)
+    if (this.told !== server.settings.defaults) tellDefaults(this, server)
     // Somebody reads values of sequences: nobody else's may be there.
     if (server.sequenceOwner < 0 && this.pool!.functions.readsSequences) forgetSequences(server, this.id)
     this.setState('active')
@@ -313,7 +313,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
   release(lease: Lease): void {
     this.lease = undefined
     // What changed while it had the server, the server has told it.
-    if (this.state === 'active') this.told = lease.server.defaults
+    if (this.state === 'active') this.told = lease.server.settings.defaults
     this.setState('idle')
     lease.server.wire.resume()
     lease.release('done')

@@ -6,7 +6,6 @@ import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
 import { InternalQuery } from '../server/internal-query.ts'
 import type { PlanRef } from '../server/ports.ts'
-import { UNKNOWN } from '../settings/client-settings.ts'
 import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../settings/reset.ts'
 import { limitsOf, mayWait, OWN_TRANSACTION, withoutLimits } from '../settings/settings-sql.ts'
 import { now } from '../util/clock.ts'
@@ -34,7 +33,7 @@ export function resetBefore(server: ServerConnection, id: number): string | unde
 export function forgetSequences(server: ServerConnection, id: number): void {
   server.plan.expect(QUERY, SKIP, FORGETTING)
   server.unnamedOwner = undefined
-  server.send(mayWait(server) ? FORGET_AT_ONCE : FORGET_SEQUENCES)
+  server.send(mayWait(server.settings) ? FORGET_AT_ONCE : FORGET_SEQUENCES)
   server.sequenceOwner = id
 }
 
@@ -101,7 +100,7 @@ export function resetAfter(
   if (server.dirty && server.lastUser === 0) return (done) => resetServer(server, smallestReset(server), done)
   // Without a reset query the operator vouches for what a session leaves behind.
   if (mode === 'session') server.dirty = false
-  else if ((server.applied.get(IDLE_LIMIT) ?? '0') !== '0') return (done) => endIdleLimit(server, done)
+  else if ((server.settings.applied(IDLE_LIMIT) ?? '0') !== '0') return (done) => endIdleLimit(server, done)
   return undefined
 }
 
@@ -110,7 +109,7 @@ const IDLE_LIMIT = 'idle_session_timeout'
 
 function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): void {
   InternalQuery.run(server, `RESET ${IDLE_LIMIT}`, undefined, (result) => {
-    if (result.kind === 'done') server.applied.delete(IDLE_LIMIT)
+    if (result.kind === 'done') server.settings.wasSet(IDLE_LIMIT, undefined)
     else if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
     done(result.kind === 'done')
   })
@@ -223,7 +222,7 @@ function giveUp(server: ServerConnection, reason: string, sql: string): void {
 
 /** `sql` without the limits of time of the session, where it need not be alone. */
 function unlimited(server: ServerConnection, sql: string): (() => string) | undefined {
-  return isDiscardAll(sql) ? undefined : () => withoutLimits(limitsOf(server)) + sql
+  return isDiscardAll(sql) ? undefined : () => withoutLimits(limitsOf(server.settings)) + sql
 }
 
 /** SQLSTATE where a privilege is missing. */
@@ -244,11 +243,11 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
       return
     }
     if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) {
-      server.applied.clear()
+      server.settings.wereReset()
       server.sequenceOwner = 0
     }
     // What a reset of the operator's own leaves set is not known.
-    else for (const name of server.applied.keys()) server.applied.set(name, UNKNOWN)
+    else server.settings.doubtAll()
     if (isDiscardAll(sql)) server.deallocatedAll()
     server.dirty = false
     server.lastUser = 0

@@ -210,8 +210,8 @@ export class Pool implements ServerOwner {
 
   onServerParameter(server: ServerConnection, name: string, value: string): void {
     // A change nobody's session made: the server's configuration, or its role after a failover.
-    server.baseline.set(name, value)
-    this.welcome.set(server.baseline)
+    server.settings.defaultBecame(name, value)
+    this.welcome.set(server.settings.baseline)
   }
 
   onServerGone(server: ServerConnection): void {
@@ -366,7 +366,7 @@ export class Pool implements ServerOwner {
     if (now() < this.#pausedUntil) server.closeReason ??= 'opened while a database was to be left alone'
     server.defaultsStamp = this.functions.defaultsStamp
     // Another version may spell values in another way, or refuse them.
-    if (this.welcome.begin(server.baseline, server.identity.notices)) this.accepted.clear()
+    if (this.welcome.begin(server.settings.baseline, server.identity.notices)) this.accepted.clear()
     this.#offer(server)
     this.grow()
   }

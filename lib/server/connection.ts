@@ -1,5 +1,5 @@
 /**
- * One logged-in connection to PostgreSQL: its state, its reply plan, its parameters, its cancel key. Requests come in
+ * One logged-in connection to PostgreSQL: its state, its reply plan, its settings, its cancel key. Requests come in
  * by `send` with their kind announced to the plan first; replies leave through downstream.ts to the consumer of the
  * lease. Owned by one pool for life.
  *
@@ -16,14 +16,12 @@ import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { CLOSE, FAKE, SKIP, SYNC } from '../replies/reply-kinds.ts'
 import { ReplyPlan } from '../replies/reply-plan.ts'
-import { type Defaults, defaultsOf } from '../settings/server-defaults.ts'
-import { reportedKey } from '../sql/parameter-names.ts'
+import { ServerSettings } from '../settings/server-settings.ts'
 import { ServerStatements } from '../statements/server-statements.ts'
 import type { StatementEntry, StatementStore } from '../statements/shared-statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import { asError, type LogFields, type Logger } from '../util/logger.ts'
-import { StampedMap } from '../util/stamped-map.ts'
 import { Downstream } from './downstream.ts'
 import type { LoginNotices } from './login-notices.ts'
 import type { Consumer, PlanRef, RoleChange, ServerEnd, ServerOwner, ServerState } from './ports.ts'
@@ -80,17 +78,10 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   consumer: Consumer | null = null
   /** Status byte of the last ReadyForQuery. */
   txStatus: number = TX_IDLE
-  /** Reported parameters as they stand now. */
-  readonly parameters: StampedMap<string, string>
-  readonly #reported = new Set<string>()
-  /** Reported parameters as a new session has them: what RESET goes back to. */
-  readonly baseline: StampedMap<string, string>
+  /** What its session has set. */
+  readonly settings: ServerSettings
   /** A reported parameter changed since this was last set to false. */
   parametersChanged = false
-  /** Parameters set on a client's behalf of which that does not show, by name: they are not reported, or as by default. */
-  readonly applied = new StampedMap<string, string>()
-  matched: string | undefined
-  matchedStamp = -1
   /** It may hold session state nobody keeps track of: it is reset before another client gets it. */
   dirty = false
   /** A command tag of this lease says that the session was changed. */
@@ -123,8 +114,6 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly namesLeft = new Set<string>()
   /** What of these is there for certain, as of what was sent last, and for which statement of the client's. */
   readonly namesThere = new Map<string, StatementEntry>()
-  /** It does not let its users call set_config(). */
-  setsPlainly = false
   /** LOAD was run: a library stays in the process, no reset takes it away. */
   loaded = false
   /** The clients' named statements it has prepared. */
@@ -146,8 +135,6 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly lifetimeShare = 0.8 + Math.random() * 0.2
   #state: ServerState = 'busy'
   readonly #downstream: Downstream
-  #defaults: Defaults | undefined
-  #defaultsStamp = 0
 
   constructor(wire: Wire, identity: ServerIdentity, owner: ServerOwner, store: StatementStore, log: Logger) {
     this.wire = wire
@@ -155,9 +142,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.owner = owner
     this.log = log
     this.statements = new ServerStatements(store)
-    this.parameters = new StampedMap(identity.parameters)
-    this.baseline = new StampedMap(identity.parameters)
-    for (const name of identity.parameters.keys()) this.#reported.add(reportedKey(name))
+    this.settings = new ServerSettings(identity.parameters)
     this.#downstream = new Downstream(this)
     this.plan = new ReplyPlan(this.#downstream)
     wire.handler = this
@@ -187,31 +172,6 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.setState(state)
     this.consumer = consumer
     this.usedAt = now()
-  }
-
-  /** Grows with every change of what is set (settings/client-settings). */
-  get stamp(): number {
-    return this.parameters.stamp + this.baseline.stamp + this.applied.stamp
-  }
-
-  /** What a new session has of what it reports. */
-  get defaults(): Defaults {
-    const { stamp } = this.baseline
-    if (this.#defaults === undefined || this.#defaultsStamp !== stamp) {
-      this.#defaults = defaultsOf(this.baseline)
-      this.#defaultsStamp = stamp
-    }
-    return this.#defaults
-  }
-
-  /** True where the server reports each change of the parameter `name` (in lower case) by itself. */
-  reports(name: string): boolean {
-    return this.#reported.has(name)
-  }
-
-  /** It reports `name` from now on: a module that was loaded may define parameters of its own. */
-  noteReported(name: string): void {
-    this.#reported.add(reportedKey(name))
   }
 
   /** It has no prepared statement any more, but for what was sent behind the request that is being answered. */

@@ -256,10 +256,9 @@ export class Downstream implements PlanObserver {
       if (error instanceof ProtocolError) return DESYNC
       throw error
     }
-    if (server.parameters.size >= PARAMETER_LIMIT && !server.parameters.has(name)) return DESYNC
-    const before = server.parameters.get(name)
-    server.parameters.set(name, value)
-    if (before === undefined) server.noteReported(name)
+    const before = server.settings.get(name)
+    if (before === undefined && server.settings.reported.size >= PARAMETER_LIMIT) return DESYNC
+    server.settings.report(name, value)
     // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
     if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
     // What pgbun sets around a Parse is taken back behind it; before 14, PostgreSQL reports each on its own, changed or not.
@@ -306,7 +305,7 @@ export class Downstream implements PlanObserver {
     else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
       if (word === 'DISCARD') {
         server.dirty = false
-        server.applied.clear()
+        server.settings.wereReset()
       }
       server.deallocatedAll()
       server.consumer?.onServerDeallocated?.(true)

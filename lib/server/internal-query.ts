@@ -82,7 +82,7 @@ export class InternalQuery implements Consumer {
     const server = this.#server
     this.#sent = true
     server.unnamedOwner = undefined
-    const waits = mayWait(server)
+    const waits = mayWait(server.settings)
     this.#preparing = waits && isDiscardAll(this.#sql)
     if (this.#preparing) {
       server.plan.expect(QUERY)

@@ -1,14 +1,14 @@
 /**
- * Session settings as data (R15): what a client wants set, what a server has set, and what differs; the statements that
- * turn one into the other are settings-sql.ts. Pure.
+ * Session settings as data (R15): what a client wants set, and what differs from what a server has (server-settings.ts);
+ * the statements that turn one into the other are settings-sql.ts. Pure.
  *
- * A client's wanted come from its startup packet and from the ParameterStatus messages it was shown. A server's state
- * is what it reports, plus what pgbun set on it that is not reported. Names are compared without case, as PostgreSQL
+ * A client's wanted come from its startup packet and from the ParameterStatus messages it was shown. Names are compared without case, as PostgreSQL
  * does; a client that has no wish for a parameter wants the server's own default.
  */
 
 import { ProtocolError } from '../protocol/reader.ts'
-import { nameToday, reportedKey, spellingOf } from '../sql/parameter-names.ts'
+import { nameToday, reportedKey } from '../sql/parameter-names.ts'
+import type { ServerSettings } from './server-settings.ts'
 import { NO_SETTING_VALUES, SettingValues } from './setting-values.ts'
 
 /** Reported, but not settable: facts about the server, never copied from one to another. */
@@ -35,34 +35,13 @@ export function isMemorable(name: string, value: string): boolean {
 const ASCII = /^[\x00-\x7f]*$/
 
 /** True where `value` came from `server` in an encoding that is known: only then another server can be given it. */
-export function isReadable(server: ServerParameters, value: string): boolean {
+export function isReadable(server: ServerSettings, value: string): boolean {
   if (ASCII.test(value)) return true
-  const { parameters } = server
-  return parameters.get('client_encoding') === 'UTF8' && parameters.get('server_encoding') !== 'SQL_ASCII'
+  return server.get('client_encoding') === 'UTF8' && server.get('server_encoding') !== 'SQL_ASCII'
 }
-
-/** A parameter pgbun set whose value is no longer known: it is set or reset before the next use. */
-export const UNKNOWN = '\0'
 
 /** A name that is safe to use as an identifier in RESET, and that PostgreSQL would take as a parameter. */
 const NAME = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/
-
-/** The parameter state of one server connection. */
-export interface ServerParameters {
-  /** Reported parameters as they stand, by the server's spelling. */
-  parameters: ReadonlyMap<string, string>
-  /** Reported parameters as a new session has them. */
-  baseline: ReadonlyMap<string, string>
-  /** By lower-case name, what is set and does not show: of reported parameters only those set to their default. */
-  applied: ReadonlyMap<string, string>
-  /** True where each change of `name` (in lower case) is reported. */
-  reports(name: string): boolean
-  /** Grows with every change of the three. */
-  readonly stamp: number
-  /** The last comparison that found nothing to change: with which wanted, and at which stamp. */
-  matched: string | undefined
-  matchedStamp: number
-}
 
 /** One parameter to set, or, without a value, to reset. */
 export interface Setting {
@@ -133,12 +112,6 @@ export class ClientSettings {
     return this.#own
   }
 
-  /** True where `server` reports `name` (in lower case) with the value a new session has. */
-  isDefault(server: ServerParameters, name: string): boolean {
-    const spelling = spellingOf(server.parameters, name)
-    return spelling !== undefined && server.baseline.get(spelling) === server.parameters.get(spelling)
-  }
-
   /** What the startup packet asked for, by lower-case name. */
   get startup(): ReadonlyMap<string, string> {
     return this.#startup.values
@@ -171,10 +144,10 @@ export class ClientSettings {
    * After a reset of what `isReset` says: what the server took back to its own default is, for this client, what it asked
    * for at startup.
    */
-  restoreStartup(server: ServerParameters, isReset: (name: string) => boolean): void {
-    for (const [name, value] of server.parameters) {
+  restoreStartup(server: ServerSettings, isReset: (name: string) => boolean): void {
+    for (const name of server.reported.keys()) {
       const key = reportedKey(name)
-      if (server.baseline.get(name) !== value || !isReset(key)) continue
+      if (!server.isDefault(name) || !isReset(key)) continue
       const startup = this.#startup.values.get(key)
       if (startup === undefined) this.#unwant(key)
       else this.#want(key, startup)
@@ -183,13 +156,14 @@ export class ClientSettings {
   }
 
   /** Reported parameters, in the server's spelling, that are not as this client wants them: by its wish, or as in a new session. */
-  changes(server: ServerParameters): readonly string[] {
+  changes(server: ServerSettings): readonly string[] {
     let names: string[] | undefined
-    for (const [name, value] of server.parameters) {
+    const { baseline } = server
+    for (const [name, value] of server.reported) {
       const key = reportedKey(name)
       if (READ_ONLY.has(key)) continue
       const wanted = this.#wanted.get(key)
-      if (wanted === undefined ? server.baseline.get(name) === value : wanted === value) continue
+      if (wanted === undefined ? baseline.get(name) === value : wanted === value) continue
       names ??= []
       names.push(name)
     }
@@ -202,12 +176,12 @@ export class ClientSettings {
    * @param names of which parameters, of those that `changes` tells
    * @returns false where one of these values cannot be read, so that it is good for this server alone
    */
-  absorb(server: ServerParameters, own = false, names = this.changes(server)): boolean {
+  absorb(server: ServerSettings, own = false, names = this.changes(server)): boolean {
     this.#changed()
     let readable = true
     for (const name of names) {
       const key = reportedKey(name)
-      const value = server.parameters.get(name)!
+      const value = server.get(name)!
       if (isReadable(server, value)) this.#want(key, value)
       else if (own) {
         this.setUnreadable(key, value)
@@ -218,9 +192,8 @@ export class ClientSettings {
   }
 
   /** Nothing differs on `server`: what did was applied, and its spelling taken over. */
-  noteMatch(server: ServerParameters): void {
-    server.matched = this.wanted.signature
-    server.matchedStamp = server.stamp
+  noteMatch(server: ServerSettings): void {
+    server.noteMatch(this.wanted.signature)
   }
 
   /** Want `value`, which is good for one server alone. */
@@ -241,12 +214,12 @@ export class ClientSettings {
   }
 
   /** True where nothing is known to differ; a server it was never compared with may do as well. */
-  matches(server: ServerParameters): boolean {
-    return server.matchedStamp === server.stamp && server.matched === this.wanted.signature
+  matches(server: ServerSettings): boolean {
+    return server.matches(this.wanted.signature)
   }
 
   /** What must be changed on `server` for this client; empty in the common case. */
-  difference(server: ServerParameters): readonly Setting[] {
+  difference(server: ServerSettings): readonly Setting[] {
     // Asked at every lease: most servers were last used with the same wanted.
     if (this.matches(server)) return NONE
     const settings = this.#compare(server)
@@ -254,7 +227,7 @@ export class ClientSettings {
     return settings
   }
 
-  #compare(server: ServerParameters): readonly Setting[] {
+  #compare(server: ServerSettings): readonly Setting[] {
     let settings: Setting[] | undefined
     for (const name of this.changes(server)) {
       const key = reportedKey(name)
@@ -262,11 +235,11 @@ export class ClientSettings {
       settings.push({ name: key, value: this.#wanted.get(key) })
     }
     for (const [key, wanted] of this.#wanted) {
-      if (server.applied.get(key) === wanted || (server.reports(key) && !READ_ONLY.has(key))) continue
+      if (server.applied(key) === wanted || (server.reports(key) && !READ_ONLY.has(key))) continue
       settings ??= []
       settings.push({ name: key, value: wanted })
     }
-    for (const key of server.applied.keys()) {
+    for (const key of server.appliedNames()) {
       if (this.#wanted.has(key)) continue
       settings ??= []
       settings.push({ name: key, value: undefined })

@@ -5,7 +5,8 @@
 
 import { quoteLiteral } from '../sql/quote.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
-import type { ClientSettings, ServerParameters, Setting } from './client-settings.ts'
+import type { ClientSettings, Setting } from './client-settings.ts'
+import type { ServerSettings } from './server-settings.ts'
 
 const ROLE = 'role'
 const USER = 'session_authorization'
@@ -25,12 +26,12 @@ const SHORT = /\b(?!0\b)\d{1,3}(?:ms|us)?\b/i
 export function withIdentity(
   settings: readonly Setting[],
   parameters: ClientSettings,
-  server: ServerParameters,
+  server: ServerSettings,
 ): readonly Setting[] {
   const has = (wanted: string): boolean => settings.some(({ name }) => name === wanted)
-  const otherUser = server.parameters.get(USER) !== server.baseline.get(USER)
+  const otherUser = !server.isDefault(USER)
   const user = has(USER) || otherUser
-  if (!user && !has(ROLE) && !server.applied.has(ROLE)) return settings
+  if (!user && !has(ROLE) && server.applied(ROLE) === undefined) return settings
   const all = [...settings]
   if (user && !has(USER)) all.push({ name: USER, value: parameters.get(USER) })
   if (!has(ROLE)) all.push({ name: ROLE, value: parameters.get(ROLE) })
@@ -46,8 +47,8 @@ export const OWN_TRANSACTION = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED; 
 export const OWN_TRANSACTIONS = "SET default_transaction_isolation = 'read committed'"
 
 /** True where a query on `server` may need that: as long as transactions write by default, none waits. */
-export function mayWait({ parameters }: ServerParameters): boolean {
-  return parameters.get('default_transaction_read_only') !== 'off' || parameters.get('in_hot_standby') === 'on'
+export function mayWait(server: ServerSettings): boolean {
+  return server.get('default_transaction_read_only') !== 'off' || server.get('in_hot_standby') === 'on'
 }
 
 /** Texts remembered, and UTF-16 units of the settings in one that is. */
@@ -156,9 +157,9 @@ function identifier(name: string): string {
 }
 
 /** True where a limit on `server`, or one that `texts` set, may be too short for what pgbun asks. */
-export function isLimited(server: ServerParameters, texts: readonly string[]): boolean {
+export function isLimited(server: ServerSettings, texts: readonly string[]): boolean {
   for (const name of LIMITS) {
-    const value = server.applied.get(name)
+    const value = server.applied(name)
     if (value !== undefined && !GENEROUS.test(value)) return true
   }
   return texts.some(maySetShort)
@@ -170,13 +171,13 @@ function maySetShort(text: string): boolean {
 }
 
 /** Limits of `server`'s session, by name. */
-export function limitsOf(server: ServerParameters): readonly string[] {
+export function limitsOf(server: ServerSettings): readonly string[] {
   return majorOf(server) >= 17 ? LIMITS : LIMITS.slice(0, 2)
 }
 
 /** The major version of `server`. */
-export function majorOf(server: ServerParameters): number {
-  return Number.parseInt(server.parameters.get('server_version') ?? '0', 10)
+export function majorOf(server: ServerSettings): number {
+  return Number.parseInt(server.get('server_version') ?? '0', 10)
 }
 
 /**

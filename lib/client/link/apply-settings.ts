@@ -6,7 +6,7 @@
 
 import type { ServerConnection } from '../../server/connection.ts'
 import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
-import { type ClientSettings, type Setting, UNKNOWN } from '../../settings/client-settings.ts'
+import type { ClientSettings, Setting } from '../../settings/client-settings.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -15,7 +15,7 @@ import {
   withIdentity,
   withoutLimits,
 } from '../../settings/settings-sql.ts'
-import { reportedKey, spellingOf } from '../../sql/parameter-names.ts'
+import { reportedKey } from '../../sql/parameter-names.ts'
 
 const NO_TEXTS: readonly string[] = []
 /** SQLSTATE where the role at hand may not set a parameter. */
@@ -32,10 +32,10 @@ export function applySettings(
   parameters: ClientSettings,
   done: (result: InternalQueryResult) => void,
 ): boolean {
-  const settings = parameters.difference(server)
+  const settings = parameters.difference(server.settings)
   if (settings.length === 0) return true
   const { dirty } = server
-  apply(server, parameters, settings, isLimited(server, NO_TEXTS), (result, reloaded) => {
+  apply(server, parameters, settings, isLimited(server.settings, NO_TEXTS), (result, reloaded) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED) {
       server.dirty = dirty
       applyAfresh(server, parameters, done)
@@ -45,7 +45,7 @@ export function applySettings(
       // The client may want what was the default.
       if (reloaded && !applySettings(server, parameters, done)) return
       // All that differed is what the client wants now, in the server's spelling.
-      parameters.noteMatch(server)
+      parameters.noteMatch(server.settings)
     }
     done(result)
   })
@@ -80,7 +80,7 @@ function apply(
   limited: boolean,
   done: Applied,
 ): void {
-  const settings = withIdentity(differing, parameters, server)
+  const settings = withIdentity(differing, parameters, server.settings)
   run(server, parameters, settingsSql, settings, limited, done)
 }
 
@@ -93,7 +93,8 @@ function applyAfresh(
   const settings = parameters.all()
   run(server, parameters, freshSettingsSql, settings, false, (result) => {
     if (result.kind === 'done') {
-      for (const name of server.applied.keys()) if (!parameters.has(name)) server.applied.delete(name)
+      for (const name of server.settings.appliedNames())
+        if (!parameters.has(name)) server.settings.wasSet(name, undefined)
     }
     done(result)
   })
@@ -108,14 +109,14 @@ function run(
   done: Applied,
 ): void {
   // Until the answer is here, nobody knows what is set.
-  for (const { name } of settings) server.applied.set(name, UNKNOWN)
+  for (const { name } of settings) server.settings.doubt(name)
   const { dirty } = server
-  const sql = write(settings, server.setsPlainly)
-  const unlimited = (): string => withoutLimits(limitsOf(server)) + sql
+  const sql = write(settings, server.settings.setsPlainly)
+  const unlimited = (): string => withoutLimits(limitsOf(server.settings)) + sql
   InternalQuery.run(server, limited ? unlimited() : sql, unlimited, (result) => {
-    if (result.kind === 'error' && result.error.routine === NO_PRIVILEGE && !server.setsPlainly) {
+    if (result.kind === 'error' && result.error.routine === NO_PRIVILEGE && !server.settings.setsPlainly) {
       // Where set_config() is kept from the users of a database, SET is not.
-      server.setsPlainly = true
+      server.settings.setConfigRefused()
       server.dirty = dirty
       run(server, parameters, write, settings, limited, done)
       return
@@ -135,38 +136,25 @@ function run(
  */
 function takeReported(server: ServerConnection, parameters: ClientSettings, settings: readonly Setting[]): boolean {
   server.parametersChanged = false
-  const changes = parameters.changes(server)
+  const changes = parameters.changes(server.settings)
   const isSet = (name: string): boolean => settings.some((setting) => setting.name === reportedKey(name))
   const others = changes.filter((name) => !isSet(name))
   for (const name of others) noteDefault(server, name)
-  parameters.absorb(server, false, others.length === 0 ? changes : changes.filter(isSet))
+  parameters.absorb(server.settings, false, others.length === 0 ? changes : changes.filter(isSet))
   return others.length > 0
 }
 
 /** What `server` reports of `name` (in its spelling) is what a new session has: where RESET goes to. */
 export function noteDefault(server: ServerConnection, name: string): void {
-  const current = server.parameters.get(name)!
-  if (server.baseline.get(name) !== current) server.owner.onServerParameter(server, name, current)
+  const { settings } = server
+  if (!settings.isDefault(name)) server.owner.onServerParameter(server, name, settings.get(name)!)
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
   for (const { name, value } of settings) {
-    const spelling = spellingOf(server.parameters, name)
-    if (value === undefined) server.applied.delete(name)
-    else if (spelling === undefined) server.applied.set(name, value)
-    else noteReported(server, name, spelling)
+    server.settings.wasSet(name, value)
     // The server's configuration may have changed since its session began.
-    if (value === undefined && spelling !== undefined) noteDefault(server, spelling)
+    const spelling = value === undefined ? server.settings.spelling(name) : undefined
+    if (spelling !== undefined) noteDefault(server, spelling)
   }
-}
-
-/**
- * The reported parameter `name` was set on `server`. What was set to its default looks as if it were not, and would stay
- * when there is another default.
- */
-export function noteReported(server: ServerConnection, name: string, spelling: string): void {
-  const value = server.parameters.get(spelling)!
-  const hidden = server.baseline.get(spelling) === value && name !== 'session_authorization'
-  if (hidden) server.applied.set(name, value)
-  else server.applied.delete(name)
 }

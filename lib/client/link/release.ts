@@ -48,8 +48,8 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
 }
 
 /** True where PostgreSQL reports, from version 18 on, that tables are created in the temporary schema by default. */
-function createsTemporary({ parameters }: ServerConnection): boolean {
-  const path = parameters.get('search_path')
+function createsTemporary({ settings }: ServerConnection): boolean {
+  const path = settings.get('search_path')
   return path !== undefined && TEMPORARY_FIRST.test(path)
 }
 
@@ -64,7 +64,7 @@ function decide(session: ClientSession, lease: Lease): boolean {
     case 'pin':
       session.pins.update(session)
       if (remembered.pinned === '') return true
-      keep(session, lease, session.parameters.difference(server), false)
+      keep(session, lease, session.parameters.difference(server.settings), false)
       return false
     case 'error':
       if (remembered.found === '') return true

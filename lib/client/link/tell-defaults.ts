@@ -14,7 +14,8 @@ import type { ClientSession } from '../session.ts'
 const SUPERUSER = 'is_superuser'
 
 /** Bring what `session` was told up to what holds on `server`. */
-export function tellDefaults(session: ClientSession, { defaults }: ServerConnection): void {
+export function tellDefaults(session: ClientSession, { settings }: ServerConnection): void {
+  const { defaults } = settings
   const { told, parameters } = session
   session.told = defaults
   if (told === undefined) return

@@ -73,7 +73,7 @@ export class StartupSettingsCheck implements Waiter {
   }
 
   suits(server: ServerConnection): boolean {
-    return this.#session.parameters.matches(server)
+    return this.#session.parameters.matches(server.settings)
   }
 
   /** The client left. */
@@ -87,9 +87,9 @@ export class StartupSettingsCheck implements Waiter {
   onLease(lease: Lease): void {
     this.#lease = lease
     // What is set there another client may have set with other rights: nothing would be asked of it.
-    const { applied } = lease.server
+    const { settings } = lease.server
     for (const name of this.#session.parameters.names()) {
-      if (!applied.has(name)) continue
+      if (settings.applied(name) === undefined) continue
       this.#steps.unshift(new ClientSettings())
       break
     }

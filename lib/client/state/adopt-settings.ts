@@ -12,9 +12,9 @@ export function adoptSettings(session: ClientSession, server: ServerConnection):
   // What PostgreSQL says of them is waited for (release.ts); what is sent before that was not told.
   session.unsettled = true
   const { parameters, remembered } = session
-  const changes = parameters.changes(server)
+  const changes = parameters.changes(server.settings)
   const shares = session.mode !== 'session'
   // Where nothing is asked any more, all of it is taken for the client's doing.
   const own = shares && !remembered.pinnedForGood ? remembered.attribute(server, changes) : changes
-  if (!parameters.absorb(server, true, own) && shares) session.pin('other', ENCODED_VALUE)
+  if (!parameters.absorb(server.settings, true, own) && shares) session.pin('other', ENCODED_VALUE)
 }

@@ -33,14 +33,14 @@ export class LocalSettings {
   #texts = 0
   /** Tags that say that the session was changed, and reported parameters, as of the last confirmation. */
   #touches: number
-  #stamp: number
+  #reports: number
   #settings: ParseSettings
 
   constructor(server: ServerConnection, wanted: SettingValues) {
     this.#wanted = wanted
     this.#settings = wanted
     this.#touches = server.touches
-    this.#stamp = server.parameters.stamp
+    this.#reports = server.settings.reportCount
   }
 
   /** A text that may set something is sent, or `bound` to a portal. Returns false where it may do anything else. */
@@ -68,13 +68,13 @@ export class LocalSettings {
     this.#texts = 0
     this.#bound = false
     this.#touches = server.touches
-    this.#stamp = server.parameters.stamp
+    this.#reports = server.settings.reportCount
     return true
   }
 
   /** What holds; undefined while that is not known. */
-  settings({ touches, parameters }: ServerConnection): ParseSettings | undefined {
-    const known = this.#texts === 0 && touches === this.#touches && parameters.stamp === this.#stamp
+  settings({ touches, settings }: ServerConnection): ParseSettings | undefined {
+    const known = this.#texts === 0 && touches === this.#touches && settings.reportCount === this.#reports
     return known ? this.#settings : undefined
   }
 }
@@ -110,5 +110,5 @@ export function settleLocal(session: ClientSession, server: ServerConnection, st
   const { local } = session
   if (local === undefined) return
   const known = status === TX_BLOCK && server.plan.settled
-  if (!known || !local.confirm(server, session.parameters.changes(server))) session.local = undefined
+  if (!known || !local.confirm(server, session.parameters.changes(server.settings))) session.local = undefined
 }

@@ -113,7 +113,7 @@ function noteSpoken(session: ClientSession, server: ServerConnection, effects: n
 
 /** What a function keeps in the session, nobody can ask for, and it ends with the session alone. */
 function noteKeeping(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
-  if ((effects & KEEPS) === 0 && majorOf(server) >= 18) return
+  if ((effects & KEEPS) === 0 && majorOf(server.settings) >= 18) return
   const name = keepingFunction(text)
   const what = name === undefined ? 'a function that keeps session state' : `${name}()`
   noteKept(session, server, `called ${what}`, what)

@@ -21,7 +21,7 @@ import type { SettingNames } from '../../sql/setting-names.ts'
 import { alsoSaid, mayReset, NO_NAMES, readNames, resets, type Said, textsOf } from '../../sql/setting-texts.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../../sql/state-effects.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
-import { noteDefault, noteReported } from '../link/apply-settings.ts'
+import { noteDefault } from '../link/apply-settings.ts'
 
 /** Why a client keeps its server: what a value is, depends on the encoding of the client, or is known to nobody. */
 export const ENCODED_VALUE = 'a setting in another encoding than UTF8'
@@ -101,7 +101,7 @@ export class RememberedState {
       if (key === 'session_authorization') return true
       if (!said.names.includes(key)) return false
       // A RESET leads to the default, and to no other value.
-      return !resets(said, key) || server.baseline.get(name) === server.parameters.get(name)
+      return !resets(said, key) || server.settings.isDefault(name)
     }
     this.#unexplained = changes.filter((name) => !accounted(name))
     return changes.filter(accounted)
@@ -184,19 +184,19 @@ export class RememberedState {
     if (names.unreadable) this.#cannotRead(server)
     const all = !names.complete
     // What PostgreSQL reports by itself need not be asked for.
-    const named = names.names.filter((name) => !server.reports(name))
+    const named = names.names.filter((name) => !server.settings.reports(name))
     const hidden = (effects & ANY) === ANY ? this.hiddenSettings : []
     this.hiddenSettings = this.hiddenSettings.slice(0, HIDDEN_LIMIT)
     const asked = all ? [...new Set([...named, ...hidden, ...this.#unlisted(server)])] : named
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
-    const limits = limitsOf(server)
+    const limits = limitsOf(server.settings)
     const listed = [...asked, ...unexplained.map(reportedKey)]
     const unlimited = (): string => stateQuery(looked, listed, all, limits)
-    const sql = isLimited(server, textsOf(texts)) ? unlimited() : stateQuery(looked, listed, all)
+    const sql = isLimited(server.settings, textsOf(texts)) ? unlimited() : stateQuery(looked, listed, all)
     if (sql === '') {
       if (ran && names.complete && names.resets === 'none') this.#takeReported(server, names.names)
-      if (names.resets !== 'none') this.#parameters.restoreStartup(server, (name) => resets(names, name))
+      if (names.resets !== 'none') this.#parameters.restoreStartup(server.settings, (name) => resets(names, name))
       return true
     }
     InternalQuery.run(server, sql, unlimited, (result) => {
@@ -229,7 +229,8 @@ export class RememberedState {
     for (const [name, value] of this.#parameters.startup) {
       // RESET ALL leaves the role alone.
       if (!resets(names, name) || (name === 'role' && names.resets === 'all')) continue
-      if (server.reports(name) ? this.#parameters.isDefault(server, name) : !conditional) settings.push({ name, value })
+      if (server.settings.reports(name) ? server.settings.isDefaultOf(name) : !conditional)
+        settings.push({ name, value })
     }
     return settings
   }
@@ -243,7 +244,7 @@ export class RememberedState {
     const startup = this.#parameters.startup.get(key)
     if (startup === undefined) return undefined
     this.#toldStartup?.delete(key)
-    if (startup === value || server.baseline.get(name) !== value) return undefined
+    if (startup === value || server.settings.baseline.get(name) !== value) return undefined
     // Until a transaction is over the server's default does hold.
     if (server.txStatus !== TX_IDLE || !resets(readNames(this.#texts), key)) return undefined
     this.#toldStartup ??= new Set()
@@ -260,10 +261,10 @@ export class RememberedState {
     if (startup.size === 0 || !mayReset(this.#texts)) return NONE
     const names = readNames(this.#texts)
     const settings: Setting[] = []
-    for (const [name, value] of server.parameters) {
+    for (const [name, value] of server.settings.reported) {
       const key = reportedKey(name)
       const wanted = startup.get(key)
-      if (wanted === undefined || wanted === value || server.baseline.get(name) !== value) continue
+      if (wanted === undefined || wanted === value || !server.settings.isDefault(name)) continue
       if (resets(names, key) && !this.#toldStartup?.has(key)) settings.push({ name, value: wanted })
     }
     this.#toldStartup = undefined
@@ -278,12 +279,12 @@ export class RememberedState {
   }
 
   #set(server: ServerConnection, name: string, value: string): void {
-    if (isReadable(server, value)) this.#parameters.set(name, value)
+    if (isReadable(server.settings, value)) this.#parameters.set(name, value)
     else {
       this.#parameters.setUnreadable(name, value)
       this.foundForGood('other', ENCODED_VALUE)
     }
-    if (!server.reports(name)) server.applied.set(name, value)
+    if (!server.settings.reports(name)) server.settings.wasSet(name, value)
   }
 
   #take(
@@ -300,7 +301,7 @@ export class RememberedState {
     }
     if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#found.has('prepare')
     if ((effects & SETTINGS) !== 0) {
-      if (names.resets !== 'none') this.#parameters.restoreStartup(server, (name) => resets(names, name))
+      if (names.resets !== 'none') this.#parameters.restoreStartup(server.settings, (name) => resets(names, name))
       this.#takeSettings(server, asked, all, names, state.settings)
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.
@@ -309,11 +310,11 @@ export class RememberedState {
 
   /** These were set, perhaps to what they were by default: that is the client's wish when there is another default. */
   #takeReported(server: ServerConnection, keys: readonly string[]): void {
-    for (const [name, value] of server.parameters) {
+    for (const [name, value] of server.settings.reported) {
       const key = reportedKey(name)
-      if (!keys.includes(key) || !isReadable(server, value)) continue
+      if (!keys.includes(key) || !isReadable(server.settings, value)) continue
       this.#parameters.set(key, value)
-      noteReported(server, key, name)
+      server.settings.wasSetInSight(key, name)
     }
   }
 
@@ -323,11 +324,11 @@ export class RememberedState {
    */
   #takeUnexplained(server: ServerConnection, unexplained: readonly string[], { settings }: SessionState): void {
     const own = unexplained.filter((name) => settings.has(reportedKey(name)))
-    if (!this.#parameters.absorb(server, true, own)) this.foundForGood('other', ENCODED_VALUE)
+    if (!this.#parameters.absorb(server.settings, true, own)) this.foundForGood('other', ENCODED_VALUE)
     for (const name of unexplained) {
       if (own.includes(name)) continue
       const key = reportedKey(name)
-      if (this.#parameters.isDefault(server, key)) this.#parameters.unset(key)
+      if (server.settings.isDefaultOf(key)) this.#parameters.unset(key)
       else if (this.#parameters.has(key)) this.#mistold = [...this.#mistold, name]
       noteDefault(server, name)
     }
@@ -347,20 +348,20 @@ export class RememberedState {
     names: SettingNames,
     settings: ReadonlyMap<string, string>,
   ): void {
-    const gone = new Set(all ? [...this.#parameters.names(), ...server.applied.keys(), ...asked] : asked)
+    const gone = new Set(all ? [...this.#parameters.names(), ...server.settings.appliedNames(), ...asked] : asked)
     for (const [name, value] of settings) {
       // What a RESET leaves: a parameter of an application's is '', there is no way back to not being there at all.
       const none = name === 'role' ? 'none' : ''
       // A reset before has left its name behind.
       if (value === '' && this.hiddenSettings.includes(name) && !this.#parameters.has(name)) continue
-      if (server.reports(name) || (value === none && this.#isReset(name, names))) continue
+      if (server.settings.reports(name) || (value === none && this.#isReset(name, names))) continue
       gone.delete(name)
       this.#set(server, name, value)
     }
     for (const name of gone) {
-      if (server.reports(name)) continue
+      if (server.settings.reports(name)) continue
       this.#parameters.unset(name)
-      server.applied.delete(name)
+      server.settings.wasSet(name, undefined)
     }
   }
 
@@ -382,7 +383,7 @@ export class RememberedState {
 
   /** What is or was set of what PostgreSQL does not list: parameters of applications, and the role, which may be none. */
   #unlisted(server: ServerConnection): string[] {
-    return [...this.#parameters.names(), ...server.applied.keys()].filter(isUnlisted)
+    return [...this.#parameters.names(), ...server.settings.appliedNames()].filter(isUnlisted)
   }
 }
 

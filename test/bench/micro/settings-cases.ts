@@ -7,8 +7,8 @@ import { applySettings } from '../../../lib/client/link/apply-settings.ts'
 import type { ServerConnection } from '../../../lib/server/connection.ts'
 import type { Consumer } from '../../../lib/server/ports.ts'
 import { ClientSettings } from '../../../lib/settings/client-settings.ts'
+import { ServerSettings } from '../../../lib/settings/server-settings.ts'
 import { SettingValues } from '../../../lib/settings/setting-values.ts'
-import { StampedMap } from '../../../lib/util/stamped-map.ts'
 import { backend } from '../../fixtures/messages.ts'
 import type { MicroCase, MicroGroup } from './micro-case.ts'
 
@@ -32,26 +32,13 @@ const REPORTED: [string, string][] = [
 ]
 
 class Lab {
-  readonly #reported = new Set(REPORTED.map(([name]) => name.toLowerCase()))
-  readonly parameters = new StampedMap(REPORTED)
-  readonly baseline = new StampedMap(REPORTED)
-  readonly applied = new StampedMap<string, string>()
-  matched: string | undefined
-  matchedStamp = -1
+  readonly settings = new ServerSettings(new Map(REPORTED))
   dirty = false
   parametersChanged = false
   readonly cancels = 0
   readonly plan = { expect() {} }
   readonly wire = { resume() {} }
   #task: Consumer | undefined
-
-  get stamp(): number {
-    return this.parameters.stamp + this.baseline.stamp + this.applied.stamp
-  }
-
-  reports(name: string): boolean {
-    return this.#reported.has(name)
-  }
 
   lend(task: Consumer): void {
     this.#task = task
@@ -68,7 +55,7 @@ class Lab {
       linked = true
     })
     if (same) return
-    for (const [name, value] of changes) this.parameters.set(name, value)
+    for (const [name, value] of changes) this.settings.report(name, value)
     this.#task!.onServerBytes(answer)
     this.#task!.onServerReady(0x49, true)
     if (!linked) throw new Error('the settings were not applied')

@@ -1,14 +1,8 @@
 /** Session settings: what a client wants, what a server has, and the statements between. */
 import t from 'tap'
 import { ProtocolError } from '../../../lib/protocol/reader.ts'
-import {
-  ClientSettings,
-  isMemorable,
-  isReadable,
-  parseOptions,
-  type ServerParameters,
-  UNKNOWN,
-} from '../../../lib/settings/client-settings.ts'
+import { ClientSettings, isMemorable, isReadable, parseOptions } from '../../../lib/settings/client-settings.ts'
+import { ServerSettings, UNKNOWN } from '../../../lib/settings/server-settings.ts'
 import { SettingValues } from '../../../lib/settings/setting-values.ts'
 import { quoteLiteral } from '../../../lib/sql/quote.ts'
 
@@ -16,17 +10,11 @@ function server(
   parameters: Record<string, string>,
   baseline: Record<string, string> = parameters,
   applied: Record<string, string> = {},
-): ServerParameters {
-  const map = (record: Record<string, string>): Map<string, string> => new Map(Object.entries(record))
-  return {
-    parameters: map(parameters),
-    baseline: map(baseline),
-    applied: map(applied),
-    reports: (name) => Object.keys(parameters).some((reported) => reported.toLowerCase() === name),
-    stamp: 0,
-    matched: undefined,
-    matchedStamp: -1,
-  }
+): ServerSettings {
+  const settings = new ServerSettings(new Map(Object.entries(baseline)))
+  for (const [name, value] of Object.entries(parameters)) settings.report(name, value)
+  for (const [name, value] of Object.entries(applied)) settings.wasSet(name, value)
+  return settings
 }
 
 const defaults = { TimeZone: 'UTC', DateStyle: 'ISO, MDY', server_version: '18', in_hot_standby: 'off' }
@@ -205,7 +193,7 @@ t.test('what can be given to another server', async (t) => {
   t.notOk(isReadable(latin1, 'ä'))
   t.notOk(isReadable(server({ client_encoding: 'UTF8', server_encoding: 'SQL_ASCII' }), 'ä'))
   const client = wanting({ search_path: 'a' })
-  const changed = server({ ...Object.fromEntries(latin1.parameters), search_path: 'ä' })
+  const changed = server({ ...Object.fromEntries(latin1.reported), search_path: 'ä' })
   t.ok(client.absorb(changed), 'what pgbun has set itself')
   t.equal(client.get('search_path'), 'a')
   t.notOk(client.absorb(changed, true), 'what the client has')
@@ -224,7 +212,7 @@ t.test('the spelling of the server is that of the startup packet', async (t) => 
 })
 
 t.test('a match holds until something changes on the server, or in what is wanted', async (t) => {
-  const used = { ...server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults), stamp: 1 }
+  const used = server({ ...defaults, TimeZone: 'Asia/Tokyo' }, defaults)
   const client = wanting({ timezone: 'Asia/Tokyo' })
   t.notOk(client.matches(used))
   client.noteMatch(used)
@@ -234,6 +222,18 @@ t.test('a match holds until something changes on the server, or in what is wante
   client.set('timezone', 'UTC')
   t.notOk(client.matches(used))
   client.set('timezone', 'Asia/Tokyo')
-  used.stamp = 2
-  t.notOk(client.matches(used))
+  const changes = {
+    'a report': () => used.report('DateStyle', 'ISO, DMY'),
+    'another default': () => used.defaultBecame('DateStyle', 'ISO, DMY'),
+    'a parameter that does not show': () => used.wasSet('statement_timeout', '5s'),
+    'one that shows': () => used.wasSet('timezone', 'Asia/Tokyo'),
+    'one about to be set': () => used.doubt('statement_timeout'),
+    'a reset': () => used.wereReset(),
+    'a reset of nobody knows what': () => used.doubtAll(),
+  }
+  for (const [what, change] of Object.entries(changes)) {
+    client.noteMatch(used)
+    change()
+    t.notOk(client.matches(used), what)
+  }
 })

@@ -1,6 +1,7 @@
 /** The statements that give a server a client's settings. */
 import t from 'tap'
-import { ClientSettings, type ServerParameters } from '../../../lib/settings/client-settings.ts'
+import { ClientSettings } from '../../../lib/settings/client-settings.ts'
+import { ServerSettings } from '../../../lib/settings/server-settings.ts'
 import {
   freshSettingsSql,
   isLimited,
@@ -11,16 +12,11 @@ import {
 
 const set = (name: string, value: string): string => `pg_catalog.set_config('${name}', '${value}', false)`
 
-function server(applied: Record<string, string>, user = 'alice'): ServerParameters {
-  return {
-    parameters: new Map([['session_authorization', user]]),
-    baseline: new Map([['session_authorization', 'alice']]),
-    applied: new Map(Object.entries(applied)),
-    reports: (name) => name === 'session_authorization',
-    stamp: 0,
-    matched: undefined,
-    matchedStamp: -1,
-  }
+function server(applied: Record<string, string>, user = 'alice'): ServerSettings {
+  const settings = new ServerSettings(new Map([['session_authorization', 'alice']]))
+  settings.report('session_authorization', user)
+  for (const [name, value] of Object.entries(applied)) settings.wasSet(name, value)
+  return settings
 }
 
 t.test('one statement sets, others reset', async (t) => {
