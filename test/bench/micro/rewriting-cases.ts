@@ -4,6 +4,7 @@
  * told at once what the server would answer.
  */
 
+import { Activity } from '../../../lib/client/activity.ts'
 import { Upstream } from '../../../lib/client/requests/upstream.ts'
 import type { ClientSession } from '../../../lib/client/session.ts'
 import { Batch } from '../../../lib/protocol/batch.ts'
@@ -53,9 +54,7 @@ class Lab {
     const session = {
       id: 1,
       mode: 'transaction',
-      running: false,
-      since: 0,
-      transactionSince: 0,
+      activity: new Activity(),
       lease: { server },
       unsettled: false,
       parameters: { wanted: NO_SETTING_VALUES, startup: new Map() },
