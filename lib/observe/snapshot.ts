@@ -8,7 +8,7 @@ import { addCounters, type Counters } from '../pool/counters.ts'
 import type { PoolMode, PoolSettings } from '../pool/settings.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import type { ServerState } from '../server/ports.ts'
-import type { PinCounts } from '../sql/pin-kinds.ts'
+import type { PinCounts } from '../sql/state-kinds.ts'
 
 /** One pool. */
 export interface PoolSnapshot {

@@ -15,25 +15,17 @@ import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import type { PlanObserver } from '../replies/reply-kinds.ts'
 import { CLOSE, DESYNC, EXECUTE, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../replies/reply-kinds.ts'
+import { STATE_KIND_ROWS } from '../sql/state-kinds.ts'
 import type { ServerConnection } from './connection.ts'
 import { NOTHING, type PlanRef, REPEAT } from './ports.ts'
 
-/** First words of command tags that change a session: a net below what statements' texts are suspected of. */
+/**
+ * First words of command tags that change a session: a net below what statements' texts are suspected of. Of CREATE and
+ * the like, which any transaction may have, other things are noted.
+ */
 const SESSION_TAGS = new Set([
-  'ALTER',
-  'CALL',
-  'CREATE',
-  'DEALLOCATE',
-  'DISCARD',
-  'DO',
-  'DROP',
-  'LISTEN',
-  'LOAD',
-  'PREPARE',
-  'RESET',
-  'REVOKE',
-  'SET',
-  'UNLISTEN',
+  ...STATE_KIND_ROWS.flatMap(([, { tags }]) => tags),
+  ...['ALTER', 'CALL', 'CREATE', 'DISCARD', 'DO', 'DROP', 'REVOKE'],
 ])
 
 /** Tags of statements that make code; of others only those that name a suspected function can lead to it. */

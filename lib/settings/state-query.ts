@@ -4,9 +4,9 @@
  * Everything is qualified: a client's search_path must not decide what is called.
  */
 
-import { PIN_KINDS, type PinKind } from '../sql/pin-kinds.ts'
-import { quoteLiteral } from '../sql/quote.ts'
-import { ADVISORY, CURSOR, LISTEN, PREPARED, SETTINGS, SLOT, TEMPORARY } from '../sql/state-effects.ts'
+import { EQUAL, quoteLiteral, UNEQUAL } from '../sql/quote.ts'
+import { SETTINGS } from '../sql/state-effects.ts'
+import { PIN_KIND_ROWS, type PinKind } from '../sql/state-kinds.ts'
 import { unlimitedSql } from './settings-sql.ts'
 
 /** What a session holds. */
@@ -19,35 +19,8 @@ export interface SessionState {
   pins: PinKind[]
 }
 
-/** A client's search_path may have operators of its own. */
-const EQUAL = 'OPERATOR(pg_catalog.=)'
-const UNEQUAL = 'OPERATOR(pg_catalog.<>)'
-
-/** What is looked for besides parameters: effect, kind, SQL condition. */
-const PINS: readonly (readonly [number, PinKind, string])[] = [
-  [
-    TEMPORARY,
-    'temporary',
-    // Whatever lies in it depends on it: that is how PostgreSQL empties it.
-    `EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid ${EQUAL} 'pg_catalog.pg_namespace'::pg_catalog.regclass` +
-      ` AND refobjid ${EQUAL} pg_catalog.pg_my_temp_schema())`,
-  ],
-  [CURSOR, 'cursor', 'EXISTS (SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable)'],
-  [
-    ADVISORY,
-    'advisoryLock',
-    `EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype ${EQUAL} 'advisory'` +
-      ` AND pid ${EQUAL} pg_catalog.pg_backend_pid())`,
-  ],
-  [LISTEN, 'listen', 'EXISTS (SELECT 1 FROM pg_catalog.pg_listening_channels())'],
-  [PREPARED, 'prepare', 'EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE from_sql)'],
-  [
-    SLOT,
-    'replicationSlot',
-    'EXISTS (SELECT 1 FROM pg_catalog.pg_replication_slots WHERE temporary' +
-      ` AND active_pid ${EQUAL} pg_catalog.pg_backend_pid())`,
-  ],
-]
+/** What is looked for besides parameters. */
+const PINS = PIN_KIND_ROWS.filter(([, { there }]) => there !== undefined)
 
 /** So many parts of a question would take a stack of their own. */
 const MANY = 16
@@ -64,7 +37,7 @@ export function isUnlisted(name: string): boolean {
 
 /** The kinds of state that `effects` are asked about. */
 export function kindsOf(effects: number): PinKind[] {
-  return PINS.filter(([effect]) => (effects & effect) !== 0).map(([, kind]) => kind)
+  return PINS.filter(([, { effect }]) => (effects & effect) !== 0).map(([kind]) => kind)
 }
 
 /**
@@ -113,8 +86,8 @@ export function stateQuery(
       parts.push(`SELECT 'set', 'role', ${role} WHERE ${role} ${UNEQUAL} 'none'`)
     }
   }
-  for (const [effect, pin, condition] of PINS) {
-    if ((effects & effect) !== 0) parts.push(`SELECT 'pin', '${pin}', NULL WHERE ${condition}`)
+  for (const [kind, { effect, there }] of PINS) {
+    if ((effects & effect) !== 0) parts.push(`SELECT 'pin', '${kind}', NULL WHERE ${there}`)
   }
   if (limits.length > 0 && parts.length > 0) return unlimitedSql(limits) + parts.join(' UNION ALL ')
   return parts.join(' UNION ALL ')
@@ -131,7 +104,7 @@ export function readState(
     if (kind === 'limit') {
       const were = [name, value, ...more]
       for (const [i, limit] of limits.entries()) state.limits.set(limit, were[i] ?? '')
-    } else if (kind === 'pin' && Object.hasOwn(PIN_KINDS, name)) state.pins.push(name as PinKind)
+    } else if (kind === 'pin' && PINS.some(([pin]) => pin === name)) state.pins.push(name as PinKind)
     else if (value != null) state.settings.set(name, value)
   }
   return state

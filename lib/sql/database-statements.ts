@@ -4,9 +4,9 @@
  * no other way. Pure.
  */
 
-import { quoteLiteral } from './quote.ts'
+import { EQUAL, quoteLiteral } from './quote.ts'
 import { readName } from './statement-names.ts'
-import { splitStatements, type Token } from './tokens.ts'
+import { isWord, splitStatements, type Token } from './tokens.ts'
 
 /** A database nobody may be connected to. */
 export interface ClearedDatabase {
@@ -31,12 +31,12 @@ export function clearedDatabase(sql: string): ClearedDatabase | undefined {
   const statements = splitStatements(sql)
   if (statements?.length !== 1) return undefined
   const tokens = statements[0]!
-  if (!is(tokens[1], 'database')) return undefined
-  if (is(tokens[0], 'drop')) return cleared(tokens, is(tokens[2], 'if') && is(tokens[3], 'exists') ? 4 : 2)
-  if (is(tokens[0], 'create')) return templateOf(tokens)
-  if (!is(tokens[0], 'alter')) return undefined
+  if (!isWord(tokens[1], 'database')) return undefined
+  if (isWord(tokens[0], 'drop')) return cleared(tokens, isWord(tokens[2], 'if') && isWord(tokens[3], 'exists') ? 4 : 2)
+  if (isWord(tokens[0], 'create')) return templateOf(tokens)
+  if (!isWord(tokens[0], 'alter')) return undefined
   const end = readName(tokens, 2)?.end ?? tokens.length
-  const moves = is(tokens[end], 'rename') || (is(tokens[end], 'set') && is(tokens[end + 1], 'tablespace'))
+  const moves = isWord(tokens[end], 'rename') || (isWord(tokens[end], 'set') && isWord(tokens[end + 1], 'tablespace'))
   return moves ? cleared(tokens, 2) : undefined
 }
 
@@ -49,17 +49,13 @@ function cleared(tokens: readonly Token[], at: number): ClearedDatabase | undefi
 function templateOf(tokens: readonly Token[]): ClearedDatabase | undefined {
   let name: string | undefined = 'template1'
   for (let at = readName(tokens, 2)?.end ?? tokens.length; at < tokens.length; at++) {
-    if (!is(tokens[at], 'template')) continue
+    if (!isWord(tokens[at], 'template')) continue
     const value = tokens[at + 1]?.text === '=' ? at + 2 : at + 1
-    if (is(tokens[value], 'default')) continue
+    if (isWord(tokens[value], 'default')) continue
     const constant = tokens[value]?.kind === 'string' ? /^'([^'\\]+)'$/.exec(tokens[value]!.text)?.[1] : undefined
     name = constant ?? readName(tokens, value)?.name
   }
   return name === undefined ? undefined : { name, template: true }
-}
-
-function is(token: Token | undefined, text: string): boolean {
-  return token?.kind === 'word' && token.text === text
 }
 
 /**
@@ -69,8 +65,7 @@ function is(token: Token | undefined, text: string): boolean {
 export function mayClearSql({ name, template }: ClearedDatabase): string {
   const database = quoteLiteral(Buffer.from(name, 'latin1').toString('utf8'))
   const owns = "pg_catalog.pg_has_role(datdba, 'USAGE')"
-  const creates =
-    'EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user AND (rolcreatedb OR rolsuper))'
+  const creates = `EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname ${EQUAL} current_user AND (rolcreatedb OR rolsuper))`
   const may = template ? `${creates} AND (datistemplate OR ${owns})` : owns
-  return `SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) ${database} AND ${may}`
+  return `SELECT 1 FROM pg_catalog.pg_database WHERE datname ${EQUAL} ${database} AND ${may}`
 }

@@ -20,6 +20,7 @@ import {
   regex,
   SETTERS,
 } from './source-patterns.ts'
+import { STATE_KINDS } from './state-kinds.ts'
 import { EVERYTHING, type SuspectWord, type Suspicion, suspicionOf } from './suspect-words.ts'
 
 /** What is known of a database's functions. */
@@ -66,15 +67,12 @@ const WRITES = ['insert', 'update', 'delete', 'merge', 'copy', 'truncate', 'alte
 const DDL = 'create alter drop into grant revoke comment security import reassign reindex refresh'.split(' ')
 const NAMED_SETTING = '[a-z_][a-z0-9_$]*(?:\\.[a-z_][a-z0-9_$]*)+'
 /** Functions in C whose call from a view or a default leaves something behind. */
-const BUILT_IN = [
-  ...SETTERS,
-  ...['pg_', 'pg_try_'].flatMap((at) => [`${at}advisory_lock`, `${at}advisory_lock_shared`]),
-]
+const BUILT_IN = [...SETTERS, ...(STATE_KINDS.advisoryLock.calls ?? [])]
 
 /** Settings of a function, a role or a database under which what is created may be temporary. */
 const TEMPORARY_PATH = "'search_path=.*pg_temp'"
 
-const READS_SEQUENCES = ['currval', 'lastval']
+const READS_SEQUENCES = STATE_KINDS.sequence.calls ?? []
 
 /** More functions, or more characters of their sources and of views, are not looked into. */
 const FUNCTION_LIMIT = 20_000

@@ -4,10 +4,10 @@
  * not, because the statement is refused (`session_state = error`). What is in doubt is found when it is there. Pure.
  */
 
-import { KEEPING_FUNCTIONS } from './known-functions.ts'
-import type { PinKind } from './pin-kinds.ts'
+import { type StatementRule, setsSeed } from './lasting-statements.ts'
 import { SETTINGS_VIEW } from './state-effects.ts'
-import { splitStatements, type Token } from './tokens.ts'
+import { insteadOf, PIN_KIND_ROWS, type PinKind } from './state-kinds.ts'
+import { hasTokens, isToken, splitStatements, type Token } from './tokens.ts'
 
 /** What a text leaves behind. */
 export interface LastingState {
@@ -18,14 +18,20 @@ export interface LastingState {
   instead: string
 }
 
-const LOCKS = /^pg_(?:try_)?advisory_lock(?:_shared)?$/
+/** Rules of the table of kinds, by the first word of the statements they are about. */
+const BEGINNINGS = new Map<string, { kind: PinKind; rule: StatementRule }>()
+/** Those about all statements that run the functions they call. */
+const RUNNING: { kind: PinKind; rule: StatementRule }[] = []
+/** By the name of a function: what it leaves wherever it is called. */
+const CALLS = new Map<string, PinKind>()
+for (const [kind, { begins = {}, runs, calls = [] }] of PIN_KIND_ROWS) {
+  for (const [word, rule] of Object.entries(begins)) BEGINNINGS.set(word, { kind, rule })
+  if (runs !== undefined) RUNNING.push({ kind, rule: runs })
+  for (const name of calls) CALLS.set(name, kind)
+}
+
 /** What runs the functions it calls, when it is executed. */
 const RUNS = new Set(['select', 'with', 'values', 'insert', 'update', 'delete', 'merge', '('])
-/** What may stand behind the name in SELECT … INTO name. */
-const BEHIND_INTO = new Set(
-  'from where group having window union intersect except order limit offset fetch for on'.split(' '),
-)
-
 /** A text that calls set_config() more often than this is not read: each call is looked for its end. */
 const CALLS_LIMIT = 100
 
@@ -33,7 +39,7 @@ const CALLS_LIMIT = 100
 export function lastingState(text: string): LastingState | undefined {
   for (const tokens of splitStatements(text) ?? []) {
     // The body of a function written in SQL: its statements are not run, and its semicolons end nothing.
-    if (has(tokens, 'begin', 'atomic')) return undefined
+    if (hasTokens(tokens, 'begin', 'atomic')) return undefined
     const found = ofStatement(tokens)
     if (found !== undefined) return found
   }
@@ -41,35 +47,23 @@ export function lastingState(text: string): LastingState | undefined {
 }
 
 function ofStatement(tokens: readonly Token[]): LastingState | undefined {
-  const [first, second, third] = tokens
-  switch (first!.kind === 'name' ? '' : first!.text) {
-    case 'listen':
-      return { kind: 'listen', statement: 'LISTEN', instead: '' }
-    case 'load':
-      if (second?.kind !== 'string') return undefined
-      return { kind: 'load', statement: 'LOAD', instead: 'Load the library with session_preload_libraries' }
-    case 'prepare':
-      if (second?.text === 'transaction' && third?.kind === 'string') return undefined
-      return {
-        kind: 'prepare',
-        statement: 'PREPARE',
-        instead: 'Prepare with messages of the protocol, as drivers do: those statements follow the client',
-      }
-    case 'declare':
-      if (!has(tokens, 'cursor', 'with', 'hold')) return undefined
-      return {
-        kind: 'cursor',
-        statement: 'DECLARE CURSOR WITH HOLD',
-        instead: 'Read the cursor in the transaction that declares it, without HOLD',
-      }
-    case 'set':
-      return setsSeed(tokens) ? { kind: 'other', statement: 'SET seed', instead: '' } : undefined
-    case 'create':
-      return created(tokens)
-    default:
-      if (!RUNS.has(first!.text)) return undefined
-      return selectedInto(tokens) ?? called(tokens)
+  const first = tokens[0]!
+  const beginning = first.kind === 'name' ? undefined : BEGINNINGS.get(first.text)
+  if (beginning !== undefined) return judge(beginning, tokens)
+  if (!RUNS.has(first.text)) return undefined
+  for (const running of RUNNING) {
+    const found = judge(running, tokens)
+    if (found !== undefined) return found
   }
+  return called(tokens)
+}
+
+function judge(
+  { kind, rule }: { kind: PinKind; rule: StatementRule },
+  tokens: readonly Token[],
+): LastingState | undefined {
+  const statement = rule(tokens)
+  return statement === undefined ? undefined : { kind, statement, instead: insteadOf(kind, statement) }
 }
 
 const SEED = /\bseed\b/i
@@ -80,53 +74,9 @@ export function mayReseed(text: string, code: boolean): boolean {
   const statements = code ? undefined : splitStatements(text)
   if (statements === undefined) return true
   return statements.some((tokens) => {
-    if (is(tokens[0], 'set')) return setsSeed(tokens)
+    if (isToken(tokens[0], 'set')) return setsSeed(tokens)
     return tokens.some(({ text }) => text === 'set_config') && tokens.some(({ text }) => /^'seed'$/i.test(text))
   })
-}
-
-/** SET seed, SET LOCAL seed: that outlives the transaction, too. */
-function setsSeed(tokens: readonly Token[]): boolean {
-  const at = is(tokens[1], 'session') || is(tokens[1], 'local') ? 2 : 1
-  const name = tokens[at]
-  if (name?.kind !== 'word' && name?.kind !== 'name') return false
-  return name.text.toLowerCase() === 'seed' && tokens[at + 1]?.text !== '.'
-}
-
-/** CREATE TEMPORARY …, or CREATE … pg_temp.name. */
-function created(tokens: readonly Token[]): LastingState | undefined {
-  if (has(tokens, 'on', 'commit', 'drop')) return undefined
-  let at = 1
-  if (is(tokens[at], 'or') && is(tokens[at + 1], 'replace')) at += 2
-  if (is(tokens[at], 'global') || is(tokens[at], 'local')) at++
-  if (is(tokens[at], 'temp') || is(tokens[at], 'temporary')) {
-    const object = tokens[is(tokens[at + 1], 'recursive') ? at + 2 : at + 1]?.text.toUpperCase()
-    return temporary(`CREATE TEMPORARY ${object === 'VIEW' || object === 'SEQUENCE' ? object : 'TABLE'}`)
-  }
-  // The name of what is created comes before anything that is no name.
-  for (; tokens[at]?.kind === 'word' && !is(tokens[at], 'as') && !is(tokens[at], 'on'); at++) {
-    if (is(tokens[at], 'pg_temp') && is(tokens[at + 1], '.')) return temporary('CREATE in schema pg_temp')
-  }
-  return undefined
-}
-
-/** SELECT … INTO TEMPORARY name. */
-function selectedInto(tokens: readonly Token[]): LastingState | undefined {
-  const at = tokens.findIndex((token, i) => {
-    return is(token, 'into') && !is(tokens[i - 1], 'insert') && !is(tokens[i - 1], 'merge')
-  })
-  if (at < 0 || !(is(tokens[at + 1], 'temp') || is(tokens[at + 1], 'temporary'))) return undefined
-  const name = tokens[at + 2]
-  if (name === undefined || name.kind === 'other' || name.kind === 'string') return undefined
-  return name.kind === 'word' && BEHIND_INTO.has(name.text) ? undefined : temporary('SELECT INTO TEMPORARY')
-}
-
-function temporary(statement: string): LastingState {
-  return {
-    kind: 'temporary',
-    statement,
-    instead: 'Create a temporary table with ON COMMIT DROP, in the transaction that uses it',
-  }
 }
 
 /** Functions of PostgreSQL's own that it calls. */
@@ -134,14 +84,11 @@ function called(tokens: readonly Token[]): LastingState | undefined {
   let calls = 0
   for (const [i, token] of tokens.entries()) {
     if (!isCall(tokens, i)) continue
-    if (LOCKS.test(token.text)) {
-      const instead = `Lock for the transaction alone, with ${token.text.replace('advisory', 'advisory_xact')}()`
-      return { kind: 'advisoryLock', statement: `${token.text}()`, instead }
+    const kind = CALLS.get(token.text)
+    if (kind !== undefined) {
+      const statement = `${token.text}()`
+      return { kind, statement, instead: insteadOf(kind, statement) }
     }
-    if (token.text === 'currval' || token.text === 'lastval') {
-      return { kind: 'sequence', statement: `${token.text}()`, instead: 'Take the value from INSERT … RETURNING' }
-    }
-    if (KEEPING_FUNCTIONS.includes(token.text)) return { kind: 'other', statement: `${token.text}()`, instead: '' }
     if (token.text === 'set_config' && calls++ < CALLS_LIMIT) {
       const { name, local } = readSetConfig(tokens, i)
       const instead = 'Name the parameter by a string constant, or set it for the transaction alone'
@@ -208,7 +155,7 @@ function readSetConfig(tokens: readonly Token[], i: number): SetConfigCall {
       .join('') === '::text,'
   return {
     name: plain && behind ? first.text.slice(1, -1).toLowerCase() : undefined,
-    local: comma === end - 2 && is(tokens[comma + 1], 'true'),
+    local: comma === end - 2 && isToken(tokens[comma + 1], 'true'),
   }
 }
 
@@ -217,13 +164,4 @@ function isCall(tokens: readonly Token[], i: number): boolean {
   const token = tokens[i]!
   if ((token.kind !== 'word' && token.kind !== 'name') || tokens[i + 1]?.text !== '(') return false
   return tokens[i - 1]?.text !== '.' || tokens[i - 2]?.text === 'pg_catalog'
-}
-
-function is(token: Token | undefined, text: string): boolean {
-  return token !== undefined && token.kind !== 'name' && token.kind !== 'string' && token.text === text
-}
-
-/** True where these words follow each other. */
-function has(tokens: readonly Token[], ...words: string[]): boolean {
-  return tokens.some((_, i) => words.every((word, k) => is(tokens[i + k], word)))
 }

@@ -5,7 +5,7 @@
 
 import { BoundedMap } from '../util/bounded-map.ts'
 import { nameToday } from './parameter-names.ts'
-import { splitStatements, type Token } from './tokens.ts'
+import { isWord, splitStatements, type Token } from './tokens.ts'
 
 /** One parameter that is set. */
 export interface LocalStep {
@@ -118,8 +118,4 @@ function callsOf(tokens: readonly Token[]): LocalStep[] | undefined {
     if (tokens[at++]?.text !== ',') return undefined
   }
   return undefined
-}
-
-function isWord(token: Token | undefined, text: string): boolean {
-  return token?.kind === 'word' && token.text === text
 }

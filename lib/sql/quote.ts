@@ -1,4 +1,8 @@
-/** Values written into SQL of pgbun's own. Pure. */
+/** How SQL of pgbun's own is written, so that it means the same in the session of any client. Pure. */
+
+/** A client's search_path may have operators of its own. */
+export const EQUAL = 'OPERATOR(pg_catalog.=)'
+export const UNEQUAL = 'OPERATOR(pg_catalog.<>)'
 
 /**
  * A string constant that means the same whatever standard_conforming_strings and client_encoding are: the server may

@@ -8,7 +8,7 @@ import { BoundedMap } from '../util/bounded-map.ts'
 import { settingsOfFunctions } from './known-functions.ts'
 import { setConfigCalls } from './lasting-state.ts'
 import { nameToday } from './parameter-names.ts'
-import { splitStatements, type Token } from './tokens.ts'
+import { isWord, splitStatements, type Token } from './tokens.ts'
 
 /** What a text says about parameters. */
 export interface SettingNames {
@@ -148,10 +148,6 @@ function isName(token: Token | undefined): boolean {
 
 function isDot(token: Token | undefined): boolean {
   return token?.kind === 'other' && token.text === '.'
-}
-
-function isWord(token: Token | undefined, text: string): boolean {
-  return token?.kind === 'word' && token.text === text
 }
 
 /** Names anywhere in a text of any form. */

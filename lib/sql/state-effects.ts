@@ -4,92 +4,60 @@
  * names. What a text cannot show (a function of the user's own) is the business of the reset between two clients.
  */
 
-import { EVALUATING_FUNCTIONS, KEEPING_BEFORE_18, KEEPING_FUNCTIONS, SETTING_FUNCTIONS } from './known-functions.ts'
+import { EVALUATING_FUNCTIONS, KEEPING_BEFORE_18 } from './known-functions.ts'
+import { STATE_KIND_ROWS, STATE_KINDS } from './state-kinds.ts'
 
-/** It may set or reset parameters: SET, RESET, set_config(), DISCARD, or code that can do anything (DO, CALL). */
-export const SETTINGS = 1
-/** It may create or drop temporary tables: what is created without a word about it is where search_path leads. */
-export const TEMPORARY = 2
-/** It may open or close a cursor WITH HOLD. */
-export const CURSOR = 4
-/** It may take or release session advisory locks. */
-export const ADVISORY = 8
-/** LISTEN, UNLISTEN. */
-export const LISTEN = 16
-/** SQL-level PREPARE, EXECUTE, DEALLOCATE. */
-export const PREPARED = 32
-/** LOAD. */
-export const LOAD = 64
+// ---- kinds of state ----
+
+/** It may set or reset parameters: SET, RESET, set_config(). */
+export const SETTINGS = STATE_KINDS.settings.effect
+/** It may create or drop temporary tables. */
+export const TEMPORARY = STATE_KINDS.temporary.effect
+/** SQL-level PREPARE, DEALLOCATE. */
+export const PREPARED = STATE_KINDS.prepare.effect
 /** It reads what a sequence gave this session: currval(), lastval(). */
-export const SEQUENCE = 128
+export const SEQUENCE = STATE_KINDS.sequence.effect
+/** It may make a temporary replication slot, which no reset takes away. */
+export const SLOT = STATE_KINDS.replicationSlot.effect
+/** It may leave what nobody can ask for and no reset takes away (sql/known-functions). */
+export const KEEPS = STATE_KINDS.other.effect
+/** Everything: code whose effects its text does not show. */
+export const ANY = STATE_KIND_ROWS.reduce((sum, [, { effect, ofCode }]) => (ofCode ? sum | effect : sum), 0)
+
+// ---- what a statement does besides ----
+
+/** DISCARD: several kinds at once. */
+export const DISCARD = 256
 /** It takes values from a sequence: nextval(). */
 export const NEXTVAL = 512
-/** DISCARD: several of the above at once. */
-export const DISCARD = 256
 /** EXECUTE: what it leaves behind is in another text, that of the statement it names. */
 export const EXECUTES = 1024
-/** It may make a temporary replication slot, which no reset takes away. */
-export const SLOT = 2048
 /** It may create or change what names stand for, seen by its own transaction alone until that is over. */
 export const RESHAPES = 4096
-/** Effects by which a statement parsed behind it, in the same transaction, may mean something else. */
-export const MEANING = SETTINGS | TEMPORARY | LOAD | RESHAPES
-/** It may leave what nobody can ask for and no reset takes away (sql/known-functions). */
-export const KEEPS = 8192
-/** The same, before PostgreSQL 18. */
+/** KEEPS, before PostgreSQL 18. */
 export const KEEPS_BEFORE_18 = 16384
-/** Everything: code whose effects its text does not show. */
-export const ANY = SETTINGS | TEMPORARY | CURSOR | ADVISORY | LISTEN | PREPARED | LOAD
+/** Effects by which a statement parsed behind it, in the same transaction, may mean something else. */
+export const MEANING = SETTINGS | TEMPORARY | STATE_KINDS.load.effect | RESHAPES
 
 /** Words and what they stand for. */
-const WORDS: Record<string, number> = {
-  set: SETTINGS,
-  reset: SETTINGS,
-  set_config: SETTINGS,
+const WORDS: Record<string, number> = Object.fromEntries(
+  STATE_KIND_ROWS.flatMap(([, { words, effect }]) => words.map((word) => [word, effect])),
+)
+Object.assign(WORDS, {
   discard: DISCARD | ANY,
   do: ANY,
   call: ANY,
-  create: TEMPORARY | RESHAPES,
-  into: TEMPORARY | RESHAPES,
-  temp: TEMPORARY,
-  temporary: TEMPORARY,
   // It may be a function of the session's own.
   pg_temp: ANY,
-  drop: TEMPORARY,
-  hold: CURSOR,
-  close: CURSOR,
-  pg_advisory_lock: ADVISORY,
-  pg_advisory_lock_shared: ADVISORY,
-  pg_try_advisory_lock: ADVISORY,
-  pg_try_advisory_lock_shared: ADVISORY,
-  pg_advisory_unlock: ADVISORY,
-  pg_advisory_unlock_shared: ADVISORY,
-  pg_advisory_unlock_all: ADVISORY,
-  listen: LISTEN,
-  unlisten: LISTEN,
-  prepare: PREPARED,
-  deallocate: PREPARED,
-  execute: EXECUTES,
-  load: LOAD,
-  pg_create_physical_replication_slot: SLOT,
-  pg_create_logical_replication_slot: SLOT,
-  pg_copy_physical_replication_slot: SLOT,
-  pg_copy_logical_replication_slot: SLOT,
-  pg_drop_replication_slot: SLOT,
-  currval: SEQUENCE,
-  lastval: SEQUENCE,
-  nextval: NEXTVAL,
+  create: TEMPORARY | RESHAPES,
+  into: TEMPORARY | RESHAPES,
   alter: RESHAPES,
   import: RESHAPES,
-  ...effectOf(EVALUATING_FUNCTIONS, ANY),
-  ...effectOf(Object.keys(SETTING_FUNCTIONS), SETTINGS),
-  ...effectOf(KEEPING_FUNCTIONS, KEEPS),
+  execute: EXECUTES,
+  nextval: NEXTVAL,
+  ...Object.fromEntries(EVALUATING_FUNCTIONS.map((name) => [name, ANY])),
   [KEEPING_BEFORE_18]: SETTINGS | KEEPS_BEFORE_18,
-}
-
-function effectOf(names: readonly string[], effect: number): Record<string, number> {
-  return Object.fromEntries(names.map((name) => [name, effect]))
-}
+})
 
 /** SELECT … INTO creates a table, and is told from INSERT INTO, which nearly every transaction has. */
 const INTO = '(?<!\\b(?:insert|merge)\\s)into'

@@ -128,6 +128,21 @@ function lowerCase(word: string): string {
   return FOREIGN.test(word) ? word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : word.toLowerCase()
 }
 
+/** True where `token` is the word or the character `text`: no quoted name, and no constant. */
+export function isToken(token: Token | undefined, text: string): boolean {
+  return token !== undefined && token.kind !== 'name' && token.kind !== 'string' && token.text === text
+}
+
+/** True where `token` is the word `text`, as a keyword is written. */
+export function isWord(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'word' && token.text === text
+}
+
+/** True where these words and characters follow each other somewhere in `tokens`. */
+export function hasTokens(tokens: readonly Token[], ...texts: string[]): boolean {
+  return tokens.some((_, i) => texts.every((text, k) => isToken(tokens[i + k], text)))
+}
+
 function match(pattern: RegExp, text: string, at: number): number {
   pattern.lastIndex = at
   return pattern.test(text) ? pattern.lastIndex : -1

@@ -9,7 +9,7 @@ import { frontend } from '../fixtures/messages.ts'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { loginRaw, rowsOf } from '../fixtures/raw-client.ts'
-import { PREPARE_STATES, STATE_KINDS } from '../fixtures/session-state.ts'
+import { PREPARE_STATES, STATE_SAMPLES } from '../fixtures/session-state.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
 t.test('pins', async (t) => {
@@ -31,7 +31,7 @@ t.test('pins', async (t) => {
   const said = (): string[] => lines.filter((line) => line.includes('client keeps its server connection'))
   const pool = (): Snapshot['pools'][number] => pooler.snapshot().pools[0]!
 
-  for (const { create, drop, present, reason, kind } of STATE_KINDS) {
+  for (const { create, drop, present, reason, kind } of STATE_SAMPLES) {
     await t.test(`${reason}: kept while it is there, and not a transaction longer`, async (t) => {
       await server.query('TRUNCATE log')
       lines.length = 0
@@ -98,7 +98,7 @@ t.test('pins', async (t) => {
     const args = ['--pin-idle-timeout', '300ms']
     const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args })
     const idle = await loginRaw(t, pgbun)
-    for (const { create, present, reason } of STATE_KINDS) {
+    for (const { create, present, reason } of STATE_SAMPLES) {
       const client = await loginRaw(t, pgbun)
       await client.query(create)
       const next = await loginRaw(t, pgbun)

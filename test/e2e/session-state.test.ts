@@ -4,7 +4,7 @@ import { frontend } from '../fixtures/messages.ts'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { errorOf, loginRaw, type RawClient, rowsOf, typesOf } from '../fixtures/raw-client.ts'
-import { PREPARE_STATES, STATE_KINDS } from '../fixtures/session-state.ts'
+import { PREPARE_STATES, STATE_SAMPLES } from '../fixtures/session-state.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
 const extended = (sql: string, name = ''): Buffer[] => [
@@ -38,7 +38,7 @@ t.test('policies', async (t) => {
     const pgbun = await start(t, 'error')
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
-    for (const { create, present, refused } of STATE_KINDS) {
+    for (const { create, present, refused } of STATE_SAMPLES) {
       const simple = await client.query(create)
       t.equal(typesOf(simple), 'EZ', create)
       const error = errorOf(simple)
@@ -138,7 +138,7 @@ t.test('policies', async (t) => {
       t.match(typesOf(answer), /^C+S?ZE$/, hidden)
       t.match(errorOf(answer), { S: 'FATAL', C: '0A000', M: /^session state is not allowed to outlive a transaction/ })
       const next = await loginRaw(t, pgbun)
-      for (const { present } of STATE_KINDS) t.same(await next.rows(present), [['f']])
+      for (const { present } of STATE_SAMPLES) t.same(await next.rows(present), [['f']])
       await next.end()
     }
     t.same(await locks(), [])
@@ -156,7 +156,7 @@ t.test('policies', async (t) => {
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     await client.query("SET work_mem = '7MB'")
-    for (const { create, present, kind } of STATE_KINDS) {
+    for (const { create, present, kind } of STATE_SAMPLES) {
       // A name is given once.
       const again = [frontend.bind([], kind), frontend.execute(), frontend.sync()]
       for (const [request, second] of [
@@ -187,10 +187,10 @@ t.test('policies', async (t) => {
     const client = await loginRaw(t, pgbun)
     await client.query('SELECT pg_advisory_lock(1)')
     await waitFor(async () => (await locks()).length === 0, { what: 'the lock to go without another query' })
-    client.send(frontend.query('SELECT pg_advisory_lock(1)'), frontend.query(STATE_KINDS[2]!.present))
+    client.send(frontend.query('SELECT pg_advisory_lock(1)'), frontend.query(STATE_SAMPLES[2]!.present))
     await client.readUntil('Z')
     t.same(rowsOf(await client.readUntil('Z')), [['t']], 'what is sent ahead of the answer belongs to the same loan')
-    t.same(await client.rows(STATE_KINDS[2]!.present), [['f']])
+    t.same(await client.rows(STATE_SAMPLES[2]!.present), [['f']])
   })
 
   await t.test('reset: a search_path with pg_temp makes no table that another sees', async (t) => {
@@ -242,6 +242,6 @@ t.test('policies', async (t) => {
   await t.test('session mode has no policy', async (t) => {
     const pgbun = await startPgbun(t, { target: server, poolSize: 1, args: ['--session-state', 'error'] })
     const client = await loginRaw(t, pgbun)
-    for (const { create } of STATE_KINDS) t.equal(errorOf(await client.query(create)).C, undefined, create)
+    for (const { create } of STATE_SAMPLES) t.equal(errorOf(await client.query(create)).C, undefined, create)
   })
 })

@@ -3,7 +3,7 @@
  * The first pin of a client is worth a line, those after it one for whoever debugs.
  */
 
-import type { PinKind } from '../../sql/pin-kinds.ts'
+import type { PinKind } from '../../sql/state-kinds.ts'
 import { now } from '../../util/clock.ts'
 import type { ClientRecord } from '../client-record.ts'
 

@@ -11,7 +11,7 @@ import { errorResponse, message, query } from '../../protocol/build.ts'
 import { FRONTEND } from '../../protocol/types.ts'
 import type { PlanRef } from '../../server/ports.ts'
 import { type LastingState, lastingState } from '../../sql/lasting-state.ts'
-import { PIN_KINDS } from '../../sql/pin-kinds.ts'
+import { STATE_KINDS } from '../../sql/state-kinds.ts'
 import type { ClientSession } from '../session.ts'
 import type { SharedRef } from '../statements/unnamed-statement.ts'
 
@@ -55,7 +55,7 @@ export function refuseState(session: ClientSession, text: string, named: boolean
   session.pool!.counters.stateRefusals++
   const fields = errorFields('session_state_refused', {
     args: { what: statement },
-    detail: `What it leaves in the session (${PIN_KINDS[kind]}) cannot follow the client to another server connection.`,
+    detail: `What it leaves in the session (${STATE_KINDS[kind].label}) cannot follow the client to another server connection.`,
     hint: instead === '' ? 'It needs session_state = pin.' : `${instead}; or set session_state = pin.`,
   })
   session.logRefused(fields)

@@ -16,10 +16,10 @@ import { type ClientSettings, isMemorable, isReadable, type Setting } from '../.
 import { isLimited, limitsOf, milliseconds } from '../../settings/settings-sql.ts'
 import { isUnlisted, kindsOf, readState, type SessionState, stateQuery } from '../../settings/state-query.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
-import { PIN_KINDS, type PinKind } from '../../sql/pin-kinds.ts'
 import type { SettingNames } from '../../sql/setting-names.ts'
 import { alsoSaid, mayReset, NO_NAMES, readNames, resets, type Said, textsOf } from '../../sql/setting-texts.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../../sql/state-effects.ts'
+import { type PinKind, STATE_KINDS } from '../../sql/state-kinds.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import { noteDefault } from '../link/apply-settings.ts'
 
@@ -128,7 +128,7 @@ export class RememberedState {
   }
 
   /** There is state of which nobody can ask when it is gone. */
-  foundForGood(kind: PinKind, reason: string = PIN_KINDS[kind]): void {
+  foundForGood(kind: PinKind, reason: string = STATE_KINDS[kind].label): void {
     this.#find(kind, reason)
     this.#forGood = true
   }
@@ -296,7 +296,7 @@ export class RememberedState {
     state: SessionState,
   ): void {
     for (const kind of kindsOf(effects)) {
-      if (state.pins.includes(kind)) this.#find(kind, PIN_KINDS[kind])
+      if (state.pins.includes(kind)) this.#find(kind, STATE_KINDS[kind].label)
       else this.#lose(kind)
     }
     if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#found.has('prepare')
