@@ -201,7 +201,7 @@ export class ClientSession extends ClientRecord implements WireHandler, Waiter {
     const { server } = this.lease!
     if (this.told !== server.settings.defaults) tellDefaults(this, server)
     // Somebody reads values of sequences: nobody else's may be there.
-    if (server.sequenceOwner < 0 && this.pool!.functions.readsSequences) forgetSequences(server, this.id)
+    if (server.content.sequenceOwner < 0 && this.pool!.functions.readsSequences) forgetSequences(server, this.id)
     this.setState('active')
     this.activity.turned()
   }

@@ -95,7 +95,7 @@ function askIfMixed(session: ClientSession, at: number): void {
   const { server } = session.lease!
   if (!server.plan.mixed || !server.plan.settled || at - session.activity.since < MIXED_MS) return
   server.plan.expect(QUERY, SKIP)
-  server.unnamedOwner = undefined
+  server.content.unnamedGone()
   server.send(EMPTY_QUERY)
 }
 

@@ -29,7 +29,7 @@ export function chooseServer(
   let best = -1
   for (let looked = 0; server !== null && looked < LOOK_AT; looked++) {
     if (server.id === chooser.lastServer) return server
-    const worth = server.needsReset ? 0 : chooser.suits(server) ? 2 : 1
+    const worth = server.content.needsReset ? 0 : chooser.suits(server) ? 2 : 1
     if (worth > best) {
       choice = server
       best = worth

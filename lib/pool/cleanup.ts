@@ -18,12 +18,12 @@ import type { PoolMode, PoolSettings } from './settings.ts'
 
 /** The smallest reset that makes `server` clean for anybody. */
 export function smallestReset(server: ServerConnection): string {
-  return server.sqlPrepared || server.namesLeft.size > 0 ? DISCARD_ALL : KEEP_STATEMENTS
+  return server.content.sqlPrepared || !server.content.names.none ? DISCARD_ALL : KEEP_STATEMENTS
 }
 
 /** What must be run on `server` before client `id` gets it; undefined for nothing. */
 export function resetBefore(server: ServerConnection, id: number): string | undefined {
-  return server.needsReset && server.lastUser !== id ? smallestReset(server) : undefined
+  return server.content.needsReset && server.content.lastUser !== id ? smallestReset(server) : undefined
 }
 
 /**
@@ -32,9 +32,9 @@ export function resetBefore(server: ServerConnection, id: number): string | unde
  */
 export function forgetSequences(server: ServerConnection, id: number): void {
   server.plan.expect(QUERY, SKIP, FORGETTING)
-  server.unnamedOwner = undefined
+  server.content.unnamedGone()
   server.send(mayWait(server.settings) ? FORGET_AT_ONCE : FORGET_SEQUENCES)
-  server.sequenceOwner = id
+  server.content.sequencesForgotten(id)
 }
 
 const FORGET_SEQUENCES = query(DISCARD_SEQUENCES)
@@ -62,14 +62,10 @@ export function preparation(
   { settings, functions }: PreparationNeeds,
   log: Logger,
 ): Preparation | undefined {
-  if (functions.enabled && server.functionsStamp !== functions.stamp) {
-    // What it ran before was looked at with less knowledge.
-    if (server.lastUser !== 0) makeDirty(server)
-    server.functionsStamp = functions.stamp
-  }
+  if (functions.enabled) server.content.functionsKnown(functions.stamp)
   const reset = resetBefore(server, id)
   if (reset !== undefined) return (done) => resetServer(server, reset, done)
-  if (server.roleDoubted) return (done) => askForRole(server, done)
+  if (server.content.roleDoubted) return (done) => askForRole(server, done)
   if (functions.wanted(server)) return (done) => functions.ask(server, true, log, done)
   const { checkQuery, checkDelayMs } = settings
   if (checkQuery === undefined || server.state !== 'idle' || now() - server.usedAt < checkDelayMs) return undefined
@@ -78,9 +74,9 @@ export function preparation(
 
 /** Whether the role of `server`'s session is still there: PostgreSQL cannot name one that was dropped. */
 function askForRole(server: ServerConnection, done: (well: boolean) => void): void {
-  server.roleDoubted = false
+  server.content.askedForRole()
   InternalQuery.run(server, 'SELECT session_user', undefined, (result) => {
-    server.roleDoubted = false
+    server.content.askedForRole()
     if (result.kind === 'error') {
       server.close(`its role is not there any more: ${result.error.message}`)
       server.owner.onRoles?.('gone')
@@ -97,9 +93,10 @@ export function resetAfter(
 ): Preparation | undefined {
   if (mode === 'session' && resetQuery !== '') return (done) => resetServer(server, resetQuery, done)
   // Nobody may have it as it is: its locks and its listening end now, not when somebody needs it.
-  if (server.dirty && server.lastUser === 0) return (done) => resetServer(server, smallestReset(server), done)
+  if (server.content.dirty && server.content.lastUser === 0)
+    return (done) => resetServer(server, smallestReset(server), done)
   // Without a reset query the operator vouches for what a session leaves behind.
-  if (mode === 'session') server.dirty = false
+  if (mode === 'session') server.content.vouchedFor()
   else if ((server.settings.applied(IDLE_LIMIT) ?? '0') !== '0') return (done) => endIdleLimit(server, done)
   return undefined
 }
@@ -140,7 +137,7 @@ function idlePreparation(
   log: Logger,
 ): Preparation | undefined {
   // Its client did not come back at once; the next one shall not have to wait for the reset.
-  if (server.needsReset) return (done) => resetServer(server, smallestReset(server), done)
+  if (server.content.needsReset) return (done) => resetServer(server, smallestReset(server), done)
   return functions.overdue(at) || functions.wanted(server)
     ? (done) => functions.ask(server, false, log, done)
     : undefined
@@ -153,7 +150,7 @@ function idlePreparation(
 export function needsDrain(server: ServerConnection, mode: PoolMode, outcome: LeaseOutcome): boolean {
   if (outcome === 'done') return mode === 'session' && server.cancels > 0
   if (server.settled && server.cancels === 0) return false
-  server.dirty = true
+  server.content.leftState()
   return true
 }
 
@@ -175,12 +172,6 @@ export function retireServers(lists: ServerLists, reason: string): void {
   for (const server of lists.all()) server.closeReason ??= reason
 }
 
-/** `server` may hold anything a session can. */
-export function makeDirty(server: ServerConnection): void {
-  server.dirty = true
-  server.sqlPrepared = true
-}
-
 /** Why `server`, which comes back, is not to be used again; undefined where it is. */
 export function reasonToClose(
   server: ServerConnection,
@@ -188,9 +179,10 @@ export function reasonToClose(
   { defaultsStamp }: FunctionCatalog,
 ): string | undefined {
   if (server.closeReason !== undefined) return server.closeReason
-  if (server.defaultsStamp !== defaultsStamp) return 'ALTER ROLE or ALTER DATABASE has changed what sessions begin with'
+  if (server.content.defaultsStamp !== defaultsStamp)
+    return 'ALTER ROLE or ALTER DATABASE has changed what sessions begin with'
   // A library that was loaded stays in the process: no reset takes it away.
-  return closing ? 'shutting down' : server.loaded ? 'its client has run LOAD' : undefined
+  return closing ? 'shutting down' : server.content.loaded ? 'its client has run LOAD' : undefined
 }
 
 /** What decides whether a server is kept; `connected` is how many there are. */
@@ -242,15 +234,12 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
       done(false)
       return
     }
-    if (sql === KEEP_STATEMENTS || isDiscardAll(sql)) {
-      server.settings.wereReset()
-      server.sequenceOwner = 0
-    }
+    const wholly = sql === KEEP_STATEMENTS || isDiscardAll(sql)
+    if (wholly) server.settings.wereReset()
     // What a reset of the operator's own leaves set is not known.
     else server.settings.doubtAll()
-    if (isDiscardAll(sql)) server.deallocatedAll()
-    server.dirty = false
-    server.lastUser = 0
+    if (isDiscardAll(sql)) server.content.deallocatedAll(server.plan.parsing)
+    server.content.wasReset(wholly)
     done(true)
   })
 }

@@ -12,6 +12,7 @@
 import type { ServerConnection } from '../server/connection.ts'
 import { InternalQuery, type InternalQueryResult } from '../server/internal-query.ts'
 import type { ServerOwner } from '../server/ports.ts'
+import type { SessionContent } from '../server/session-content.ts'
 import {
   ALL_HIDDEN,
   type FunctionSources,
@@ -147,12 +148,11 @@ export class FunctionCatalog {
     this.#update()
   }
 
-  /** What was run on `server`, which is in no transaction any more, may have changed functions or defaults. */
-  note(server: ServerConnection): void {
-    if (server.defaultsChanged) this.defaultsStamp++
-    if (server.functionsChanged) this.#change()
-    server.defaultsChanged = false
-    server.functionsChanged = false
+  /** What was run in a session, which is in no transaction any more, may have changed functions or defaults. */
+  note(content: SessionContent): void {
+    if (content.defaultsChanged) this.defaultsStamp++
+    if (content.functionsChanged) this.#change()
+    content.changesNoted()
   }
 
   #change(): void {
@@ -167,10 +167,10 @@ export class FunctionCatalog {
   wanted(server: ServerConnection): boolean {
     if (!this.#enabled || !this.#mayAsk(now())) return false
     if (this.#failures > 0) return now() >= this.#hurriedRetryAt
-    if (server.functionsAsked && !this.due) return false
+    if (server.content.functionsAsked && !this.due) return false
     if (this.due || this.#answered === 0 || now() - this.#askedAt >= SHARE * this.#tookMs) return true
     // Another server of this database was asked a moment ago.
-    server.functionsAsked = true
+    server.content.askedForFunctions()
     return false
   }
 
@@ -219,7 +219,7 @@ export class FunctionCatalog {
     const startedAt = now()
     this.#askedAt = startedAt
     this.due = false
-    server.functionsAsked = true
+    server.content.askedForFunctions()
     const limit = hurried ? this.#patient(HURRIED_MS) : LEISURE_MS
     this.#asking = server
     this.#deadline = startedAt + limit + SLACK_MS

@@ -215,7 +215,7 @@ export class Pool implements ServerOwner {
   }
 
   onServerGone(server: ServerConnection): void {
-    this.functions.note(server)
+    this.functions.note(server.content)
     this.grow()
     this.#serve()
   }
@@ -263,8 +263,7 @@ export class Pool implements ServerOwner {
 
   #lend(server: ServerConnection, waiter: Waiter, at: number): Lease {
     server.lend(waiter, 'active')
-    server.lastUser = waiter.id
-    server.sequenceOwner = server.sequenceOwner === 0 || server.sequenceOwner === waiter.id ? waiter.id : -1
+    server.content.usedBy(waiter.id)
     server.parametersChanged = false
     server.touched = false
     server.suspected = false
@@ -275,7 +274,7 @@ export class Pool implements ServerOwner {
   /** The server is free of its lease or drain: reset it where the mode demands that, then offer it. */
   #finish(server: ServerConnection, mode: PoolMode): void {
     if (server.state === 'closed') return
-    this.functions.note(server)
+    this.functions.note(server.content)
     const reason = reasonToRetire(server, now(), this, this.#closing)
     if (reason !== undefined) {
       server.close(reason)
@@ -364,7 +363,7 @@ export class Pool implements ServerOwner {
   #opened(server: ServerConnection): void {
     this.counters.opened++
     if (now() < this.#pausedUntil) server.closeReason ??= 'opened while a database was to be left alone'
-    server.defaultsStamp = this.functions.defaultsStamp
+    server.content.openedAfter(this.functions.defaultsStamp)
     // Another version may spell values in another way, or refuse them.
     if (this.welcome.begin(server.settings.baseline, server.identity.notices)) this.accepted.clear()
     this.#offer(server)

@@ -18,13 +18,14 @@ import { CLOSE, FAKE, SKIP, SYNC } from '../replies/reply-kinds.ts'
 import { ReplyPlan } from '../replies/reply-plan.ts'
 import { ServerSettings } from '../settings/server-settings.ts'
 import { ServerStatements } from '../statements/server-statements.ts'
-import type { StatementEntry, StatementStore } from '../statements/shared-statements.ts'
+import type { StatementStore } from '../statements/shared-statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import { asError, type LogFields, type Logger } from '../util/logger.ts'
 import { Downstream } from './downstream.ts'
 import type { LoginNotices } from './login-notices.ts'
-import type { Consumer, PlanRef, RoleChange, ServerEnd, ServerOwner, ServerState } from './ports.ts'
+import type { Consumer, PlanRef, ServerEnd, ServerOwner, ServerState } from './ports.ts'
+import { SessionContent } from './session-content.ts'
 
 /** What login learnt about a connection. */
 export interface ServerIdentity {
@@ -82,44 +83,16 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly settings: ServerSettings
   /** A reported parameter changed since this was last set to false. */
   parametersChanged = false
-  /** It may hold session state nobody keeps track of: it is reset before another client gets it. */
-  dirty = false
   /** A command tag of this lease says that the session was changed. */
   touched = false
   /** How many of its tags ever said so. */
   touches = 0
-  /** What was run on it may have created or changed functions, as of the transaction under way. */
-  functionsChanged = false
   /** A statement of this lease named a function that may change the session unseen. */
   suspected = false
-  /** It was asked once for the functions of its database. */
-  functionsAsked = false
-  /** What was known of them when it was lent last (pool/function-catalog). */
-  functionsStamp = 0
-  /** What was run on it changed the settings that new sessions begin with, as of the transaction under way. */
-  defaultsChanged = false
-  /** What was run on it changed roles, as of the transaction under way. */
-  rolesChanged: RoleChange | undefined
-  /** An error came as it does where the role of its session is gone. */
-  roleDoubted = false
-  /** Of which ALTER ROLE … SET it was opened after, as counted by pool/function-catalog. */
-  defaultsStamp = 0
-  /** Whose sequence values (currval, lastval) it has: one client's, nobody's (0), or of several (-1). */
-  sequenceOwner = 0
-  /** Who used it last, 0 for nobody: that one may come back without a reset. */
-  lastUser = 0
-  /** SQL-level PREPARE was used: names of a client are in the server's list of statements. */
-  sqlPrepared = false
-  /** So they are by messages of the protocol, under the very names the client gave: these. */
-  readonly namesLeft = new Set<string>()
-  /** What of these is there for certain, as of what was sent last, and for which statement of the client's. */
-  readonly namesThere = new Map<string, StatementEntry>()
-  /** LOAD was run: a library stays in the process, no reset takes it away. */
-  loaded = false
   /** The clients' named statements it has prepared. */
   readonly statements: ServerStatements
-  /** Who owns the unnamed prepared statement on it, as a mark of its own; undefined for nobody. */
-  unnamedOwner: object | undefined
+  /** What its session holds besides. */
+  readonly content: SessionContent
   /** Requests of clients it has answered: which one runs. */
   answered = 0
   /** Cancel requests under way towards it. */
@@ -142,6 +115,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.owner = owner
     this.log = log
     this.statements = new ServerStatements(store)
+    this.content = new SessionContent(this.statements)
     this.settings = new ServerSettings(identity.parameters)
     this.#downstream = new Downstream(this)
     this.plan = new ReplyPlan(this.#downstream)
@@ -174,21 +148,6 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.usedAt = now()
   }
 
-  /** It has no prepared statement any more, but for what was sent behind the request that is being answered. */
-  deallocatedAll(): void {
-    this.sqlPrepared = false
-    // What is prepared behind it is left all the same.
-    if (!this.plan.parsing) this.namesLeft.clear()
-    this.namesThere.clear()
-    this.statements.clear()
-  }
-
-  /** Code was run that may have deallocated statements: which, nobody knows. */
-  deallocatedUnseen(): void {
-    this.namesThere.clear()
-    this.statements.doubt()
-  }
-
   /** Write to the server. What it will answer must be in the plan already. */
   send(bytes: Buffer): void {
     this.wire.write(bytes)
@@ -211,11 +170,6 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.plan.expect(CLOSE, SKIP)
     this.plan.expect(SYNC, SKIP)
     this.send(NO_OPERATION)
-  }
-
-  /** True where it holds what another client must not find. */
-  get needsReset(): boolean {
-    return this.dirty || this.namesLeft.size > 0
   }
 
   /** True where it owes nothing, is in no transaction and in no message: only then it may change hands. */

@@ -151,9 +151,10 @@ export class Downstream implements PlanObserver {
         if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
         server.txStatus = status
         if (server.statements.altering && status === TX_IDLE) server.statements.altered()
-        if (server.rolesChanged !== undefined && status === TX_IDLE) {
-          server.owner.onRoles?.(server.rolesChanged)
-          server.rolesChanged = undefined
+        const { rolesChanged } = server.content
+        if (rolesChanged !== undefined && status === TX_IDLE) {
+          server.owner.onRoles?.(rolesChanged)
+          server.content.rolesNoted()
         }
         const disposition = server.consumer ? server.plan.onMessage(type, status) : DESYNC
         const forbidden = status !== TX_IDLE && disposition === TO_CLIENT && server.consumer?.forbidsBlocks
@@ -209,7 +210,7 @@ export class Downstream implements PlanObserver {
       this.fatalRelayed = server.consumer !== null
       return server.consumer ? TO_CLIENT : SWALLOW
     }
-    if (error.sqlstate === UNDEFINED_OBJECT || error.sqlstate === NOT_PERMITTED) server.roleDoubted = true
+    if (error.sqlstate === UNDEFINED_OBJECT || error.sqlstate === NOT_PERMITTED) server.content.doubtRole()
     const { consumer, plan } = server
     if (consumer === null) return DESYNC
     const ref = plan.ref as PlanRef | undefined
@@ -277,29 +278,29 @@ export class Downstream implements PlanObserver {
     if (ALTERING.has(word)) {
       const tag = body.toString('latin1')
       if (!NOT_ALTERING.test(tag)) server.statements.alter()
-      if (word !== 'DROP' && (server.suspected || MAKES_CODE.test(tag))) server.functionsChanged = true
-      if (CHANGES_DEFAULTS.test(tag)) server.defaultsChanged = true
-      if (REPLACES_ROLES.test(tag)) server.rolesChanged = 'replaced'
-      else if (CHANGES_DEFAULTS.test(tag)) server.rolesChanged ??= 'logins'
+      if (word !== 'DROP' && (server.suspected || MAKES_CODE.test(tag))) server.content.changedFunctions()
+      if (CHANGES_DEFAULTS.test(tag)) server.content.changedDefaults()
+      if (REPLACES_ROLES.test(tag)) server.content.changedRoles('replaced')
+      else if (CHANGES_DEFAULTS.test(tag)) server.content.changedRoles('logins')
       return disposition
     }
     if (word === 'REVOKE') {
       // Of the right to connect, or of membership in what has it.
-      server.rolesChanged ??= 'logins'
+      server.content.changedRoles('logins')
       return disposition
     }
     if (server.state === 'active') server.touched = true
     server.touches++
-    if (word === 'PREPARE') server.sqlPrepared = true
-    else if (word === 'LOAD') server.loaded = true
+    if (word === 'PREPARE') server.content.ranPrepare()
+    else if (word === 'LOAD') server.content.ranLoad()
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
     else if (word === 'DEALLOCATE' && body[end] === 0) server.consumer?.onServerDeallocated?.(false)
     else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
       if (word === 'DISCARD') {
-        server.dirty = false
+        server.content.discarded()
         server.settings.wereReset()
       }
-      server.deallocatedAll()
+      server.content.deallocatedAll(server.plan.parsing)
       server.consumer?.onServerDeallocated?.(true)
     }
     return disposition
@@ -324,7 +325,7 @@ export class Downstream implements PlanObserver {
   onDropped(kind: number, _action: number, ref: unknown, failed: boolean): void {
     if (ref !== undefined) (ref as PlanRef).dropped(failed)
     // It was not prepared, or not closed: whose the unnamed statement is now is not known.
-    if (kind === PARSE || kind === CLOSE) this.#server.unnamedOwner = undefined
+    if (kind === PARSE || kind === CLOSE) this.#server.content.unnamedGone()
   }
 }
 

@@ -82,7 +82,7 @@ export class Drain implements Consumer {
 
   onServerDeallocated(all: boolean): void {
     // Whose statement it was is not known any more.
-    if (!all) this.#server.deallocatedUnseen()
+    if (!all) this.#server.content.deallocatedUnseen()
   }
 
   onServerFull(): void {}
@@ -128,7 +128,7 @@ export class Drain implements Consumer {
     }
     this.#rollbackSent = true
     server.plan.expect(QUERY)
-    server.unnamedOwner = undefined
+    server.content.unnamedGone()
     server.send(query('ROLLBACK'))
   }
 }

@@ -81,7 +81,7 @@ export class InternalQuery implements Consumer {
   #send(): void {
     const server = this.#server
     this.#sent = true
-    server.unnamedOwner = undefined
+    server.content.unnamedGone()
     const waits = mayWait(server.settings)
     this.#preparing = waits && isDiscardAll(this.#sql)
     if (this.#preparing) {

@@ -34,10 +34,8 @@ export function applySettings(
 ): boolean {
   const settings = parameters.difference(server.settings)
   if (settings.length === 0) return true
-  const { dirty } = server
   apply(server, parameters, settings, isLimited(server.settings, NO_TEXTS), (result, reloaded) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED) {
-      server.dirty = dirty
       applyAfresh(server, parameters, done)
       return
     }
@@ -46,7 +44,7 @@ export function applySettings(
       if (reloaded && !applySettings(server, parameters, done)) return
       // All that differed is what the client wants now, in the server's spelling.
       parameters.noteMatch(server.settings)
-    }
+    } else server.content.leftState()
     done(result)
   })
   return false
@@ -65,8 +63,12 @@ export function applySome(
   done: (result: InternalQueryResult) => void,
 ): boolean {
   if (settings.length === 0) return true
-  if (asItIs) run(server, parameters, settingsSql, settings, true, done)
-  else apply(server, parameters, settings, true, done)
+  const applied: Applied = (result) => {
+    if (result.kind !== 'done') server.content.leftState()
+    done(result)
+  }
+  if (asItIs) run(server, parameters, settingsSql, settings, true, applied)
+  else apply(server, parameters, settings, true, applied)
   return false
 }
 
@@ -95,7 +97,7 @@ function applyAfresh(
     if (result.kind === 'done') {
       for (const name of server.settings.appliedNames())
         if (!parameters.has(name)) server.settings.wasSet(name, undefined)
-    }
+    } else server.content.leftState()
     done(result)
   })
 }
@@ -110,14 +112,12 @@ function run(
 ): void {
   // Until the answer is here, nobody knows what is set.
   for (const { name } of settings) server.settings.doubt(name)
-  const { dirty } = server
   const sql = write(settings, server.settings.setsPlainly)
   const unlimited = (): string => withoutLimits(limitsOf(server.settings)) + sql
   InternalQuery.run(server, limited ? unlimited() : sql, unlimited, (result) => {
     if (result.kind === 'error' && result.error.routine === NO_PRIVILEGE && !server.settings.setsPlainly) {
       // Where set_config() is kept from the users of a database, SET is not.
       server.settings.setConfigRefused()
-      server.dirty = dirty
       run(server, parameters, write, settings, limited, done)
       return
     }
@@ -125,7 +125,7 @@ function run(
     if (result.kind === 'done') {
       noteApplied(server, settings)
       reloaded = takeReported(server, parameters, settings)
-    } else server.dirty = true
+    }
     done(result, reloaded)
   })
 }

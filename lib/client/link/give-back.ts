@@ -13,9 +13,9 @@ import type { RememberedState } from '../state/remembered-state.ts'
  */
 export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState, reason: EndReason): boolean {
   const { server } = lease
-  if (remembered.suspected || remembered.found !== '' || server.touched) server.dirty = true
+  if (remembered.suspected || remembered.found !== '' || server.touched) server.content.leftState()
   // It does not come back: what it left, a lock that others wait for, ends now, not when somebody needs the server.
-  if (server.dirty && lease.mode !== 'session') server.lastUser = 0
+  if (server.content.dirty && lease.mode !== 'session') server.content.disown()
   const { midReply } = server
   // It may have been paused for a client that did not read: nobody is waited for any more.
   server.wire.resume()

@@ -23,7 +23,7 @@ function giveUp(session: ClientSession, result: InternalQueryResult): boolean {
   if (result.kind === 'closed') lease.forfeit()
   else {
     // Not even this client gets it before it is reset.
-    lease.server.lastUser = 0
+    lease.server.content.disown()
     lease.release('done')
   }
   if (session.closing) session.endWith('admin_shutdown')

@@ -26,9 +26,9 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
     for (const { name, value = '' } of remembered.untold(server)) session.onServerBytes(parameterStatus(name, value))
   } else remembered.passed()
   if (session.holds > 0 && --session.holds > 0) return false
-  if (server.functionsChanged && session.mode !== 'session') {
+  if (server.content.functionsChanged && session.mode !== 'session') {
     remembered.note(ANY, '')
-    session.pool!.functions.note(server)
+    session.pool!.functions.note(server.content)
   }
   if (session.mode === 'session' || remembered.pinnedForGood) {
     if (remembered.suspected) keep(session, lease, remembered.resetSettings(server), true)
@@ -78,7 +78,7 @@ function decide(session: ClientSession, lease: Lease): boolean {
     case 'reset':
       if (remembered.found !== '') discard(session, lease)
       // Not even the same client gets it before it is reset: what is there must not depend on who was faster.
-      if (server.dirty) server.lastUser = 0
+      if (server.content.dirty) server.content.disown()
       return true
   }
 }
@@ -86,7 +86,7 @@ function decide(session: ClientSession, lease: Lease): boolean {
 /** Take from the client what cannot follow it. */
 function discard(session: ClientSession, { server }: Lease): void {
   const { pool, ports, remembered } = session
-  server.dirty = true
+  server.content.leftState()
   pool!.counters.stateDiscards++
   ports.log[session.discarded ? 'debug' : 'info']('session state ends with the transaction of its client', {
     ...session.info.about(),

@@ -371,7 +371,7 @@ export class Upstream {
       return
     }
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
-    server.namesLeft.add('')
+    server.content.names.leaveNameless()
     if (whole) server.plan.expect(PARSE)
     else this.#made().prepared.onLongParse(server, batch.bytesOf(i), pins)
   }

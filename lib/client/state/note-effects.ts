@@ -3,7 +3,7 @@
  * the transaction is over (release.ts).
  */
 
-import { forgetSequences, makeDirty } from '../../pool/cleanup.ts'
+import { forgetSequences } from '../../pool/cleanup.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { majorOf } from '../../settings/settings-sql.ts'
@@ -43,7 +43,7 @@ export function noteEffects(
   bound = false,
 ): void {
   if (session.local !== undefined) noteControl(session, text)
-  if (!session.pool!.functions.quiet || server.functionsChanged) noteHidden(session, server, effects, text)
+  if (!session.pool!.functions.quiet || server.content.functionsChanged) noteHidden(session, server, effects, text)
   if (effects === 0) return
   if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) session.pool!.functions.learnFrom(text)
   if ((effects & ANY) === ANY && (effects & DISCARD) === 0) {
@@ -66,7 +66,7 @@ export function noteEffects(
 export function noteNamed(session: ClientSession, server: ServerConnection, entry: StatementEntry): void {
   const { functions } = session.pool!
   const known = functions.quiet || !functions.suspectsAgain(entry, () => textOf(entry.body))
-  if (entry.effects === 0 && known && !server.functionsChanged && session.local === undefined) return
+  if (entry.effects === 0 && known && !server.content.functionsChanged && session.local === undefined) return
   noteEffects(session, server, entry.effects, textOf(entry.body), true)
 }
 
@@ -74,7 +74,7 @@ export function noteNamed(session: ClientSession, server: ServerConnection, entr
 export function noteUnnamed(session: ClientSession, server: ServerConnection, unnamed: Unnamed | undefined): void {
   if (unnamed === undefined) return
   const { effects, message } = unnamed
-  const quiet = session.pool!.functions.quiet && !server.functionsChanged && session.local === undefined
+  const quiet = session.pool!.functions.quiet && !server.content.functionsChanged && session.local === undefined
   if (effects === 0 && quiet) return
   // Its Parse message: type, length, the empty name, the text.
   const text = unnamed.text || (message === undefined ? '' : textOf(message.subarray(6)))
@@ -84,10 +84,10 @@ export function noteUnnamed(session: ClientSession, server: ServerConnection, un
 /** Functions of the database's own: what those that `text` names may leave, it does not say. */
 function noteHidden(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
   const { functions } = session.pool!
-  if (functions.defines(text)) server.functionsChanged = true
+  if (functions.defines(text)) server.content.changedFunctions()
   // What EXECUTE runs was prepared by another text.
   if (functions.keeps(text)) noteKeeping(session, server, KEEPS, '')
-  if (!server.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
+  if (!server.content.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
   server.suspected = true
   noteMeaning(session, server, '', false)
   session.remembered.note(ANY, '')
@@ -133,10 +133,10 @@ export function notePrepared(session: ClientSession, effects: number): void {
 /** Code runs that may do anything: should its client vanish before the server is asked, nothing of it may stay. */
 function noteCode(session: ClientSession, server: ServerConnection, text: string): void {
   const { functions } = session.pool!
-  makeDirty(server)
+  server.content.ranCode()
   lookFor(session, functions.settings)
-  if (functions.enabled && DEFINES.test(text)) server.functionsChanged = true
-  if (LOADS.test(text)) server.loaded = true
+  if (functions.enabled && DEFINES.test(text)) server.content.changedFunctions()
+  if (LOADS.test(text)) server.content.ranLoad()
 }
 
 /** So many parameters can be asked for after code has run. */
@@ -160,7 +160,7 @@ export function noteUnread(session: ClientSession, reason: string): void {
 /** A Query too long to be looked at as a whole has been read as it streamed by. */
 export function noteLong(session: ClientSession, server: ServerConnection, long: LongText): void {
   const { effects, text, words, doubtful } = long
-  if (!session.pool!.functions.quiet || server.functionsChanged) noteHidden(session, server, effects, words)
+  if (!session.pool!.functions.quiet || server.content.functionsChanged) noteHidden(session, server, effects, words)
   noteEffects(session, server, effects, text)
   // What it sets for its transaction, and where that ends, is not looked at.
   session.unsettled = true
@@ -168,7 +168,7 @@ export function noteLong(session: ClientSession, server: ServerConnection, long:
   if ((effects & ANY) === ANY) noteCode(session, server, words)
   if (doubtful) server.closeReason ??= 'its client has sent a text that cannot be read'
   if (!long.unread) return
-  makeDirty(server)
+  server.content.ranCode()
   noteUnread(session, 'a long text that may set parameters')
 }
 
@@ -189,7 +189,7 @@ export function noteSequence(session: ClientSession, server: ServerConnection, e
   }
   functions.noteReader()
   // Others had the server before anybody read one. Inside a transaction the values may be its own.
-  const foreign = server.sequenceOwner !== session.info.id
+  const foreign = server.content.sequenceOwner !== session.info.id
   if (foreign && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, session.info.id)
   const { policy } = session.remembered
   // With `error` it was refused, or is in no statement that runs.

@@ -180,7 +180,7 @@ export class RememberedState {
       return true
     }
     const names = (noted & SETTINGS) === 0 ? NO_NAMES : readNames(texts)
-    if (server.loaded) this.foundForGood('load')
+    if (server.content.loaded) this.foundForGood('load')
     if (names.unreadable) this.#cannotRead(server)
     const all = !names.complete
     // What PostgreSQL reports by itself need not be asked for.
@@ -299,13 +299,13 @@ export class RememberedState {
       if (state.pins.includes(kind)) this.#find(kind, STATE_KINDS[kind].label)
       else this.#lose(kind)
     }
-    if ((effects & PREPARED) !== 0) server.sqlPrepared = this.#found.has('prepare')
+    if ((effects & PREPARED) !== 0) server.content.lookedForPrepared(this.#found.has('prepare'))
     if ((effects & SETTINGS) !== 0) {
       if (names.resets !== 'none') this.#parameters.restoreStartup(server.settings, (name) => resets(names, name))
       this.#takeSettings(server, asked, all, names, state.settings)
     }
     // DO and CALL may set a parameter of an application's that nobody can ask for.
-    if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.dirty = true
+    if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.content.leftState()
   }
 
   /** These were set, perhaps to what they were by default: that is the client's wish when there is another default. */
@@ -337,7 +337,7 @@ export class RememberedState {
   /** A parameter was set of which only the server knows the name. */
   #cannotRead(server: ServerConnection): void {
     // Refused where its text says so plainly (sql/lasting-state); elsewhere it may well have been for a transaction.
-    if (this.policy === 'error') server.dirty = true
+    if (this.policy === 'error') server.content.leftState()
     else this.foundForGood('other', 'set_config() with a computed name')
   }
 

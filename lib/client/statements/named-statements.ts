@@ -152,7 +152,7 @@ export class NamedStatements {
     const there = this.#there?.has(name)
     // Without an end to its name it is refused.
     if (nameEnd < 0 || there) {
-      if (there) server.namesLeft.add('')
+      if (there) server.content.names.leaveNameless()
       server.plan.expect(PARSE)
       this.#send(false, undefined, 0)
       return undefined
@@ -270,7 +270,7 @@ export class NamedStatements {
     if (this.#named(bytes) === undefined && !isOurs(bytes)) return false
     const name = statementName(bytes, 6, bytes.length - 1)
     // Where it is there under this very name, for SQL to find, that goes, too.
-    const there = server.namesThere.delete(name)
+    const there = server.content.names.closingOwn(name)
     this.#send(!there, undefined, 0)
     this.#names.change(name, undefined, this.batch)
     const ref = new ChangedName(this.#names, name)
@@ -300,7 +300,7 @@ export class NamedStatements {
       this.#there.add(name)
     }
     // What was lent under its name would be in the way.
-    this.#spoken.retireLent(server)
+    server.content.names.retireLent()
     const closes = this.#slots.closeRetired(server)
     server.plan.expect(PARSE)
     this.#send(false, joined(closes), 0)
@@ -308,7 +308,7 @@ export class NamedStatements {
 
   /** PostgreSQL shall say that there is no such statement: nothing under a name of its client's may be left there. */
   #unknown(server: ServerConnection, kind: number): boolean {
-    this.#spoken.retireLent(server)
+    server.content.names.retireLent()
     const closes = this.#slots.closeRetired(server)
     server.plan.expect(kind)
     this.#send(false, joined(closes), 0)

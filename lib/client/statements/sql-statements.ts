@@ -37,8 +37,6 @@ export class SqlStatements {
   readonly #names: ClientStatements
   /** What the Execute that is answered deallocates; undefined for all, or where that is not known. */
   #executed: string | undefined
-  /** Statements prepared under their own names for portals, which may be run any time before the transaction ends. */
-  #lent: string[] = []
   /** Messages under way that lend, and the batch they are of: if it fails, nothing is lent. */
   #lending = 0
   #lendingBatch = 0
@@ -88,7 +86,7 @@ export class SqlStatements {
     // An error of ours must not keep the server from seeing it.
     const synced = !server.plan.needsSync
     const parts = this.#lend(server, sql, synced, batch)
-    this.retireLent(server)
+    server.content.names.retireLent()
     if (parts.length === 0) return undefined
     if (synced) {
       server.plan.expect(SYNC, SKIP)
@@ -111,31 +109,32 @@ export class SqlStatements {
   /** Under `name` the server has, or may have, another statement than the client. */
   #differs(server: ServerConnection, name: string): boolean {
     const entry = this.#names.get(name)
-    return entry === undefined ? server.namesLeft.has(name) : server.namesThere.get(name) !== entry
+    const { names } = server.content
+    return entry === undefined ? names.mayHave(name) : !names.has(name, entry)
   }
 
   /** Have the server's statements be the client's, as far as `sql` names them. */
   #lend(server: ServerConnection, sql: string, silent: boolean, batch: number): Buffer[] {
     const parts: Buffer[] = []
+    const { names } = server.content
     // PostgreSQL prepares nothing, nor will it run the text; and the error would take a Query along that is in a batch.
     const refused = server.txStatus === TX_FAILED && server.plan.readies === 0
     for (const { name, does } of namedInSql(sql)) {
-      if (does === 'prepare') server.sqlPrepared = true
+      if (does === 'prepare') server.content.ranPrepare()
       const entry = this.#names.get(name)
-      if (entry === undefined && !server.namesLeft.has(name)) continue
+      if (entry === undefined && !names.mayHave(name)) continue
       const terminated = Buffer.from(`${name}\0`, 'latin1')
       if (this.#differs(server, name)) {
         // Nobody knows whether it is there still, and nothing is lost by closing what is not.
-        const before = server.namesLeft.has(name) ? new ClosedName(server, name, this.#sent(batch)) : undefined
+        const before = names.mayHave(name) ? new ClosedName(server, name, this.#sent(batch)) : undefined
         if (before !== undefined) parts.push(close(server, before, terminated))
         if (entry === undefined || refused) continue
-        server.namesLeft.add(name)
-        server.namesThere.set(name, entry)
+        names.lend(name, entry)
         server.plan.expect(PARSE, SKIP, new LentName(server, name, silent, before, this.#sent(batch)))
         const body = entry.description === undefined ? entry.body : typedBody(entry.body, entry.description)
         parts.push(message(FRONTEND.Parse, Buffer.concat([terminated, body])))
       } else server.statements.unretire(terminated)
-      this.#lent.push(name)
+      names.keep(name)
     }
     return parts
   }
@@ -156,13 +155,13 @@ export class SqlStatements {
    * has prepared one of that name, PostgreSQL refuses the Parse: it is given it under that very name, too.
    */
   beforeParse(server: ServerConnection, bytes: Buffer, batch: number): Buffer | undefined {
-    if (!server.sqlPrepared) return undefined
+    if (!server.content.sqlPrepared) return undefined
     const end = bytes.indexOf(0, 5)
     // As much of it as counts: a Close must not be as long as a Parse may be.
     const name = statementName(bytes, 5, end)
     if (this.#names.get(name) !== undefined) return undefined
     const terminated = Buffer.from(`${name}\0`, 'latin1')
-    const left = server.namesLeft.has(name)
+    const left = server.content.names.mayHave(name)
     const before = left ? close(server, new ClosedName(server, name, this.#sent(batch)), terminated) : EMPTY
     let there = false
     const answered = (): void => {
@@ -170,17 +169,11 @@ export class SqlStatements {
     }
     const dropped = (): void => {
       // Had SQL prepared it, the Parse would have failed.
-      if (there) leave(server, name)
+      if (there) server.content.names.leave(name)
     }
     server.plan.expect(PARSE, SKIP, { answered, dropped() {} })
     server.plan.expect(CLOSE, SKIP, { answered() {}, dropped })
     return Buffer.concat([before, bytes, closeMessage(terminated)])
-  }
-
-  /** What was lent is not needed any more: it is closed when something is sent next that makes room. */
-  retireLent(server: ServerConnection): void {
-    for (const name of this.#lent) if (server.namesLeft.has(name)) leave(server, name)
-    this.#lent = []
   }
 
   /** A portal is bound to `text`, '' where that leaves nothing behind; `body` is that of the Bind. */
@@ -202,12 +195,12 @@ export class SqlStatements {
     this.#portals.delete(portal)
     const answered = (): void => {
       this.#executed = namedInSql(text).find(({ does }) => does === 'deallocate')?.name
-      if (hidesDeallocation(text)) server.deallocatedUnseen()
+      if (hidesDeallocation(text)) server.content.deallocatedUnseen()
       over()
     }
     const dropped = (failed: boolean): void => {
       // What code has deallocated before it failed is gone all the same.
-      if (failed && hidesDeallocation(text)) server.deallocatedUnseen()
+      if (failed && hidesDeallocation(text)) server.content.deallocatedUnseen()
       over()
     }
     server.plan.expect(EXECUTE, FORWARD, { answered, dropped })
@@ -222,10 +215,10 @@ export class SqlStatements {
     return new DeallocatingQuery(names, lastDeallocation(sql), {
       one: (name) => this.#forget(server, name),
       all: () => {
-        server.deallocatedAll()
+        server.content.deallocatedAll(server.plan.parsing)
         this.#names.clear()
       },
-      unseen: hidesDeallocation(sql) ? () => server.deallocatedUnseen() : undefined,
+      unseen: hidesDeallocation(sql) ? () => server.content.deallocatedUnseen() : undefined,
     })
   }
 
@@ -235,12 +228,12 @@ export class SqlStatements {
     const name = ref instanceof DeallocatingQuery ? ref.next() : this.#executed
     this.#executed = undefined
     // In a text too long to be looked at.
-    if (name === undefined) server.deallocatedUnseen()
+    if (name === undefined) server.content.deallocatedUnseen()
     else this.#forget(server, name)
   }
 
   #forget(server: ServerConnection, name: string): void {
-    unlend(server, name)
+    server.content.names.forget(name)
     server.statements.deallocated(name)
     this.#names.remove(name)
   }
@@ -249,7 +242,7 @@ export class SqlStatements {
   settled(server: ServerConnection): void {
     if (server.txStatus !== TX_IDLE) return
     if (this.bound) this.#portals.clear()
-    if (this.#lent.length > 0) this.retireLent(server)
+    if (server.content.names.keeps) server.content.names.retireLent()
   }
 }
 
@@ -263,26 +256,13 @@ function portalOf(body: Buffer): string {
 
 const EMPTY = Buffer.alloc(0)
 
-/** What is called `name` on the server is closed when something is sent next that makes room. */
-function leave(server: ServerConnection, name: string): void {
-  server.namesLeft.add(name)
-  server.statements.retire(Buffer.from(`${name}\0`, 'latin1'))
-}
-
-/** Nothing of pgbun's is called `name` there. */
-function unlend(server: ServerConnection, name: string): void {
-  server.namesLeft.delete(name)
-  server.namesThere.delete(name)
-  server.statements.unretire(Buffer.from(`${name}\0`, 'latin1'))
-}
-
 function closeMessage(terminated: Buffer): Buffer {
   return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), terminated]))
 }
 
 /** Close what the client of `closed` knows by that name, and nobody else. */
 function close(server: ServerConnection, closed: ClosedName, terminated: Buffer): Buffer {
-  unlend(server, closed.name)
+  server.content.names.forget(closed.name)
   server.plan.expect(CLOSE, SKIP, closed)
   return closeMessage(terminated)
 }
@@ -307,7 +287,7 @@ class ClosedName implements PlanRef {
   dropped(): void {
     this.#over()
     this.discarded = true
-    leave(this.#server, this.name)
+    this.#server.content.names.leave(this.name)
   }
 }
 
@@ -342,7 +322,8 @@ class LentName implements PlanRef {
   dropped(): void {
     this.#over()
     // If there is one now, SQL has prepared it, and it must stay.
-    if (this.#before?.discarded) this.#server.namesThere.delete(this.#name)
-    else unlend(this.#server, this.#name)
+    const { names } = this.#server.content
+    if (this.#before?.discarded) names.doubt(this.#name)
+    else names.forget(this.#name)
   }
 }

@@ -160,7 +160,7 @@ export class RetiredName implements PlanRef {
   }
 
   dropped(): void {
-    if (this.#own) this.#server.namesLeft.add(this.#name.toString('latin1', 0, this.#name.length - 1))
+    if (this.#own) this.#server.content.names.leave(this.#name.toString('latin1', 0, this.#name.length - 1))
     this.#server.statements.closeSettled()
     this.#server.statements.retire(this.#name)
   }

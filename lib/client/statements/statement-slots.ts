@@ -202,8 +202,7 @@ export class StatementSlots {
   #close(server: ServerConnection, name: Buffer): Buffer {
     server.statements.closing(this.batch)
     const text = name.toString('latin1', 0, name.length - 1)
-    server.namesThere.delete(text)
-    server.plan.expect(CLOSE, SKIP, new RetiredName(server, name, server.namesLeft.delete(text)))
+    server.plan.expect(CLOSE, SKIP, new RetiredName(server, name, server.content.names.closing(text)))
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
 }

@@ -19,6 +19,6 @@ export function closesStrange(session: ClientSession, server: ServerConnection, 
     server.expectFake(CLOSE, NOBODY)
     return true
   }
-  if (server.sqlPrepared) session.remembered.note(PREPARED, '')
+  if (server.content.sqlPrepared) session.remembered.note(PREPARED, '')
   return false
 }

@@ -120,7 +120,7 @@ export class UnnamedStatement implements PlanRef {
   certain(server: ServerConnection, batch: number): boolean {
     if (this.#changes.size > 0 && this.#batch !== batch) return false
     const { current } = this
-    if (current?.message === undefined || server.unnamedOwner === current) return true
+    if (current?.message === undefined || server.content.unnamedOwner === current) return true
     return wayOf(server, withBody(current, current.message), this.#settings(server)) !== 'wait'
   }
 
@@ -129,7 +129,7 @@ export class UnnamedStatement implements PlanRef {
    * @param shared who wants to know its end, too
    */
   onQuery(server: ServerConnection, batch: number, shared?: SharedRef): void {
-    server.unnamedOwner = undefined
+    server.content.unnamedGone()
     if (this.#known === undefined && this.#changes.size === 0) {
       server.plan.expect(QUERY, 0, shared)
       return
@@ -167,7 +167,7 @@ export class UnnamedStatement implements PlanRef {
     this.#unasked = unnamed
     this.#parsedIn = batch
     unnamed.settings = this.#settings(server)
-    server.unnamedOwner = unnamed
+    server.content.unnamedBecame(unnamed)
     server.plan.expect(PARSE, 0, this.#told(shared))
   }
 
@@ -185,7 +185,7 @@ export class UnnamedStatement implements PlanRef {
     if (this.#parsedIn !== batch) this.#questions = Number.POSITIVE_INFINITY
     const unasked = this.#unasked
     this.#unasked = undefined
-    if (current === undefined || server.unnamedOwner !== current) {
+    if (current === undefined || server.content.unnamedOwner !== current) {
       rewrite.prefix = this.#claim(server, current, batch, rewrite)
     } else if (unasked === current && this.#questions > 0) {
       this.#questions--
@@ -215,14 +215,14 @@ export class UnnamedStatement implements PlanRef {
     const unasked = this.#unasked
     if (unasked === undefined) return undefined
     this.#unasked = undefined
-    return unasked === this.current && server.unnamedOwner === unasked && !server.plan.copyIn
+    return unasked === this.current && server.content.unnamedOwner === unasked && !server.plan.copyIn
       ? ask(server, unasked)
       : undefined
   }
 
   /** The client closes it. */
   onClose(server: ServerConnection, batch: number): void {
-    server.unnamedOwner = undefined
+    server.content.unnamedGone()
     this.#change(undefined, batch)
     server.plan.expect(CLOSE, 0, this)
   }
@@ -273,11 +273,11 @@ export class UnnamedStatement implements PlanRef {
     batch: number,
     bind: Rewrite | undefined,
   ): Buffer | undefined {
-    if (wanted !== undefined && server.unnamedOwner === wanted) return undefined
+    if (wanted !== undefined && server.content.unnamedOwner === wanted) return undefined
     if (wanted !== undefined && wanted.message === undefined && this.stays) return undefined
     const unnamed = wanted?.message === undefined ? undefined : wanted
     this.#change(unnamed, batch)
-    server.unnamedOwner = unnamed
+    server.content.unnamedBecame(unnamed)
     if (unnamed === undefined) {
       // PostgreSQL itself shall say that there is no such statement, whoever used this server before.
       server.plan.expect(CLOSE, SKIP, this)
@@ -317,7 +317,7 @@ export class UnnamedStatement implements PlanRef {
 
   #comparison(server: ServerConnection, unnamed: Unnamed, known: Description): PlanRef {
     const disown = (): void => {
-      if (server.unnamedOwner === unnamed) server.unnamedOwner = undefined
+      if (server.content.unnamedOwner === unnamed) server.content.unnamedGone()
     }
     const compare = (found: Description): void => {
       if (!known.equals(found)) {

@@ -13,6 +13,7 @@ import { BACKEND_TABLE, FRONTEND_TABLE, type MessageTable } from '../../../lib/p
 import { DESYNC, FAKE } from '../../../lib/replies/reply-kinds.ts'
 import { ReplyPlan } from '../../../lib/replies/reply-plan.ts'
 import type { PlanRef } from '../../../lib/server/ports.ts'
+import { SessionContent } from '../../../lib/server/session-content.ts'
 import { NO_SETTING_VALUES } from '../../../lib/settings/setting-values.ts'
 import { ServerStatements } from '../../../lib/statements/server-statements.ts'
 import { StatementStore } from '../../../lib/statements/shared-statements.ts'
@@ -32,16 +33,13 @@ class Lab {
   constructor() {
     const { statements } = this
     const plan = this.#plan
+    const prepared = new ServerStatements(statements)
     const server = {
       plan,
-      statements: new ServerStatements(statements),
-      unnamedOwner: undefined,
+      statements: prepared,
+      content: new SessionContent(prepared),
       touched: false,
       parametersChanged: false,
-      namesLeft: new Set(),
-      namesThere: new Map(),
-      functionsChanged: false,
-      dirty: false,
       txStatus: 0x49,
       sent: 0,
       send(bytes: Buffer) {

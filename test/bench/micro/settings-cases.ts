@@ -6,9 +6,12 @@
 import { applySettings } from '../../../lib/client/link/apply-settings.ts'
 import type { ServerConnection } from '../../../lib/server/connection.ts'
 import type { Consumer } from '../../../lib/server/ports.ts'
+import { SessionContent } from '../../../lib/server/session-content.ts'
 import { ClientSettings } from '../../../lib/settings/client-settings.ts'
 import { ServerSettings } from '../../../lib/settings/server-settings.ts'
 import { SettingValues } from '../../../lib/settings/setting-values.ts'
+import { ServerStatements } from '../../../lib/statements/server-statements.ts'
+import { StatementStore } from '../../../lib/statements/shared-statements.ts'
 import { backend } from '../../fixtures/messages.ts'
 import type { MicroCase, MicroGroup } from './micro-case.ts'
 
@@ -33,7 +36,7 @@ const REPORTED: [string, string][] = [
 
 class Lab {
   readonly settings = new ServerSettings(new Map(REPORTED))
-  dirty = false
+  readonly content = new SessionContent(new ServerStatements(new StatementStore()))
   parametersChanged = false
   readonly cancels = 0
   readonly plan = { expect() {} }

@@ -4,11 +4,12 @@ import { type Chooser, chooseServer } from '../../../lib/pool/choose-server.ts'
 import type { ServerConnection } from '../../../lib/server/connection.ts'
 import { List } from '../../../lib/util/list.ts'
 
-/** Idle servers in the order in which they came back; `d` marks a needsReset one. */
+/** Idle servers in the order in which they came back; `d` marks one that needs a reset. */
 function idle(...servers: string[]): List<ServerConnection> {
   const list = new List<ServerConnection>('idle')
   for (const text of servers) {
-    const server = { id: Number.parseInt(text, 10), needsReset: text.endsWith('d'), list: null, prev: null, next: null }
+    const content = { needsReset: text.endsWith('d') }
+    const server = { id: Number.parseInt(text, 10), content, list: null, prev: null, next: null }
     list.push(server as unknown as ServerConnection)
   }
   return list
@@ -26,7 +27,7 @@ t.test('the last that came back, or with round robin the first', async (t) => {
   t.equal(chooseServer(idle('1', '2', '3'), who(0), true)?.id, 1)
 })
 
-t.test("the client's own, needsReset or not", async (t) => {
+t.test("the client's own, whether it needs a reset or not", async (t) => {
   t.equal(chooseServer(idle('1', '2', '3'), who(1), false)?.id, 1)
   t.equal(chooseServer(idle('1', '2d', '3'), who(2), false)?.id, 2)
   t.equal(chooseServer(idle('1', '2', '3'), who(3), true)?.id, 3)

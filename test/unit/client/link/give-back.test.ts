@@ -3,13 +3,17 @@ import t from 'tap'
 import { giveBack } from '../../../../lib/client/link/give-back.ts'
 import type { RememberedState } from '../../../../lib/client/state/remembered-state.ts'
 import type { Lease } from '../../../../lib/pool/lease.ts'
+import { SessionContent } from '../../../../lib/server/session-content.ts'
+import { ServerStatements } from '../../../../lib/statements/server-statements.ts'
+import { StatementStore } from '../../../../lib/statements/shared-statements.ts'
 
 /** Give back a server that client 7 used, in `mode`, with `found` left in it. */
 function given(mode: string, found: string) {
+  const content = new SessionContent(new ServerStatements(new StatementStore()))
+  content.usedBy(7)
   const server = {
-    dirty: false,
+    content,
     touched: false,
-    lastUser: 7,
     midReply: false,
     settled: true,
     wire: { resume() {} },
@@ -19,7 +23,7 @@ function given(mode: string, found: string) {
   const lease = { server, mode, release: (outcome: string) => outcomes.push(outcome) }
   const remembered = { suspected: false, found }
   giveBack(lease as unknown as Lease, false, remembered as unknown as RememberedState, { kind: 'terminated' })
-  return { dirty: server.dirty, lastUser: server.lastUser, outcomes }
+  return { dirty: content.dirty, lastUser: content.lastUser, outcomes }
 }
 
 t.test('a lock of a client that has left is nobody’s to wait for: the server is reset at once', async (t) => {
