@@ -31,8 +31,9 @@ export class DedicatedServers implements ServerOwner, LeaseOwner {
 
   /** Lend a connection of ours, opened a moment ago, to the client it was opened for. */
   lend(server: ServerConnection, consumer: Consumer): Lease {
-    server.lend(consumer, 'active')
-    return new Lease(this, server, 'session', now())
+    const lease = new Lease(this, server, 'session', now())
+    server.beginLease(consumer, lease)
+    return lease
   }
 
   /** Its client is gone, and so is the connection. Only Lease calls this. */

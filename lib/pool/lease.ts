@@ -4,6 +4,7 @@
  */
 
 import type { ServerConnection } from '../server/connection.ts'
+import { LeaseEffects } from '../server/lease-effects.ts'
 import type { PoolMode } from './settings.ts'
 
 /** In which state the server comes back. */
@@ -23,8 +24,8 @@ export interface LeaseOwner {
   takeBack(lease: Lease, outcome: LeaseOutcome, reason: string): void
 }
 
-/** One server, lent once. */
-export class Lease {
+/** One server, lent once, and what was done to its session meanwhile. */
+export class Lease extends LeaseEffects {
   readonly server: ServerConnection
   readonly since: number
   /** In which mode it was lent: a reload changes the pool's, not that of a session under way. */
@@ -33,6 +34,7 @@ export class Lease {
   #over = false
 
   constructor(owner: LeaseOwner, server: ServerConnection, mode: PoolMode, since: number) {
+    super()
     this.#owner = owner
     this.server = server
     this.mode = mode

@@ -262,13 +262,11 @@ export class Pool implements ServerOwner {
   }
 
   #lend(server: ServerConnection, waiter: Waiter, at: number): Lease {
-    server.lend(waiter, 'active')
+    const lease = new Lease(this, server, waiter.mode, at)
+    server.beginLease(waiter, lease)
     server.content.usedBy(waiter.id)
-    server.parametersChanged = false
-    server.touched = false
-    server.suspected = false
     this.counters.leases++
-    return new Lease(this, server, waiter.mode, at)
+    return lease
   }
 
   /** The server is free of its lease or drain: reset it where the mode demands that, then offer it. */

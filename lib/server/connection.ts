@@ -23,6 +23,7 @@ import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import { asError, type LogFields, type Logger } from '../util/logger.ts'
 import { Downstream } from './downstream.ts'
+import { LeaseEffects } from './lease-effects.ts'
 import type { LoginNotices } from './login-notices.ts'
 import type { Consumer, PlanRef, ServerEnd, ServerOwner, ServerState } from './ports.ts'
 import { SessionContent } from './session-content.ts'
@@ -81,18 +82,12 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   txStatus: number = TX_IDLE
   /** What its session has set. */
   readonly settings: ServerSettings
-  /** A reported parameter changed since this was last set to false. */
-  parametersChanged = false
-  /** A command tag of this lease says that the session was changed. */
-  touched = false
-  /** How many of its tags ever said so. */
-  touches = 0
-  /** A statement of this lease named a function that may change the session unseen. */
-  suspected = false
   /** The clients' named statements it has prepared. */
   readonly statements: ServerStatements
   /** What its session holds besides. */
   readonly content: SessionContent
+  /** What the lease at hand has done, or the last one. */
+  effects = new LeaseEffects()
   /** Requests of clients it has answered: which one runs. */
   answered = 0
   /** Cancel requests under way towards it. */
@@ -139,6 +134,12 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     if (next === 'closed') return
     const list = this.owner.listOf(next)
     list.push(this)
+  }
+
+  /** A lease begins: what it does to the session is noted in `effects`. */
+  beginLease(consumer: Consumer, effects: LeaseEffects): void {
+    this.lend(consumer, 'active')
+    this.effects = effects
   }
 
   /** Lend the server out. The consumer gets all that it sends from now on. */

@@ -256,7 +256,7 @@ export class Downstream implements PlanObserver {
     if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
     // What pgbun sets around a Parse is taken back behind it; before 14, PostgreSQL reports each on its own, changed or not.
     if (server.consumer === null || this.#setsForParse) return SWALLOW
-    server.parametersChanged = true
+    server.effects.parameterCame()
     const instead = server.consumer.onServerParameter?.(name, value)
     if (instead === undefined) return TO_CLIENT
     if (instead !== before) this.#fakes.push(parameterStatus(name, instead))
@@ -278,7 +278,7 @@ export class Downstream implements PlanObserver {
     if (ALTERING.has(word)) {
       const tag = body.toString('latin1')
       if (!NOT_ALTERING.test(tag)) server.statements.alter()
-      if (word !== 'DROP' && (server.suspected || MAKES_CODE.test(tag))) server.content.changedFunctions()
+      if (word !== 'DROP' && (server.effects.suspected || MAKES_CODE.test(tag))) server.content.changedFunctions()
       if (CHANGES_DEFAULTS.test(tag)) server.content.changedDefaults()
       if (REPLACES_ROLES.test(tag)) server.content.changedRoles('replaced')
       else if (CHANGES_DEFAULTS.test(tag)) server.content.changedRoles('logins')
@@ -289,8 +289,7 @@ export class Downstream implements PlanObserver {
       server.content.changedRoles('logins')
       return disposition
     }
-    if (server.state === 'active') server.touched = true
-    server.touches++
+    server.effects.tagCame(server.state === 'active')
     if (word === 'PREPARE') server.content.ranPrepare()
     else if (word === 'LOAD') server.content.ranLoad()
     // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.

@@ -135,7 +135,7 @@ function run(
  * default: the server's configuration was reloaded. Returns true where it was.
  */
 function takeReported(server: ServerConnection, parameters: ClientSettings, settings: readonly Setting[]): boolean {
-  server.parametersChanged = false
+  server.effects.parametersTaken()
   const changes = parameters.changes(server.settings)
   const isSet = (name: string): boolean => settings.some((setting) => setting.name === reportedKey(name))
   const others = changes.filter((name) => !isSet(name))

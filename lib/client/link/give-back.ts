@@ -13,7 +13,7 @@ import type { RememberedState } from '../state/remembered-state.ts'
  */
 export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState, reason: EndReason): boolean {
   const { server } = lease
-  if (remembered.suspected || remembered.found !== '' || server.touched) server.content.leftState()
+  if (remembered.suspected || remembered.found !== '' || server.effects.touched) server.content.leftState()
   // It does not come back: what it left, a lock that others wait for, ends now, not when somebody needs the server.
   if (server.content.dirty && lease.mode !== 'session') server.content.disown()
   const { midReply } = server

@@ -35,7 +35,7 @@ export function mayRelease(session: ClientSession, lease: Lease): boolean {
     return false
   }
   if (session.parameters.usesTemporarySchema || createsTemporary(server)) remembered.suspectTemporary()
-  if (!remembered.suspected && !server.touched) {
+  if (!remembered.suspected && !server.effects.touched) {
     session.unsettled = false
     session.local = undefined
     return remembered.pinned === ''

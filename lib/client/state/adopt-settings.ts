@@ -7,8 +7,8 @@ import { ENCODED_VALUE } from './remembered-state.ts'
 /** A transaction of `session` has ended on `server`. What no other server can be given keeps the client there. */
 export function adoptSettings(session: ClientSession, server: ServerConnection): void {
   session.local = undefined
-  if (!server.parametersChanged) return
-  server.parametersChanged = false
+  if (!server.effects.parametersChanged) return
+  server.effects.parametersTaken()
   // What PostgreSQL says of them is waited for (release.ts); what is sent before that was not told.
   session.unsettled = true
   const { parameters, remembered } = session

@@ -39,7 +39,7 @@ export class LocalSettings {
   constructor(server: ServerConnection, wanted: SettingValues) {
     this.#wanted = wanted
     this.#settings = wanted
-    this.#touches = server.touches
+    this.#touches = server.effects.touches
     this.#reports = server.settings.reportCount
   }
 
@@ -56,7 +56,7 @@ export class LocalSettings {
 
   /** All that was sent is answered, and the block is open. Returns false where something else happened. */
   confirm(server: ServerConnection, changes: readonly string[]): boolean {
-    if (server.touches !== this.#touches + this.#tags) return false
+    if (server.effects.touches !== this.#touches + this.#tags) return false
     // Of several portals it is not known in which order they were executed.
     if (this.#bound && this.#texts !== 1) return false
     const steps = this.#pending.length === 0 ? this.#steps : [...this.#steps, ...this.#pending]
@@ -67,14 +67,14 @@ export class LocalSettings {
     this.#tags = 0
     this.#texts = 0
     this.#bound = false
-    this.#touches = server.touches
+    this.#touches = server.effects.touches
     this.#reports = server.settings.reportCount
     return true
   }
 
   /** What holds; undefined while that is not known. */
-  settings({ touches, settings }: ServerConnection): ParseSettings | undefined {
-    const known = this.#texts === 0 && touches === this.#touches && settings.reportCount === this.#reports
+  settings({ effects, settings }: ServerConnection): ParseSettings | undefined {
+    const known = this.#texts === 0 && effects.touches === this.#touches && settings.reportCount === this.#reports
     return known ? this.#settings : undefined
   }
 }
@@ -91,7 +91,8 @@ function withSteps(wanted: SettingValues, all: readonly LocalStep[]): ParseSetti
 export function noteMeaning(session: ClientSession, server: ServerConnection, text: string, bound: boolean): void {
   if (!session.unsettled) {
     session.unsettled = true
-    const clean = !server.touched && !server.parametersChanged && !server.statements.altering
+    const { effects, statements } = server
+    const clean = !effects.touched && !effects.parametersChanged && !statements.altering
     const { wanted } = session.parameters
     if (clean && !CATALOG.test(wanted.values.get('search_path') ?? ''))
       session.local = new LocalSettings(server, wanted)

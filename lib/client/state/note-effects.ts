@@ -88,7 +88,7 @@ function noteHidden(session: ClientSession, server: ServerConnection, effects: n
   // What EXECUTE runs was prepared by another text.
   if (functions.keeps(text)) noteKeeping(session, server, KEEPS, '')
   if (!server.content.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
-  server.suspected = true
+  server.effects.suspect()
   noteMeaning(session, server, '', false)
   session.remembered.note(ANY, '')
   noteCode(session, server, '')

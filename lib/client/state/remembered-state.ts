@@ -158,14 +158,18 @@ export class RememberedState {
     // A tag told what no text did: anything may have happened. So it may where functions and triggers of the session's own
     // are dropped: nobody looked into them.
     const unseen =
-      this.#effects === 0 ? server.touched : (this.#effects & TEMPORARY) !== 0 && this.#found.has('temporary')
+      this.#effects === 0 ? server.effects.touched : (this.#effects & TEMPORARY) !== 0 && this.#found.has('temporary')
     const noted = unseen ? this.#effects | ANY : this.#effects
     const unexplained = this.#unexplained
     const effects = unexplained.length === 0 ? noted : noted | SETTINGS
     const texts = this.#texts
     // Its tag came: what was bound may never have been executed.
     const ran =
-      server.touched && texts.length === 1 && effects === SETTINGS && !this.#conditional && unexplained.length === 0
+      server.effects.touched &&
+      texts.length === 1 &&
+      effects === SETTINGS &&
+      !this.#conditional &&
+      unexplained.length === 0
     const [only] = texts
     const brief = ran && typeof only === 'string' && only.length <= KNOWN_LENGTH && !DEPENDENT.test(only)
     const text = brief ? only : undefined
@@ -173,7 +177,7 @@ export class RememberedState {
     this.#texts = NO_TEXTS
     this.#unexplained = NO_TEXTS
     this.#conditional = false
-    server.touched = false
+    server.effects.askedForState()
     const known = text === undefined ? undefined : KNOWN.get(text)
     if (known !== undefined) {
       for (const [name, value] of known) this.#set(server, name, value)

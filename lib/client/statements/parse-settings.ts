@@ -14,6 +14,7 @@ export function parseSettings(session: ClientSession, server: ServerConnection):
   if (remembered.pinnedForGood || remembered.kinds.has('temporary')) return UNKNOWN_SETTINGS
   // Something of the transaction under way may have changed what is set, or what names stand for.
   if (session.unsettled) return session.local?.settings(server) ?? UNKNOWN_SETTINGS
-  if (server.touched || server.parametersChanged || server.statements.altering) return UNKNOWN_SETTINGS
+  const { effects, statements } = server
+  if (effects.touched || effects.parametersChanged || statements.altering) return UNKNOWN_SETTINGS
   return parameters.wanted
 }

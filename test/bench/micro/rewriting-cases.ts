@@ -12,6 +12,7 @@ import { Scanner } from '../../../lib/protocol/scanner.ts'
 import { BACKEND_TABLE, FRONTEND_TABLE, type MessageTable } from '../../../lib/protocol/types.ts'
 import { DESYNC, FAKE } from '../../../lib/replies/reply-kinds.ts'
 import { ReplyPlan } from '../../../lib/replies/reply-plan.ts'
+import { LeaseEffects } from '../../../lib/server/lease-effects.ts'
 import type { PlanRef } from '../../../lib/server/ports.ts'
 import { SessionContent } from '../../../lib/server/session-content.ts'
 import { NO_SETTING_VALUES } from '../../../lib/settings/setting-values.ts'
@@ -38,8 +39,7 @@ class Lab {
       plan,
       statements: prepared,
       content: new SessionContent(prepared),
-      touched: false,
-      parametersChanged: false,
+      effects: new LeaseEffects(),
       txStatus: 0x49,
       sent: 0,
       send(bytes: Buffer) {

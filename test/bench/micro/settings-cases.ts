@@ -5,6 +5,7 @@
 
 import { applySettings } from '../../../lib/client/link/apply-settings.ts'
 import type { ServerConnection } from '../../../lib/server/connection.ts'
+import { LeaseEffects } from '../../../lib/server/lease-effects.ts'
 import type { Consumer } from '../../../lib/server/ports.ts'
 import { SessionContent } from '../../../lib/server/session-content.ts'
 import { ClientSettings } from '../../../lib/settings/client-settings.ts'
@@ -37,7 +38,7 @@ const REPORTED: [string, string][] = [
 class Lab {
   readonly settings = new ServerSettings(new Map(REPORTED))
   readonly content = new SessionContent(new ServerStatements(new StatementStore()))
-  parametersChanged = false
+  readonly effects = new LeaseEffects()
   readonly cancels = 0
   readonly plan = { expect() {} }
   readonly wire = { resume() {} }

@@ -3,6 +3,7 @@ import t from 'tap'
 import { giveBack } from '../../../../lib/client/link/give-back.ts'
 import type { RememberedState } from '../../../../lib/client/state/remembered-state.ts'
 import type { Lease } from '../../../../lib/pool/lease.ts'
+import { LeaseEffects } from '../../../../lib/server/lease-effects.ts'
 import { SessionContent } from '../../../../lib/server/session-content.ts'
 import { ServerStatements } from '../../../../lib/statements/server-statements.ts'
 import { StatementStore } from '../../../../lib/statements/shared-statements.ts'
@@ -13,7 +14,7 @@ function given(mode: string, found: string) {
   content.usedBy(7)
   const server = {
     content,
-    touched: false,
+    effects: new LeaseEffects(),
     midReply: false,
     settled: true,
     wire: { resume() {} },
