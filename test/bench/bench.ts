@@ -128,11 +128,18 @@ async function withTargets(
   setup: Setup,
   work: (targets: Target[]) => Promise<void>,
 ): Promise<void> {
+  await withOwner(async (group) => {
+    progress('starting the poolers')
+    await work(await startTargets(group, contestants, setup))
+  })
+}
+
+/** Runs `work` with an owner of its own, and ends what that owns. */
+async function withOwner(work: (group: Owner) => Promise<void>): Promise<void> {
   const group = new Owner()
   owner.teardown(() => group.end())
   try {
-    progress('starting the poolers')
-    await work(await startTargets(group, contestants, setup))
+    await work(group)
   } finally {
     await group.end()
   }
@@ -212,14 +219,14 @@ async function measureTrial(trial: Trial, contestants: Contestants): Promise<Tri
           runs = { kind: target.kind, name: target.name, runs: [] }
           result.targets.push(runs)
         }
-        const group = new Owner()
-        owner.teardown(() => group.end())
+        const { runs: figures } = runs
         try {
-          runs.runs.push(await trial.measure({ owner: group, quick: options.quick }, target))
+          await withOwner(async (group) => {
+            figures.push(await trial.measure({ owner: group, quick: options.quick }, target))
+          })
         } catch (error) {
           runs.error = (error as Error).message
         }
-        await group.end()
       }
     })
   }

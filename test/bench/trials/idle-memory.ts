@@ -9,7 +9,7 @@ import type { Setup } from '../cases.ts'
 import { readResident } from '../process-meter.ts'
 import type { Target } from '../targets.ts'
 import { inParallel, WireClient } from '../wire-client.ts'
-import { affordable, column, type Figures, pause, type Trial, type TrialContext } from './trial.ts'
+import { affordable, clientsOf, column, type Figures, pause, type Trial, type TrialContext } from './trial.ts'
 
 const WARM_UP = 500
 /** Clients that connect at the same time. */
@@ -36,21 +36,12 @@ export function idleMemoryTrial(name: string, title: string, setup: Setup): Tria
   }
 }
 
-async function measureIdleMemory({ owner, quick }: TrialContext, target: Target, tls: boolean): Promise<Figures> {
+async function measureIdleMemory(context: TrialContext, target: Target, tls: boolean): Promise<Figures> {
   const pid = target.pid!
+  const { quick } = context
   const clients = quick ? 1000 : affordable(10_000 + WARM_UP) - WARM_UP
-  const open = new Set<WireClient>()
-  owner.teardown(() => {
-    for (const { socket } of open) socket.destroy()
-  })
-  const connectMany = (count: number): Promise<void> =>
-    inParallel(count, AT_ONCE, async () => {
-      open.add(await WireClient.connect({ host: target.host, port: target.port, tls }))
-    })
-  const leave = (): void => {
-    for (const client of open) client.end()
-    open.clear()
-  }
+  const { open, connect, leave } = clientsOf(context, target, tls)
+  const connectMany = (count: number): Promise<void> => inParallel(count, AT_ONCE, async () => void (await connect()))
   await connectMany(WARM_UP)
   const before = await settledResident(pid)
   await connectMany(clients)

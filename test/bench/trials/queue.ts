@@ -8,9 +8,9 @@
 import { POOL_SIZE, type Setup } from '../cases.ts'
 import { quantile } from '../statistics.ts'
 import type { Target } from '../targets.ts'
-import { inParallel, WireClient } from '../wire-client.ts'
+import { inParallel } from '../wire-client.ts'
 import { simulateQueue } from './queue-model.ts'
-import { column, type Figures, type Trial, type TrialContext } from './trial.ts'
+import { clientsOf, column, type Figures, type Trial, type TrialContext } from './trial.ts'
 
 const CLIENTS = 1000
 /** How long requests sleep, in seconds, in turn: most of them short, one in ten long. */
@@ -39,13 +39,12 @@ export function queueTrial(name: string, title: string, setup: Setup): Trial {
   }
 }
 
-async function measure({ owner, quick }: TrialContext, { host, port }: Target): Promise<Figures> {
+async function measure(context: TrialContext, target: Target): Promise<Figures> {
+  const { quick } = context
   const count = quick ? 200 : CLIENTS
-  const clients: WireClient[] = []
-  owner.teardown(() => {
-    for (const { socket } of clients) socket.destroy()
-  })
-  await inParallel(count, 50, async () => void clients.push(await WireClient.connect({ host, port })))
+  const { open, connect, leave } = clientsOf(context, target)
+  await inParallel(count, 50, async () => void (await connect()))
+  const clients = [...open]
   // Opens the pool's connections.
   await Promise.all(clients.slice(0, 50).map((client) => client.query('SELECT pg_sleep(0.05)')))
 
@@ -66,7 +65,7 @@ async function measure({ owner, quick }: TrialContext, { host, port }: Target): 
       }
     }),
   )
-  for (const client of clients) client.end()
+  leave()
   // At the beginning all ask at once, at the end nobody asks again: neither is how it is in between.
   const real = steady(latencies, count)
   const ideal = steady(simulateQueue(count, POOL_SIZE, services), count)

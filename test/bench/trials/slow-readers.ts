@@ -7,9 +7,9 @@ import type { Setup } from '../cases.ts'
 import { readResident } from '../process-meter.ts'
 import { quantile } from '../statistics.ts'
 import type { Target } from '../targets.ts'
-import { WireClient } from '../wire-client.ts'
+import type { WireClient } from '../wire-client.ts'
 import { settledResident } from './idle-memory.ts'
-import { column, type Figures, pause, type Trial, type TrialContext } from './trial.ts'
+import { clientsOf, column, type Figures, pause, type Trial, type TrialContext } from './trial.ts'
 
 /** Rows of 1000 bytes as PostgreSQL makes them, so that it holds nothing back itself. */
 const RESULT = "SELECT generate_series(1, 1000000), repeat('x', 1000)"
@@ -36,17 +36,11 @@ export function slowReadersTrial(name: string, title: string, setup: Setup): Tri
   }
 }
 
-async function measure({ owner, quick }: TrialContext, { host, port, pid }: Target): Promise<Figures> {
+async function measure(context: TrialContext, target: Target): Promise<Figures> {
+  const { quick } = context
+  const { pid } = target
   const readers = quick ? 20 : 100
-  const open: WireClient[] = []
-  owner.teardown(() => {
-    for (const { socket } of open) socket.destroy()
-  })
-  const connect = async (): Promise<WireClient> => {
-    const client = await WireClient.connect({ host, port })
-    open.push(client)
-    return client
-  }
+  const { open, connect } = clientsOf(context, target)
   const fast = await connect()
   const slow: WireClient[] = []
   for (let i = 0; i < readers; i++) slow.push(await connect())

@@ -2,8 +2,7 @@
 import type { Setup } from '../cases.ts'
 import { quantile } from '../statistics.ts'
 import type { Target } from '../targets.ts'
-import { WireClient } from '../wire-client.ts'
-import { affordable, column, type Figures, type Trial, type TrialContext } from './trial.ts'
+import { affordable, clientsOf, column, type Figures, type Trial, type TrialContext } from './trial.ts'
 
 /** Connect and one query, of all clients at once. */
 export function stormTrial(name: string, title: string, setup: Setup): Trial {
@@ -25,25 +24,18 @@ export function stormTrial(name: string, title: string, setup: Setup): Trial {
   }
 }
 
-async function measure({ owner, quick }: TrialContext, { host, port }: Target): Promise<Figures> {
-  const count = quick ? 500 : affordable(5000)
-  const open: WireClient[] = []
-  owner.teardown(() => {
-    for (const { socket } of open) socket.destroy()
-  })
-  const connect = async (): Promise<void> => {
-    const client = await WireClient.connect({ host, port })
-    open.push(client)
-    await client.query('SELECT 1')
-  }
+async function measure(context: TrialContext, target: Target): Promise<Figures> {
+  const count = context.quick ? 500 : affordable(5000)
+  const { connect, leave } = clientsOf(context, target)
+  const connectAndAsk = async (): Promise<unknown> => (await connect()).query('SELECT 1')
   // Opens the pool's connections.
-  await Promise.all(Array.from({ length: 50 }, connect))
+  await Promise.all(Array.from({ length: 50 }, connectAndAsk))
   const times: number[] = []
   let failed = 0
   const began = performance.now()
   await Promise.all(
     Array.from({ length: count }, () =>
-      connect().then(
+      connectAndAsk().then(
         () => times.push(performance.now() - began),
         () => failed++,
       ),
@@ -51,7 +43,7 @@ async function measure({ owner, quick }: TrialContext, { host, port }: Target): 
   )
   if (times.length === 0) throw new Error('no client was served')
   times.sort((a, b) => a - b)
-  for (const client of open) client.end()
+  leave()
   const last = times.at(-1)!
   const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)]
   return { clients: count, perSecond: (times.length * 1000) / last, p50, p99, last, failed }

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import type { Setup } from '../cases.ts'
 import type { Owner } from '../owner.ts'
 import type { Target, TargetKind } from '../targets.ts'
+import { WireClient } from '../wire-client.ts'
 
 /** One figure of a trial. */
 export interface Column {
@@ -35,6 +36,24 @@ export interface Trial {
   without: readonly TargetKind[]
   /** @throws Error where it could not be measured */
   measure(context: TrialContext, target: Target): Promise<Figures>
+}
+
+/** The clients of a trial: `connect` adds one, and all that are open end with the trial, whatever becomes of it. */
+export function clientsOf({ owner }: TrialContext, { host, port }: Target, tls = false) {
+  const open = new Set<WireClient>()
+  owner.teardown(() => {
+    for (const { socket } of open) socket.destroy()
+  })
+  const connect = async (): Promise<WireClient> => {
+    const client = await WireClient.connect({ host, port, tls })
+    open.add(client)
+    return client
+  }
+  const leave = (): void => {
+    for (const client of open) client.end()
+    open.clear()
+  }
+  return { open, connect, leave }
 }
 
 /** So many connections, or as many as this process may have open (`ulimit -n`), with some left for the rest. */
