@@ -71,13 +71,13 @@ t.test('all pools together keep to max_server_connections', async (t) => {
     }
   }
 
-  await t.test('an idle connection makes way, the one that was unused for longest', async (t) => {
+  await t.test('the connection that was idle for longest makes way', async (t) => {
     const { lab, open } = await startCounting(t, { maxServerConnections: 2 })
     for (const user of ['alice', 'bob', 'carol']) await (await lab.client({ user })).query('select 1')
     t.strictSame([...open].map(({ parameters }) => parameters.user).sort(), ['bob', 'carol'])
   })
 
-  await t.test('whoever has none gets one although others wait for each that comes back', async (t) => {
+  await t.test('a client whose pool has no connection gets one although other clients wait for theirs', async (t) => {
     const { lab, most } = await startCounting(t, { maxServerConnections: 2 })
     let going = true
     const busy = Array.from({ length: 6 }, async () => {
@@ -92,7 +92,7 @@ t.test('all pools together keep to max_server_connections', async (t) => {
     t.equal(most.total, 2)
   })
 
-  await t.test('a client that waits in vain is told which limit it was, and so is the log', async (t) => {
+  await t.test('a client that waits in vain is told which limit it was, and the log says it, too', async (t) => {
     const lab = await startLab(t, { maxDbConnections: 1, queryWaitTimeout: 400, script: silent })
     const holder = await lab.client({ user: 'alice' })
     holder.send(frontend.query('select 1'))
@@ -132,7 +132,7 @@ t.test('all pools together keep to max_server_connections', async (t) => {
     await client.query('select 1')
   })
 
-  await t.test('real connections, with passwords that are proven by logins', async (t) => {
+  await t.test('connections to a real PostgreSQL stay below the limit, those that prove a password, too', async (t) => {
     const server = await startPostgres(t, {
       bootstrapSql: [
         ...users.map((user) => `CREATE ROLE ${user} LOGIN PASSWORD '${user}'`),
@@ -167,7 +167,7 @@ t.test('all pools together keep to max_server_connections', async (t) => {
     t.ok(most <= 3, `${most} connections at most`)
   })
 
-  await t.test('passwords that are not proven have one connection at a time make way', async (t) => {
+  await t.test('a login with an unproven password makes one idle connection at a time make way', async (t) => {
     const guesses = new Set<ScriptedConnection>()
     const alices = new Set<ScriptedConnection>()
     let holding = true
@@ -222,7 +222,7 @@ t.test('limits of a pool that a reload changes hold for the connections that exi
     return clients
   }
 
-  await t.test('a smaller pool_size closes what is too much, as it comes free', async (t) => {
+  await t.test('a smaller pool_size closes connections as they come free', async (t) => {
     const lab = await startLab(t, { poolSize: 5 })
     const clients = await busyClients(lab, 5)
     await clients.pop()!.query('commit')
@@ -242,7 +242,7 @@ t.test('limits of a pool that a reload changes hold for the connections that exi
     await lab.logged('pool_size was made smaller')
   })
 
-  await t.test('server_lifetime that was off does not end all of them at once', async (t) => {
+  await t.test('a server_lifetime that was off does not end all connections at once', async (t) => {
     const lab = await startLab(t, { poolSize: 3, serverLifetime: 0, serverIdleTimeout: 0 })
     for (const client of await busyClients(lab, 3)) await client.query('commit')
     await lab.pooler.reload({ serverLifetime: '1h', serverIdleTimeout: 100, minPoolSize: 2 })
@@ -251,7 +251,7 @@ t.test('limits of a pool that a reload changes hold for the connections that exi
     t.notMatch(lab.log.join('\n'), /server_lifetime/)
   })
 
-  await t.test('a shorter server_lifetime counts for those that are there', async (t) => {
+  await t.test('a shorter server_lifetime ends connections that exist', async (t) => {
     const lab = await startLab(t, { poolSize: 3, serverLifetime: '1h' })
     for (const client of await busyClients(lab, 3)) await client.query('commit')
     await lab.pooler.reload({ serverLifetime: 20 })
@@ -263,7 +263,7 @@ t.test('limits of a pool that a reload changes hold for the connections that exi
 // What servers report was remembered however long it was, once for each change: a server that went on inventing
 // parameters had pgbun keep half a gigabyte of them within a second.
 t.test('a server that invents parameters without end does not fill the memory', async (t) => {
-  await t.test('parameters without end, while nobody has the server', async (t) => {
+  await t.test('the connection of such a server is closed', async (t) => {
     const connections: ScriptedConnection[] = []
     const lab = await startLab(t, {
       authType: 'trust',
@@ -285,7 +285,7 @@ t.test('a server that invents parameters without end does not fill the memory', 
     client.destroy()
   })
 
-  await t.test('what is reported, as a value', async (t) => {
+  await t.test('a report that is too long is not remembered', async (t) => {
     const map = (length: number): Map<string, string> => new Map([['a', 'x'.repeat(length)]])
     t.equal(defaultsOf(map(100)), defaultsOf(map(100)))
     t.not(defaultsOf(map(100_000)), defaultsOf(map(100_000)), 'too long to be remembered')
@@ -351,7 +351,7 @@ t.test('DROP DATABASE works although idle connections of the pool are there', as
         })
       }
     }
-    await t.test(`${mode} mode: whoever may not, has nothing closed`, async (t) => {
+    await t.test(`${mode} mode: a user who may not drop the database closes no connection by it`, async (t) => {
       await target.query('CREATE DATABASE busy')
       const client = await loginRaw(t, pgbun, { database: 'busy' })
       const [[pid]] = (await client.rows('SELECT pg_backend_pid()')) as [[string]]

@@ -31,7 +31,7 @@ t.test('a newcomer reads in the log what is wrong and what to do', async (t) => 
     return port
   }
 
-  await t.test('no server behind it', async (t) => {
+  await t.test('the log says that there is no PostgreSQL', async (t) => {
     const port = await freePort()
     const pgbun = await startPgbun(t, { target: { host: '127.0.0.1', port } })
     const [line] = await pgbun.waitForLog(/WARN {2}PostgreSQL cannot be reached at present.*/)
@@ -43,7 +43,7 @@ t.test('a newcomer reads in the log what is wrong and what to do', async (t) => 
     await name.waitForLog(/WARN {2}PostgreSQL cannot be reached .*no-such-host\.invalid/)
   })
 
-  await t.test('a server that does not answer', async (t) => {
+  await t.test('a client is told that PostgreSQL does not answer', async (t) => {
     const silent = createServer(() => {}).listen(0, '127.0.0.1')
     t.teardown(() => silent.close())
     await once(silent, 'listening')
@@ -57,7 +57,7 @@ t.test('a newcomer reads in the log what is wrong and what to do', async (t) => 
   })
 
   await t.test(
-    'too few file descriptors',
+    'pgbun warns of too few file descriptors',
     { skip: process.platform !== 'linux' && 'the limit is read from /proc' },
     async (t) => {
       const limited = async (...args: string[]): Promise<string> => {
@@ -76,7 +76,7 @@ t.test('a newcomer reads in the log what is wrong and what to do', async (t) => 
     },
   )
 
-  await t.test('a dry run of an embedded server', async (t) => {
+  await t.test('a dry run says that the server is an embedded one', async (t) => {
     const { code, stdout } = await runPgbun(t, ['--dry-run', '--embedded', '-p', '5432'], {
       env: { PGBUN_SERVER_HOST: 'db.example.com' },
     })
@@ -86,16 +86,16 @@ t.test('a newcomer reads in the log what is wrong and what to do', async (t) => 
     t.match(shown.stdout, /^server_host = .*# command line --embedded$/m)
   })
 
-  await t.test('with a server', async (t) => {
+  await t.test('the log of a pgbun with a PostgreSQL', async (t) => {
     const server = await postgres.server()
 
-    await t.test('it can be reached', async (t: Test) => {
+    await t.test('says nothing where all is well', async (t: Test) => {
       const pgbun = await startPgbun(t, { target: server })
       await pgbun.connect()
       t.notMatch(pgbun.logs(), /cannot be reached/)
     })
 
-    await t.test('it has no connection left', async (t: Test) => {
+    await t.test('says what to do where PostgreSQL has no connection left', async (t: Test) => {
       const pgbun = await startPgbun(t, { target: server })
       await t.rejects(pgbun.connect({ user: 'full_up', password: 'secret' }), {
         code: '53300',
@@ -105,7 +105,7 @@ t.test('a newcomer reads in the log what is wrong and what to do', async (t) => 
       await pgbun.waitForLog(/too many connections for role.*remedy="lower pool_size \(each.*max_connections/)
     })
 
-    await t.test('the secret in auth_file is not its own', async (t: Test) => {
+    await t.test('says that the secret in auth_file is another one than in PostgreSQL', async (t: Test) => {
       const file = join(t.testdir({}), 'users.txt')
       writeFileSync(file, '"changed" "old"\n', { mode: 0o600 })
       for (const args of [
@@ -121,7 +121,7 @@ t.test('a newcomer reads in the log what is wrong and what to do', async (t) => 
       }
     })
 
-    await t.test('trust without a secret', async (t: Test) => {
+    await t.test('says that auth_type trust needs a secret for PostgreSQL', async (t: Test) => {
       const pgbun = await startPgbun(t, { target: server, args: ['--auth-type', 'trust'] })
       await t.rejects(pgbun.connect({ user: 'changed', password: 'new' }))
       await pgbun.waitForLog(/remedy=".*auth_file/)
@@ -144,7 +144,7 @@ t.test('each line of the log says what happened, to whom, why and what to do', a
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
     )
 
-  await t.test('say what happened, in text', async (t) => {
+  await t.test('lines of text', async (t) => {
     const pgbun = await start(t)
     const login = (options = {}) => loginRaw(t, pgbun, options)
     const client = await login()
@@ -222,7 +222,7 @@ t.test('each line of the log says what happened, to whom, why and what to do', a
     for (const line of pgbun.logs().split('\n')) t.notMatch(line, /=\d+(\.\d+)?(ms|s|B)\b/, 'no unit in a value')
   })
 
-  await t.test('are the same in JSON, with numbers', async (t) => {
+  await t.test('lines of JSON are the same, with numbers', async (t) => {
     const pgbun = await start(t, ['--log-format', 'json', '--log-level', 'debug'])
     const client = await loginRaw(t, pgbun)
     await client.query('SELECT 1')
@@ -255,7 +255,7 @@ t.test('each line of the log says what happened, to whom, why and what to do', a
     t.match(find('shutting down'), { level: 30, clients: 0, timeout_ms: 30_000 })
   })
 
-  await t.test('of a probe are no warnings', async (t) => {
+  await t.test('a probe of the port causes no warning', async (t) => {
     const pgbun = await start(t)
     const socket = connect(pgbun.port, '127.0.0.1')
     await new Promise((resolve) => socket.once('connect', resolve))
@@ -281,7 +281,7 @@ t.test('each line of the log says what happened, to whom, why and what to do', a
     t.notMatch(pgbun.logs(), /WARN|ERROR/)
   })
 
-  await t.test('of a server that is down say where it was looked for', async (t) => {
+  await t.test('the line about a server that is down says where it was looked for', async (t) => {
     const pgbun = await startPgbun(t, { target: { host: '127.0.0.1', port: 1 }, args: ['--auth-type', 'trust'] })
     const { code } = await loginRaw(t, pgbun).catch((error) => error)
     t.equal(code, '57P03')

@@ -17,7 +17,7 @@ t.test('a Bind with long names that comes in pieces runs the statement it names'
     await stranger.readUntil('Z')
   }
 
-  await t.test('of a portal: the unnamed statement is the client’s own, and it has none', async (t) => {
+  await t.test('a long portal name does not lead to the unnamed statement of another client', async (t) => {
     await prepared()
     const portal = 'p'.repeat(2000)
     await client.sendBytewise(frontend.bind([], '', portal))
@@ -25,7 +25,7 @@ t.test('a Bind with long names that comes in pieces runs the statement it names'
     t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: 'unnamed prepared statement does not exist' })
   })
 
-  await t.test('of a statement: it is the client’s', async (t) => {
+  await t.test('a long statement name leads to the statement of the client', async (t) => {
     const name = 'n'.repeat(2000)
     client.send(frontend.parse("SELECT 'mine'", name), frontend.sync())
     await client.readUntil('Z')
@@ -34,7 +34,7 @@ t.test('a Bind with long names that comes in pieces runs the statement it names'
     t.same(rowsOf(await client.readUntil('Z')), [['mine']])
   })
 
-  await t.test('of 60 kB and more, in every message that carries one: as on a direct connection', async (t) => {
+  await t.test('names of 60 kB and more are answered as on a direct connection in every message', async (t) => {
     const same = async (...batches: Buffer[][]): Promise<void> => {
       const answers: string[][] = []
       for (const address of [target, pgbun]) {
@@ -82,7 +82,7 @@ t.test('a Bind with long names that comes in pieces runs the statement it names'
     )
   })
 
-  await t.test('longer than is looked at: the session ends', async (t) => {
+  await t.test('a name longer than pgbun looks at ends the session', async (t) => {
     await prepared()
     const portal = 'p'.repeat(300_000)
     client.send(frontend.bind([], '', portal), frontend.execute(0, portal), frontend.sync())
@@ -120,7 +120,7 @@ t.test('a Query between an Execute and its Sync breaks nothing for the next clie
   const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
   const mix = [frontend.parse('SELECT 1'), frontend.bind(), frontend.execute(), frontend.query('SELECT 2')]
 
-  await t.test('which then gets the error that is its own', async (t) => {
+  await t.test('the client gets the error itself, and the next one does not', async (t) => {
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     client.send(...mix, frontend.sync())
@@ -134,7 +134,7 @@ t.test('a Query between an Execute and its Sync breaks nothing for the next clie
   })
 
   await t.test(
-    'and is anybody’s again once a Query has ended the transaction, also where no Sync ever comes',
+    'another client gets the server once a Query has ended the transaction, also without a Sync',
     async (t) => {
       const client = await loginRaw(t, pgbun)
       client.send(...mix)
@@ -154,7 +154,7 @@ t.test('a Query between an Execute and its Sync breaks nothing for the next clie
     },
   )
 
-  await t.test('and is rolled back when that leaves', async (t) => {
+  await t.test('the transaction is rolled back when the client leaves', async (t) => {
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     client.send(...mix, frontend.sync())
@@ -164,7 +164,7 @@ t.test('a Query between an Execute and its Sync breaks nothing for the next clie
     other.send(frontend.query("SELECT 'mine'"))
     t.same(rowsOf(await other.readUntil('Z')), [['mine']])
   })
-  await t.test('and a Parse that fails with that error leaves the unnamed statement as it was', async (t) => {
+  await t.test('a Parse that fails with that error leaves the unnamed statement as it was', async (t) => {
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse("SELECT 'kept'"), frontend.bind(), frontend.execute(), frontend.flush())
     await client.readUntil('C')
@@ -222,7 +222,7 @@ t.test('a message that names a statement in the middle of a COPY ends as on a di
     })
   }
 
-  await t.test('what waits for a COPY that takes no data goes on', async (t) => {
+  await t.test('a client goes on behind a COPY that fails before its data', async (t) => {
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse("SELECT 's'", 's'), frontend.sync())
     await client.readUntil('Z')

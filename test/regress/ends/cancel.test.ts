@@ -56,7 +56,7 @@ t.test('a cancel request ends the query it is meant for, however the two meet', 
     })
   }
 
-  await t.test('in one pass with a query that has to wait for a server', async (t) => {
+  await t.test('a query that waits for a server is canceled by a request read together with it', async (t) => {
     const lab = await startLab(t, { poolSize: 1, script: silent })
     const holder = await lab.client()
     const client = await lab.client()
@@ -72,32 +72,35 @@ t.test('a cancel request ends the query it is meant for, however the two meet', 
     t.equal(lab.server.cancels.length, 0)
   })
 
-  await t.test('a request for the next query of a client, while one for the query before is on its way', async (t) => {
-    const closing = gate()
-    const lab = await startLab(t, { poolMode: 'session', script: { ...silent, onCancel: () => closing.opened } })
-    const client = await lab.client()
-    const cancellers = [await lab.connect(), await lab.connect(), await lab.connect()]
-    client.send(frontend.query('select 1'))
-    const server = await lab.server.connection(0)
-    await received(server, 'Q')
-    cancellers[0]!.send(key(client))
-    await waitFor(() => lab.server.cancels.length === 1, { what: 'the first cancel request' })
-    server.send(...oneRow('1'))
-    await client.readUntil('Z')
-    client.send(frontend.query('select 2'))
-    await received(server, 'QQ')
-    cancellers[1]!.send(key(client))
-    cancellers[2]!.send(key(client))
-    await waitFor(() => lab.pooler.snapshot().clients.length === 4, { what: 'the others' })
-    closing.open()
-    await waitFor(() => lab.server.cancels.length === 2, { what: 'one more cancel request' })
-    server.send(...canceled)
-    t.equal(errorOf(await client.readUntil('Z')).C, '57014')
-    for (const canceller of cancellers) t.strictSame(await canceller.expectClosed(), [])
-    t.equal(lab.server.cancels.length, 2, 'the third joined the second')
-  })
+  await t.test(
+    'the next query of a client is canceled while the request for the query before is on its way',
+    async (t) => {
+      const closing = gate()
+      const lab = await startLab(t, { poolMode: 'session', script: { ...silent, onCancel: () => closing.opened } })
+      const client = await lab.client()
+      const cancellers = [await lab.connect(), await lab.connect(), await lab.connect()]
+      client.send(frontend.query('select 1'))
+      const server = await lab.server.connection(0)
+      await received(server, 'Q')
+      cancellers[0]!.send(key(client))
+      await waitFor(() => lab.server.cancels.length === 1, { what: 'the first cancel request' })
+      server.send(...oneRow('1'))
+      await client.readUntil('Z')
+      client.send(frontend.query('select 2'))
+      await received(server, 'QQ')
+      cancellers[1]!.send(key(client))
+      cancellers[2]!.send(key(client))
+      await waitFor(() => lab.pooler.snapshot().clients.length === 4, { what: 'the others' })
+      closing.open()
+      await waitFor(() => lab.server.cancels.length === 2, { what: 'one more cancel request' })
+      server.send(...canceled)
+      t.equal(errorOf(await client.readUntil('Z')).C, '57014')
+      for (const canceller of cancellers) t.strictSame(await canceller.expectClosed(), [])
+      t.equal(lab.server.cancels.length, 2, 'the third joined the second')
+    },
+  )
 
-  await t.test('that request is not sent where its query has ended meanwhile', async (t) => {
+  await t.test('a cancel request is not sent where its query has ended meanwhile', async (t) => {
     const closing = gate()
     const lab = await startLab(t, { poolMode: 'session', script: { ...silent, onCancel: () => closing.opened } })
     const client = await lab.client()
@@ -127,7 +130,7 @@ t.test('a cancel request ends the query it is meant for, however the two meet', 
     return server
   }
 
-  await t.test('PostgreSQL has not read the query yet: the request is repeated before its end is told', async (t) => {
+  await t.test('a cancel request is repeated where PostgreSQL had not read the query yet', async (t) => {
     const lab: Lab = await startLab(t, {
       script: {
         ...silent,
@@ -146,44 +149,41 @@ t.test('a cancel request ends the query it is meant for, however the two meet', 
     t.equal(lab.server.cancels.length, 2)
   })
 
-  await t.test(
-    'the server still forgets what sequences gave to others: the client’s own query is canceled',
-    async (t) => {
-      const forgetting = gate()
-      let held = false
-      const lab: Lab = await startLab(t, {
-        poolSize: 1,
-        script: {
-          async onMessage(connection, message) {
-            const sql = message.type === 'Q' ? sqlOf(message) : ''
-            if (sql === 'sleep') return
-            if (held && sql === 'DISCARD SEQUENCES') await forgetting.opened
-            answerQueries(connection, message)
-          },
-          onCancel: () => end(lab),
+  await t.test('the query of the client is canceled, not the DISCARD SEQUENCES in front of it', async (t) => {
+    const forgetting = gate()
+    let held = false
+    const lab: Lab = await startLab(t, {
+      poolSize: 1,
+      script: {
+        async onMessage(connection, message) {
+          const sql = message.type === 'Q' ? sqlOf(message) : ''
+          if (sql === 'sleep') return
+          if (held && sql === 'DISCARD SEQUENCES') await forgetting.opened
+          answerQueries(connection, message)
         },
-      })
-      const reader = await lab.client()
-      await reader.query('select lastval()')
-      await reader.end()
-      const [other, client] = [await lab.client(), await lab.client()]
-      await client.query('select 1')
-      await other.query('select 1')
-      held = true
-      client.send(frontend.query('sleep'))
-      const server = await lab.server.connection(0)
-      await waitFor(() => queriesOf(server).at(-1) === 'DISCARD SEQUENCES', { what: 'the query of the pooler' })
-      const canceller = await lab.connect()
-      canceller.send(key(client))
-      await waitFor(() => lab.pooler.snapshot().clients.length === 3, { what: 'the cancel request' })
-      // Whoever comes now comes behind it.
-      await (await lab.client()).end()
-      t.equal(lab.server.cancels.length, 0)
-      forgetting.open()
-      t.equal(errorOf(await client.readUntil('Z')).C, '57014')
-      await canceller.expectClosed()
-    },
-  )
+        onCancel: () => end(lab),
+      },
+    })
+    const reader = await lab.client()
+    await reader.query('select lastval()')
+    await reader.end()
+    const [other, client] = [await lab.client(), await lab.client()]
+    await client.query('select 1')
+    await other.query('select 1')
+    held = true
+    client.send(frontend.query('sleep'))
+    const server = await lab.server.connection(0)
+    await waitFor(() => queriesOf(server).at(-1) === 'DISCARD SEQUENCES', { what: 'the query of the pooler' })
+    const canceller = await lab.connect()
+    canceller.send(key(client))
+    await waitFor(() => lab.pooler.snapshot().clients.length === 3, { what: 'the cancel request' })
+    // Whoever comes now comes behind it.
+    await (await lab.client()).end()
+    t.equal(lab.server.cancels.length, 0)
+    forgetting.open()
+    t.equal(errorOf(await client.readUntil('Z')).C, '57014')
+    await canceller.expectClosed()
+  })
 })
 
 // PostgreSQL reads a Terminate when it has done what was sent before it; pgbun had canceled that. Held directly,
@@ -273,7 +273,7 @@ t.test('a client that closes its side behind its last request gets the answer', 
   }
   t.strictSame(await server.query('SELECT a FROM numbers WHERE a < 0'), [], 'nothing was committed that was not to be')
 
-  await t.test('the end where a password is to come', async (t) => {
+  await t.test('a client that closes instead of a password hears nothing', async (t) => {
     const client = await connectRaw(t, poolers[0]!)
     client.send(frontend.startup({ user: 'postgres', database: 'postgres' }))
     await client.readMessage()
@@ -281,7 +281,7 @@ t.test('a client that closes its side behind its last request gets the answer', 
     t.equal(shape(await client.expectClosed()), '')
   })
 
-  await t.test('a request that waits for a server', async (t) => {
+  await t.test('a request that waits for a server is answered', async (t) => {
     const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const holder = await loginRaw(t, pgbun)
     await holder.query('BEGIN')

@@ -63,7 +63,7 @@ t.test('a closed pooler opens no connection any more', async (t) => {
     })
   }
 
-  await t.test('so is a cancel request', async (t) => {
+  await t.test('a cancel request is given up, too', async (t) => {
     const held = gate()
     const lab = await startLab(t, {
       script: {
@@ -111,7 +111,7 @@ t.test('clients that left while PostgreSQL was starting up are forgotten', async
 
 // The second one took back what the first had changed.
 t.test('two reloads of a pooler at once add up', async (t) => {
-  await t.test('reloads at the same time add up', async (t) => {
+  await t.test('the pooler has the changes of both reloads', async (t) => {
     const { pooler, client } = await startLab(t, { poolSize: 6 })
     await client()
     const [first, wrong, last] = await Promise.allSettled([
@@ -171,7 +171,7 @@ t.test('a reload works nothing against the clients that are connected', async (t
 
   const server = await startPostgres(t)
 
-  await t.test('from transaction to session mode: who shares servers leaves nothing unseen on them', async (t) => {
+  await t.test('from transaction to session mode, clients from before leave nothing to session clients', async (t) => {
     await server.query(
       `CREATE FUNCTION leave() RETURNS void LANGUAGE plpgsql AS $$
        BEGIN PERFORM set_config('work_mem', '7MB', false); END $$`,

@@ -298,7 +298,7 @@ t.test('connections that send no startup packet keep nobody out', async (t) => {
     ['a part of a request for TLS', frontend.sslRequest().subarray(0, 5)],
     ['a part of a startup packet', startup.subarray(0, 12)],
   ] as const) {
-    await t.test(`of connections that sent ${name} the oldest goes`, async (t) => {
+    await t.test(`the oldest of the connections that sent ${name} is closed`, async (t) => {
       const lab = await startLab(t, { maxSilentConnections: 3 })
       const member = await lab.client()
       const silent: RawClient[] = []
@@ -322,7 +322,7 @@ t.test('connections that send no startup packet keep nobody out', async (t) => {
     })
   }
 
-  await t.test('a login under way, or a client that was let in, is not silent', async (t) => {
+  await t.test('a client that was let in is not counted among them', async (t) => {
     const lab = await startLab(t, { maxSilentConnections: 1 })
     const members = []
     for (let at = 0; at < 5; at++) members.push(await lab.client())

@@ -76,7 +76,7 @@ t.test('a client does not wait for ever when its server shuts down right behind 
     )
   }
 
-  await t.test('the first connection of a pool: its login has failed', async (t) => {
+  await t.test('on the first connection of a pool the login fails', async (t) => {
     let count = 0
     const lab = await startLab(t, {
       poolSize: 1,
@@ -89,7 +89,7 @@ t.test('a client does not wait for ever when its server shuts down right behind 
     t.strictSame(await client.rows('select 1'), [['select 1']])
   })
 
-  await t.test('a further one: whoever waits goes on waiting', async (t) => {
+  await t.test('on a further connection the client waits for the next one', async (t) => {
     let count = 0
     const lab = await startLab(t, {
       serverLoginRetry: 1,
@@ -101,14 +101,14 @@ t.test('a client does not wait for ever when its server shuts down right behind 
     t.equal(count, 3)
   })
 
-  await t.test('what breaks the protocol there fails the login, too', async (t) => {
+  await t.test('a server that breaks the protocol there fails the login, too', async (t) => {
     for (const more of [backend.ready('I'), backend.authentication(0), backend.dataRow('1')]) {
       const lab = await startLab(t, { poolSize: 1, script: { onStartup: (connection) => greetAnd(connection, more) } })
       await t.rejects(lab.client(), /protocol error of the server during login/)
     }
   })
 
-  await t.test('with auth_type passthrough, whose login proves a password', async (t) => {
+  await t.test('a login that proves a password (auth_type passthrough) fails, too', async (t) => {
     const lab = await startLab(t, {
       authType: 'passthrough',
       script: { onStartup: (connection) => greetAnd(connection, FATAL) },
@@ -166,7 +166,7 @@ t.test('after an upgrade of the server on the same port a new client is told the
     })
   }
 
-  await t.test('nobody is greeted where there is no server', async (t) => {
+  await t.test('a client is refused where there is no server any more', async (t) => {
     const server = await startScriptedPostgres(t)
     const pgbun = await startPgbun(t, { target: server, args: ['--auth-type', 'trust', '--no-check-functions'] })
     const client = await loginRaw(t, pgbun)

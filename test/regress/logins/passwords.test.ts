@@ -58,7 +58,7 @@ t.test('a user with the right password gets in while somebody guesses passwords'
     return client
   }
 
-  await t.test('made-up users, and guesses, open a few connections and no more', async (t) => {
+  await t.test('guesses and made-up users open no more than a few connections to PostgreSQL', async (t) => {
     const { lab: starting, asked } = startAsking(t)
     const lab = await starting
     const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => guess(t, lab, `user ${i}`, 'x')))
@@ -78,7 +78,7 @@ t.test('a user with the right password gets in while somebody guesses passwords'
     late.destroy()
   })
 
-  await t.test('others get in while somebody guesses', { skip }, async (t) => {
+  await t.test('others get in at once while somebody guesses', { skip }, async (t) => {
     const { lab: starting, asked, state, answer } = startAsking(t, { passthroughTtl: 0, loginFailureDelay: 0 })
     const lab = await starting
     state.hold = false
@@ -98,7 +98,7 @@ t.test('a user with the right password gets in while somebody guesses passwords'
     await Promise.all([first, again, fromThere])
   })
 
-  await t.test('wrong passwords of a user from one place make the next ones wait', async (t) => {
+  await t.test('wrong passwords from one address make only that address wait', async (t) => {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-guess-'))
     t.teardown(() => rmSync(dir, { recursive: true, force: true }))
     const target = await postgres.server()
@@ -143,7 +143,7 @@ t.test('a user with the right password gets in while somebody guesses passwords'
     }
   })
 
-  await t.test('guesses that come all at once', { skip }, async (t) => {
+  await t.test('guesses that come all at once are held back, too', { skip }, async (t) => {
     const target = await postgres.server()
     const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-burst-'))
     t.teardown(() => rmSync(dir, { recursive: true, force: true }))
@@ -328,7 +328,7 @@ t.test('a stranger cannot tell which names are in auth_file', async (t) => {
     }
   }
 
-  await t.test('salts are made of scram_salt_secret where it is set', async (t) => {
+  await t.test('with scram_salt_secret the salts of two machines are the same', async (t) => {
     writeFileSync(authFile, LISTS.passwords!, { mode: 0o600 })
     const saltWith = async (secret: string): Promise<string> => {
       const env = { PGBUN_SCRAM_SALT_SECRET: secret }

@@ -21,7 +21,7 @@ t.test('no client gets in on a proof that pgbun alone has given', async (t) => {
 
   const OPTION = '--allow-unproven-local-clients'
 
-  await t.test('a client without a proof', async (t) => {
+  await t.test('each way in which PostgreSQL asks pgbun for no password', async (t) => {
     const certificates = makeCertificates()
     const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-proof-'))
     t.teardown(() => rmSync(dir, { recursive: true, force: true }))
@@ -90,22 +90,30 @@ t.test('no client gets in on a proof that pgbun alone has given', async (t) => {
       }
     }
 
-    await t.test('on the unix socket: peer and trust', { skip: server.socketDir ? false : 'none' }, async (t) => {
-      const pgbun = await start(t, server.socketDir!)
-      await isRefused(t, pgbun, 'peered')
-      await isRefused(t, pgbun, 'open')
-      await isRefused(t, pgbun, 'postgres')
-      await pgbun.waitForLog(/user=peered.*unix socket.*peer.*remedy=.*allow_unproven_local_clients/)
-      await isLetIn(t, pgbun, 'alice', 'wonderland')
-      await t.rejects(loginRaw(t, pgbun, { user: 'alice', password: 'x' }), { code: '28P01' })
-      const allowing = await start(t, server.socketDir!, OPTION)
-      await allowing.waitForLog(/allow_unproven_local_clients: where PostgreSQL asks/)
-      await isLetIn(t, allowing, 'peered')
-      await isLetIn(t, allowing, 'open')
-      await t.rejects(loginRaw(t, allowing, { user: 'alice', password: 'x' }), { code: '28P01' }, 'which opens no more')
-    })
+    await t.test(
+      'peer and trust on the unix socket let nobody in',
+      { skip: server.socketDir ? false : 'none' },
+      async (t) => {
+        const pgbun = await start(t, server.socketDir!)
+        await isRefused(t, pgbun, 'peered')
+        await isRefused(t, pgbun, 'open')
+        await isRefused(t, pgbun, 'postgres')
+        await pgbun.waitForLog(/user=peered.*unix socket.*peer.*remedy=.*allow_unproven_local_clients/)
+        await isLetIn(t, pgbun, 'alice', 'wonderland')
+        await t.rejects(loginRaw(t, pgbun, { user: 'alice', password: 'x' }), { code: '28P01' })
+        const allowing = await start(t, server.socketDir!, OPTION)
+        await allowing.waitForLog(/allow_unproven_local_clients: where PostgreSQL asks/)
+        await isLetIn(t, allowing, 'peered')
+        await isLetIn(t, allowing, 'open')
+        await t.rejects(
+          loginRaw(t, allowing, { user: 'alice', password: 'x' }),
+          { code: '28P01' },
+          'which opens no more',
+        )
+      },
+    )
 
-    await t.test('by a client certificate', async (t) => {
+    await t.test('the client certificate of pgbun lets nobody in', async (t) => {
       const { cert, key } = files.client
       const tls = ['--server-tls-mode', 'require', '--server-tls-cert-file', cert, '--server-tls-key-file', key]
       const pgbun = await start(t, '127.0.0.1', ...tls)
@@ -118,7 +126,7 @@ t.test('no client gets in on a proof that pgbun alone has given', async (t) => {
       await isLetIn(t, plain, 'open')
     })
 
-    await t.test('trust on loopback, where it gets in without pgbun, too', async (t) => {
+    await t.test('trust on loopback lets a client in, as it does without pgbun', async (t) => {
       const pgbun = await start(t, '127.0.0.1')
       t.match(pgbun.logs(), /where PostgreSQL asks for no password, clients of this machine get in without one/)
       for (let count = 0; count < 2; count++) await isLetIn(t, pgbun, 'open')
@@ -138,7 +146,7 @@ t.test('no client gets in on a proof that pgbun alone has given', async (t) => {
       ident.listen(113, '::1', () => resolve(true))
     })
     t.teardown(() => void ident.close())
-    await t.test('by ident', { skip: listening ? false : 'port 113 of ::1 cannot be had' }, async (t) => {
+    await t.test('ident lets nobody in', { skip: listening ? false : 'port 113 of ::1 cannot be had' }, async (t) => {
       const pgbun = await start(t, '::1')
       await isRefused(t, pgbun, 'identified')
       await isRefused(t, pgbun, 'open')
@@ -149,7 +157,7 @@ t.test('no client gets in on a proof that pgbun alone has given', async (t) => {
     })
   })
 
-  await t.test('what PostgreSQL may know of pgbun', async (t) => {
+  await t.test('each connection says what PostgreSQL may know of pgbun by it', async (t) => {
     const way = { unix: false, certificate: false, remoteAddress: '127.0.0.1', localAddress: '127.0.0.1' }
     t.match(await ownMerit({ ...way, unix: true, remoteAddress: '/tmp', localAddress: undefined }), /unix socket/)
     t.match(await ownMerit({ ...way, certificate: true }), /certificate/)
@@ -331,7 +339,7 @@ t.test('a role under a name longer than 63 bytes is the same role to all limits'
 
   const DATABASE = 'd'.repeat(63)
 
-  await t.test('names that are cut off', async (t) => {
+  await t.test('a login by a longer name', async (t) => {
     const target = await startPostgres(t, { bootstrapSql: [`CREATE ROLE ${ROLE} LOGIN REPLICATION PASSWORD 'secret'`] })
     await target.query(`CREATE DATABASE ${DATABASE}`)
     const as = (more: string, password = 'secret') => ({ user: ROLE + more, password, database: DATABASE })
@@ -339,7 +347,7 @@ t.test('a role under a name longer than 63 bytes is the same role to all limits'
     t.same(await direct.rows('SELECT session_user, current_database()'), [[ROLE, DATABASE]], 'as PostgreSQL has them')
     await direct.end()
 
-    await t.test('share a pool', async (t) => {
+    await t.test('shares the pool of the role', async (t) => {
       const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
       const pids = new Set<string | null>()
       for (const more of ['', 'x', 'yy']) {
@@ -352,7 +360,7 @@ t.test('a role under a name longer than 63 bytes is the same role to all limits'
       await walsender.end()
     })
 
-    await t.test('and the patience with guesses', async (t) => {
+    await t.test('shares the pause behind wrong passwords', async (t) => {
       const pgbun = await startPgbun(t, { target, args: ['--login-failure-delay', '1h'] })
       let refused = 0
       for (let i = 0; i < 10; i++) {
@@ -363,7 +371,7 @@ t.test('a role under a name longer than 63 bytes is the same role to all limits'
     })
   })
 
-  await t.test('what PostgreSQL makes of a name', async (t) => {
+  await t.test('a name is cut off as PostgreSQL does it', async (t) => {
     for (const name of ['', 'a', 'a'.repeat(63), 'ä'.repeat(31), '\ufffd'.repeat(21)]) t.equal(nameInServer(name), name)
     t.equal(nameInServer('a'.repeat(64)), 'a'.repeat(63))
     t.equal(nameInServer(`a${'ä'.repeat(32)}`), `a${'ä'.repeat(31)}`)

@@ -29,7 +29,7 @@ t.test('a client whose server answers pgbun itself is not forgotten', async (t) 
     },
   })
 
-  await t.test('a value too long to be carried keeps its client on its server', async (t) => {
+  await t.test('a client whose value is too long to be carried keeps its server', async (t) => {
     const big = backend.dataRow('set', 'app.big', 'x'.repeat(1100000))
     const lab = await startLab(t, { script: script([/^SELECT 'set'/, (server) => server.send(...answered(big))]) })
     const client = await lab.client()
@@ -38,7 +38,7 @@ t.test('a client whose server answers pgbun itself is not forgotten', async (t) 
     await lab.logged('state that could not be read')
   })
 
-  await t.test('notifications while a client that keeps its server is given its settings', async (t) => {
+  await t.test('a client gets its notifications while its settings are set', async (t) => {
     const told = backend.notification(7, 'channel', 'payload')
     const lab = await startLab(t, {
       script: script(
@@ -74,7 +74,7 @@ t.test('a client whose server answers pgbun itself is not forgotten', async (t) 
     t.ok(Date.now() - began < 10_000, 'at once')
   })
 
-  await t.test('a cancel request that comes late does not hit the question what was left', async (t) => {
+  await t.test('a cancel request that comes late does not cancel the question of pgbun', async (t) => {
     const setting = gate()
     const canceling = gate()
     let under = false
@@ -115,7 +115,7 @@ t.test('a client whose server answers pgbun itself is not forgotten', async (t) 
     server.send(backend.commandComplete('SET'), backend.ready())
   }
 
-  await t.test('what is canceled all the same is asked again', async (t) => {
+  await t.test('a question that is canceled all the same is asked again', async (t) => {
     let hits = 0
     const lab = await startLab(t, {
       script: script([
@@ -136,7 +136,7 @@ t.test('a client whose server answers pgbun itself is not forgotten', async (t) 
     t.notMatch(lab.log.join('\n'), /could not be read/)
   })
 
-  await t.test('a client that is slow to read does not stop the question what it left', async (t) => {
+  await t.test('a client that is slow to read does not lose its server by the question', async (t) => {
     const row = backend.dataRow('x'.repeat(8000))
     const lab = await startLab(t, {
       poolSize: 1,
@@ -230,7 +230,7 @@ t.test('a cancel request is heard while the server of its client is being prepar
     })
   }
 
-  await t.test('what it was not told because of that, it is told with its next request', async (t) => {
+  await t.test('a client whose request was canceled is told of new defaults with its next one', async (t) => {
     const { lab, address, client, applying, hold } = await startHolding(t)
     lab.server.connections[0]!.send(backend.parameterStatus('TimeZone', 'Asia/Tokyo'))
     await waitFor(async () => (await lab.client()).session.parameters.TimeZone === 'Asia/Tokyo', {

@@ -22,7 +22,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
     (server: ScriptedConnection, message: Message): void | Promise<void> =>
       message.type === 'Q' && isQuestion(message) ? answer(server) : answerQueries(server, message)
 
-  await t.test('a server that has no answer', async (t) => {
+  await t.test('a client is served although the server does not answer the question about functions', async (t) => {
     const ways: [string, (server: ScriptedConnection) => void][] = [
       ['says nothing', () => {}],
       [
@@ -64,7 +64,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
   })
 
   await t.test(
-    'a server whose answer takes longer than those who always wait are patient: in the end it is given',
+    'a question that is interrupted for waiting clients again and again is answered in the end',
     async (t) => {
       let questions = 0
       let waits: { server: ScriptedConnection; timer: NodeJS.Timeout } | undefined
@@ -98,7 +98,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
     },
   )
 
-  await t.test('functions', async (t) => {
+  await t.test('the functions of a real PostgreSQL', async (t) => {
     const target = await postgres.database(t, [
       'CREATE ROLE eve LOGIN PASSWORD $$eve$$',
       "CREATE FUNCTION leave() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET work_mem = '77MB'; END $$",
@@ -107,7 +107,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
       `DO $do$ BEGIN FOR i IN 1..${count} LOOP EXECUTE format('CREATE FUNCTION ${schema}.f%s() RETURNS text LANGUAGE sql AS %L',
        i, 'SELECT set_config(''a.b'', ''1'', false)'); END LOOP; END $do$`
 
-    await t.test('of other sessions, temporary ones, are of no account', async (t) => {
+    await t.test('temporary functions of other sessions do not count', async (t) => {
       const eve = await loginRaw(t, target, { user: 'eve', password: 'eve' })
       await eve.query(many(3000, 'pg_temp'))
       const pgbun = await startPgbun(t, { target, poolMode: 'transaction' })
@@ -118,7 +118,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
       await eve.end()
     })
 
-    await t.test("of the session's own, temporary ones, leave nothing to others when they are dropped", async (t) => {
+    await t.test('temporary functions of the client leave nothing to others when they are dropped', async (t) => {
       const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
       const client = await loginRaw(t, pgbun)
       await client.rows('CREATE TEMP TABLE own (a int)')
@@ -151,7 +151,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
       t.same(await client.rows('SHOW work_mem'), [['99MB']])
     })
 
-    await t.test('more than are looked for', async (t) => {
+    await t.test('with more functions than pgbun reads nothing of one client is left to the next', async (t) => {
       await target.query('CREATE SCHEMA many')
       await target.query(many(1000, 'many'))
       const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
@@ -168,7 +168,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
       }
     })
 
-    await t.test('limits of time that are defaults of the role', async (t) => {
+    await t.test('short limits of the role do not end the question', async (t) => {
       await target.query("ALTER ROLE eve SET statement_timeout = '50ms'; ALTER ROLE eve SET lock_timeout = '50ms'")
       const pgbun = await startPgbun(t, { target, poolMode: 'transaction' })
       const client = await loginRaw(t, pgbun, { user: 'eve', password: 'eve' })
@@ -176,7 +176,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
       t.notMatch(pgbun.logs(), CANNOT)
     })
 
-    await t.test('a lock on the catalog', async (t) => {
+    await t.test('a client does not wait for a lock on the catalog', async (t) => {
       const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
       const client = await loginRaw(t, pgbun)
       // It has used what it is asked with later.
@@ -330,7 +330,7 @@ t.test('nobody gets the rights of another user by functions in front of those th
     }
   }
 
-  await t.test('the traps work', async (t) => {
+  await t.test('the traps of this test work', async (t) => {
     await target.query(`SET search_path = ${path}; SELECT lower('x'::pg_catalog.text)`)
     t.same(await target.query('SELECT is_called FROM public.caught'), [{ is_called: true }])
   })

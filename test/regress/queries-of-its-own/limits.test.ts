@@ -21,7 +21,7 @@ t.test('a client is served whatever its role or database has set or keeps back',
     (setting) => `default_transaction_${setting}`,
   )
 
-  await t.test('transactions that wait for others by default', async (t) => {
+  await t.test('with SERIALIZABLE READ ONLY DEFERRABLE as the default', async (t) => {
     const target = await postgres.database(t, [
       "CREATE ROLE careful SUPERUSER LOGIN PASSWORD 'careful'",
       ...DEFERRABLE.map((setting) => `ALTER ROLE careful SET ${setting}`),
@@ -81,7 +81,7 @@ t.test('a client is served whatever its role or database has set or keeps back',
     return row === undefined ? '' : parse.dataRow(row.body)[0]!
   }
 
-  await t.test('what limits of time have canceled is asked again without them', async (t) => {
+  await t.test('where a limit of time cancels what pgbun asks', async (t) => {
     const asked: string[] = []
     const target = await startScriptedPostgres(t, {
       onMessage(connection, message) {
@@ -139,7 +139,7 @@ t.test('a client is served whatever its role or database has set or keeps back',
     'role',
   ]
 
-  await t.test('privileges that are kept back', async (t) => {
+  await t.test('where the database keeps functions and views from its users', async (t) => {
     const target = await postgres.database(t, [
       'CREATE ROLE other',
       "CREATE ROLE plain LOGIN PASSWORD 'plain'",
@@ -208,7 +208,7 @@ t.test('a short statement_timeout of one client does not end the next one', asyn
     }
   }
 
-  await t.test('short limits', async (t) => {
+  await t.test('a limit of a few milliseconds stays with its client', async (t) => {
     const server = await postgres.server()
     const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const names = server.major >= 17 ? ['statement_timeout', 'transaction_timeout'] : ['statement_timeout']
@@ -237,7 +237,7 @@ t.test('a short statement_timeout of one client does not end the next one', asyn
     t.notMatch(pgbun.logs(), /keeps its server|ERROR/)
   })
 
-  await t.test('a limit of the startup packet that is switched off', async (t) => {
+  await t.test('a limit of the startup packet that its client switches off stays off', async (t) => {
     const server = await postgres.server()
     const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const client = await loginRaw(t, pgbun, { parameters: { statement_timeout: '500' } })
@@ -297,7 +297,7 @@ t.test('a short statement_timeout of one client does not end the next one', asyn
     t.ok(failures > 1)
   })
 
-  await t.test('nor is a client that keeps its server stopped by a limit of its own', async (t) => {
+  await t.test('a client that keeps its server is not stopped by a limit of its own', async (t) => {
     const script = {
       onMessage(connection: ScriptedConnection, message: Message): void {
         const [sql = ''] = message.type === 'Q' ? parse.strings(message.body) : []

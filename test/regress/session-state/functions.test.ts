@@ -181,14 +181,14 @@ t.test('what a function in C keeps in the session stays with its client', async 
   }
 
   const skip = !available.has('dblink') && 'no dblink here'
-  await t.test('what closes its connection itself keeps nobody', { skip }, async (t) => {
+  await t.test('a function that closes its dblink connection itself keeps no server', { skip }, async (t) => {
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
     const [one, two] = await Promise.all([loginRaw(t, pgbun), loginRaw(t, pgbun)])
     t.equal(errorOf(await one.query('SELECT autonomous()')).M, undefined)
     t.equal(await value(two, 'SELECT 1'), '1')
   })
 
-  await t.test('refused where state may not be kept', async (t) => {
+  await t.test('such a function is refused with session_state = error', async (t) => {
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', args: ['--session-state', 'error'] })
     for (const { statements, refused } of KINDS) {
       if (refused === undefined) continue
@@ -212,7 +212,7 @@ t.test('currval() and lastval() give a client its own values', async (t) => {
     ['a function', "CREATE FUNCTION last() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN lastval(); END'"],
     ['a view', 'CREATE VIEW last AS SELECT lastval()'],
   ] as const) {
-    await t.test(`read by ${what}`, async (t) => {
+    await t.test(`a client that reads by ${what} gets no value of another one`, async (t) => {
       await target.query(sql)
       t.teardown(() => target.query(`DROP ${what.slice(2).toUpperCase()} last`))
       const pgbun = await startPgbun(t, one)
@@ -225,7 +225,7 @@ t.test('currval() and lastval() give a client its own values', async (t) => {
     })
   }
 
-  await t.test('nextval() keeps nobody on a server, also where others read', async (t) => {
+  await t.test('nextval() keeps no client on a server, also where others read', async (t) => {
     const pgbun = await startPgbun(t, one)
     const reader = await loginRaw(t, pgbun)
     t.match(errorOf(await reader.query('SELECT lastval()')), UNDEFINED)
@@ -240,14 +240,14 @@ t.test('currval() and lastval() give a client its own values', async (t) => {
     t.match(errorOf(await b.query('SELECT lastval()')), UNDEFINED, 'its own are gone, and nobody else’s are there')
   })
 
-  await t.test('the first reader finds its own where nobody else had the server', async (t) => {
+  await t.test('the first client that reads finds its own value', async (t) => {
     const pgbun = await startPgbun(t, one)
     const client = await loginRaw(t, pgbun)
     const [[own]] = (await client.rows("SELECT nextval('counter')")) as [[string]]
     t.same(await client.rows('SELECT lastval()'), [[own]])
   })
 
-  await t.test('who kept its server before anybody read one does not find another’s', async (t) => {
+  await t.test('a client that kept its server finds no value of another one', async (t) => {
     const pgbun = await startPgbun(t, { ...one, poolSize: 2 })
     const taker = await loginRaw(t, pgbun)
     const pid = (await taker.rows("SELECT pg_backend_pid(), nextval('counter')"))[0]![0]
@@ -260,7 +260,7 @@ t.test('currval() and lastval() give a client its own values', async (t) => {
     t.match(errorOf(await kept.query('SELECT lastval()')), UNDEFINED)
   })
 
-  await t.test('they are taken away in front of what comes next, unseen', async (t) => {
+  await t.test('values of another client are taken away without an answer that a client could see', async (t) => {
     const pgbun = await startPgbun(t, one)
     const reader = await loginRaw(t, pgbun)
     await reader.query('SELECT lastval()')

@@ -12,7 +12,7 @@ t.test('state that no text shows stays with its client', async (t) => {
   const server = await postgres.database(t)
   const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
 
-  await t.test('a lock taken by a FunctionCall', async (t) => {
+  await t.test('a lock that a FunctionCall takes', async (t) => {
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     const [[lock]] = (await client.rows("SELECT 'pg_advisory_lock(int,int)'::regprocedure::oid")) as [[string]]
@@ -25,7 +25,7 @@ t.test('state that no text shows stays with its client', async (t) => {
     await other.end()
   })
 
-  await t.test('a parameter set by a FunctionCall', async (t) => {
+  await t.test('a parameter that a FunctionCall sets', async (t) => {
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     const [[set]] = (await client.rows("SELECT 'set_config(text,text,bool)'::regprocedure::oid")) as [[string]]
@@ -37,7 +37,7 @@ t.test('state that no text shows stays with its client', async (t) => {
     await other.end()
   })
 
-  await t.test('a parameter set in a long Query', async (t) => {
+  await t.test('a parameter that a long Query sets', async (t) => {
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
     await client.query(`SELECT length('${'x'.repeat(3_000_000)}'); SET work_mem = '8MB'`)
@@ -48,7 +48,7 @@ t.test('state that no text shows stays with its client', async (t) => {
   })
 
   for (const mode of ['session', 'transaction'] as const) {
-    await t.test(`a library, in ${mode} mode`, async (t) => {
+    await t.test(`a library that a client loads, in ${mode} mode`, async (t) => {
       const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
       const client = await loginRaw(t, pgbun)
       const before = await client.rows('SELECT pg_backend_pid()')
@@ -104,7 +104,7 @@ t.test('state that a text hides stays with its client', async (t) => {
   for (const leaves of ['stays', 'leaves'] as const) {
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: leaves === 'stays' ? 2 : 1 })
     for (const [what, statements] of STATES) {
-      await t.test(`${what}: its client ${leaves}`, async (t) => {
+      await t.test(`${what}, and its client ${leaves}`, async (t) => {
         const client = await loginRaw(t, pgbun)
         for (const sql of statements) {
           if (sql === 'SCHEMA') {
@@ -123,7 +123,7 @@ t.test('state that a text hides stays with its client', async (t) => {
     }
   }
 
-  await t.test('EXECUTE of a statement prepared by the protocol', async (t) => {
+  await t.test('a SET that is prepared by the protocol and run by EXECUTE', async (t) => {
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse('SELECT pg_advisory_lock(5)', 'l'), frontend.sync())
@@ -210,7 +210,7 @@ t.test('a table that is temporary by the search_path alone stays with its client
       }
     })
   }
-  await t.test('a function with a path of its own', (t) => {
+  await t.test('a function with a search_path of its own', (t) => {
     return attempt(t, {}, [], 'SELECT public.path_of_its_own()', 'DROP TABLE pg_temp.mine')
   })
 })

@@ -24,7 +24,7 @@ t.test(
     const reaches = (client: RawClient, name: string, value: string): Promise<unknown> =>
       waitFor(async () => (await show(client, name)) === value, { what: `${name} = ${value}` })
 
-    await t.test('a client that goes from server to server', async (t) => {
+    await t.test('a client that goes from server to server has the default of today on each', async (t) => {
       const server = await startPostgres(t)
       const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
       const [client, third, holder] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
@@ -227,7 +227,7 @@ t.test('a client without a server is told of new defaults before it works under 
 // They had no effect on new clients for as long as servers from before were lent. And a parameter of an application
 // was lost where the function that set it had only just been made.
 t.test('ALTER ROLE SET and ALTER DATABASE SET hold for new clients at once', async (t) => {
-  await t.test('what sessions begin with', async (t) => {
+  await t.test('ALTER ROLE and ALTER DATABASE count for the next login', async (t) => {
     const target = await startPostgres(t)
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
     const [a, b] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
@@ -262,7 +262,7 @@ t.test('ALTER ROLE SET and ALTER DATABASE SET hold for new clients at once', asy
     t.equal(await look('SHOW work_mem'), '11MB', 'one that is rolled back')
   })
 
-  await t.test('a parameter set by a function just made', async (t) => {
+  await t.test('a parameter follows its client where the function that sets it was just made', async (t) => {
     const target = await startPostgres(t)
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
     const client = await loginRaw(t, pgbun)

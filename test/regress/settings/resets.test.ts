@@ -47,7 +47,7 @@ t.test('after a RESET a client is told the very value that it has', async (t) =>
     return seen
   }
 
-  await t.test('what a client is told is what it has', async (t) => {
+  await t.test('what a client was told is what it has behind each statement', async (t) => {
     const server = await postgres.server()
     const pgbuns = {
       transaction: await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 }),

@@ -63,7 +63,7 @@ t.test('a parameter that a long text sets follows its client', async (t) => {
     })
   }
 
-  await t.test('a FunctionCall of set_config()', async (t) => {
+  await t.test('a parameter that a FunctionCall sets follows its client', async (t) => {
     const [mine, other] = await Promise.all([loginRaw(t, pgbun), loginRaw(t, pgbun)])
     mine.send(frontend.functionCall(2078, ['app.called', 'mine', 'f']))
     await mine.readUntil('Z')
@@ -71,7 +71,7 @@ t.test('a parameter that a long text sets follows its client', async (t) => {
     await Promise.all([mine.end(), other.end()])
   })
 
-  await t.test('a short one that comes in pieces keeps nobody', async (t) => {
+  await t.test('a short FunctionCall that comes in pieces keeps no server', async (t) => {
     const clients = await Promise.all([1, 2, 3].map(() => loginRaw(t, pgbun)))
     for (const client of clients) {
       const call = frontend.functionCall(1397, ['-7'])
@@ -84,7 +84,7 @@ t.test('a parameter that a long text sets follows its client', async (t) => {
     await Promise.all(clients.map((client) => client.end()))
   })
 
-  await t.test('long data alone keeps nobody', async (t) => {
+  await t.test('long data alone keeps no server', async (t) => {
     const clients = await Promise.all([1, 2, 3].map(() => loginRaw(t, pgbun)))
     for (const client of clients) {
       t.equal(errorOf(await client.query(DATA)).M, undefined)
@@ -93,7 +93,7 @@ t.test('a parameter that a long text sets follows its client', async (t) => {
     for (const client of clients) await client.end()
   })
 
-  await t.test('a text that cannot be read keeps its client, and its server ends with it', async (t) => {
+  await t.test('a client whose text cannot be read keeps its server, which ends with it', async (t) => {
     const [mine, other] = await Promise.all([loginRaw(t, pgbun), loginRaw(t, pgbun)])
     const sql = `SET standard_conforming_strings = off; SELECT 'it\\'s; ${LONG}', set_config('app.g', 'mine', false)`
     await mine.rows('SET standard_conforming_strings = off')
@@ -273,7 +273,7 @@ t.test('a value outside of ASCII keeps the encoding of its client', async (t) =>
     return found
   }
 
-  await t.test('values in the encoding of their client', async (t) => {
+  await t.test('a client gets its values back on each server', async (t) => {
     const server = await postgres.server()
     await server.query("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 2 })
@@ -290,7 +290,7 @@ t.test('a value outside of ASCII keeps the encoding of its client', async (t) =>
     t.notMatch(pgbun.logs(), /WARN|ERROR/)
   })
 
-  await t.test('session_state = reset takes them away', async (t) => {
+  await t.test('session_state = reset takes such values away', async (t) => {
     const server = await postgres.server()
     const args = ['--session-state', 'reset']
     const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1, args })

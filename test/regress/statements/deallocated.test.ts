@@ -25,7 +25,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
   }
 
   for (const sql of ['DEALLOCATE a', 'DEALLOCATE ALL', 'DISCARD ALL']) {
-    await t.test(`${sql}: a Parse gives the name anew`, async (t) => {
+    await t.test(`behind ${sql} a Parse gives the name anew`, async (t) => {
       const client = await prepared()
       client.send(...deallocate(sql), frontend.parse("SELECT 'new'", 'a'), ...run('a'), frontend.sync())
       const answers = await client.readUntil('Z')
@@ -33,7 +33,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
       t.same(rowsOf(answers), [['new']])
     })
 
-    await t.test(`${sql}: a Bind does not find it`, async (t) => {
+    await t.test(`behind ${sql} a Bind does not find the statement`, async (t) => {
       const client = await prepared()
       client.send(...deallocate(sql), ...run('a'), ...run('b'), frontend.sync())
       t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: 'prepared statement "a" does not exist' })
@@ -42,14 +42,14 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
     })
   }
 
-  await t.test('one that fails: what follows is skipped, and the name is there', async (t) => {
+  await t.test('behind a DEALLOCATE that fails the rest is skipped, and the name is there', async (t) => {
     const client = await prepared()
     client.send(...deallocate('DEALLOCATE missing'), ...run('a'), frontend.sync(), ...run('a'), frontend.sync())
     t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: /"missing"/ })
     t.same(rowsOf(await client.readUntil('Z')), [['a']])
   })
 
-  await t.test('of two portals only the one that is run counts', async (t) => {
+  await t.test('of two portals with a DEALLOCATE only the one that is run counts', async (t) => {
     const client = await prepared()
     client.send(frontend.parse('DEALLOCATE a'), frontend.bind([], '', 'p'))
     client.send(frontend.parse('DEALLOCATE b'), frontend.bind([], '', 'q'), frontend.execute(0, 'q'))
@@ -58,7 +58,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
     t.same(rowsOf(answers), [['a']])
     t.match(errorOf(answers), { C: '26000', M: 'prepared statement "b" does not exist' })
   })
-  await t.test('answered by pgbun, it is not sent as well, whatever is in front of it and behind it', async (t) => {
+  await t.test('a DEALLOCATE that pgbun answers is not sent to PostgreSQL as well', async (t) => {
     const ignored = { Flush: frontend.flush(), CopyFail: frontend.copyFail('no copy'), CopyDone: frontend.copyDone() }
     for (const [name, message] of Object.entries(ignored)) {
       const client = await prepared()
@@ -75,7 +75,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
     }
   })
 
-  await t.test('as one of several statements of a Query', async (t) => {
+  await t.test('a DEALLOCATE among several statements of a Query counts', async (t) => {
     const client = await prepared()
     client.send(frontend.query('SELECT 1; DEALLOCATE ALL'), ...run('a'), frontend.sync())
     await client.readUntil('Z')
@@ -83,7 +83,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
   })
 
   for (const last of ['DEALLOCATE ALL', 'DEALLOCATE PREPARE "a"']) {
-    await t.test(`as the last of several statements, done when their commit fails: ${last}`, async (t) => {
+    await t.test(`${last} as the last of several statements counts although their commit fails`, async (t) => {
       const client = await prepared()
       const other = await prepared()
       client.send(frontend.query('CREATE TABLE IF NOT EXISTS late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)'))
@@ -99,7 +99,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
     })
   }
 
-  await t.test('as the last of several statements that is not reached: the name is there', async (t) => {
+  await t.test('a DEALLOCATE behind a statement that fails does not count', async (t) => {
     const client = await prepared()
     client.send(frontend.query('SELECT 1; SELECT 1 / 0; DEALLOCATE ALL'))
     t.match(errorOf(await client.readUntil('Z')), { C: '22012' })
@@ -107,14 +107,14 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
     t.same(rowsOf(await client.readUntil('Z')), [['a']])
   })
 
-  await t.test('by a statement with a name, of one this server does not have', async (t) => {
+  await t.test('a prepared DEALLOCATE of a statement that this server does not have succeeds', async (t) => {
     const client = await prepared()
     client.send(frontend.parse('DEALLOCATE a', 'c'), frontend.parse('SELECT 1', 'd'), frontend.sync())
     await client.readUntil('Z')
     client.send(...run('c'), frontend.sync())
     t.equal(typesOf(await client.readUntil('Z')), '2CZ')
   })
-  await t.test('in a Query sent behind a batch that fails without its Sync', async (t) => {
+  await t.test('a DEALLOCATE that a failed batch discards does not count', async (t) => {
     const client = await prepared()
     client.send(frontend.execute(0, 'missing'), frontend.query('BEGIN'), frontend.query('DEALLOCATE a; SELECT 1'))
     client.send(frontend.sync())
@@ -123,7 +123,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
     t.equal(typesOf(await client.readUntil('Z')), '2DCZ')
   })
 
-  await t.test('by a portal, of a statement that was closed since it was bound', async (t) => {
+  await t.test('a bound DEALLOCATE fails where its statement was closed meanwhile', async (t) => {
     const client = await prepared()
     client.send(frontend.parse('DEALLOCATE a'), frontend.bind([]), frontend.flush())
     await client.readUntil('2')
@@ -135,7 +135,7 @@ t.test('what a client sends behind a DEALLOCATE finds what PostgreSQL has by the
     t.same(rowsOf(await client.readUntil('Z')), [['b']])
   })
 
-  await t.test('of a name whose Parse is discarded with the batch before', async (t) => {
+  await t.test('a DEALLOCATE fails where the Parse was discarded with the batch before', async (t) => {
     const client = await loginRaw(t, pgbun)
     client.send(frontend.execute(0, 'missing'), frontend.parse("SELECT 'a'", 'a'), frontend.sync())
     client.send(...deallocate('DEALLOCATE a'), frontend.sync())
@@ -214,7 +214,7 @@ t.test('a client gets its own statement where a pipeline or a long text is in th
     startPgbun(t, { target: server, poolMode: 'transaction', poolSize: size, ...options })
 
   await t.test(
-    'one that was skipped with a failing batch is there for the next batch in the same packet',
+    'a statement that was skipped with a failing batch is there for the next batch in the same packet',
     async (t) => {
       const pgbun = await start(t, 2)
       const client = await loginRaw(t, pgbun)
@@ -230,7 +230,7 @@ t.test('a client gets its own statement where a pipeline or a long text is in th
     },
   )
 
-  await t.test('a Close that was skipped has not happened, neither has a Parse', async (t) => {
+  await t.test('a Close or Parse that was skipped has not happened', async (t) => {
     const pgbun = await start(t, 1)
     const client = await loginRaw(t, pgbun)
     client.send(frontend.parse("SELECT 'old'", 'name'), frontend.sync())
@@ -241,20 +241,23 @@ t.test('a client gets its own statement where a pipeline or a long text is in th
     t.same(rowsOf(await client.readUntil('Z')), [['old']])
   })
 
-  await t.test('an unnamed one that was skipped is not there, and no stranger’s is in its place', async (t) => {
-    const pgbun = await start(t, 1)
-    const stranger = await loginRaw(t, pgbun)
-    const client = await loginRaw(t, pgbun)
-    stranger.send(frontend.parse("SELECT 'stranger'"), frontend.sync())
-    await stranger.readUntil('Z')
-    client.send(frontend.bind([], 'missing'), frontend.parse("SELECT 'mine'"), frontend.sync(), run())
-    t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: /missing/ })
-    t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: 'unnamed prepared statement does not exist' })
-    stranger.send(run())
-    t.same(rowsOf(await stranger.readUntil('Z')), [['stranger']])
-  })
+  await t.test(
+    'an unnamed statement that was skipped is not there, and none of another client is in its place',
+    async (t) => {
+      const pgbun = await start(t, 1)
+      const stranger = await loginRaw(t, pgbun)
+      const client = await loginRaw(t, pgbun)
+      stranger.send(frontend.parse("SELECT 'stranger'"), frontend.sync())
+      await stranger.readUntil('Z')
+      client.send(frontend.bind([], 'missing'), frontend.parse("SELECT 'mine'"), frontend.sync(), run())
+      t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: /missing/ })
+      t.match(errorOf(await client.readUntil('Z')), { C: '26000', M: 'unnamed prepared statement does not exist' })
+      stranger.send(run())
+      t.same(rowsOf(await stranger.readUntil('Z')), [['stranger']])
+    },
+  )
 
-  await t.test('a name used twice is refused, and leaves nothing for a stranger', async (t) => {
+  await t.test('a name used twice is refused, and leaves nothing to another client', async (t) => {
     const pgbun = await start(t, 1)
     const client = await loginRaw(t, pgbun)
     const stranger = await loginRaw(t, pgbun)
@@ -268,7 +271,7 @@ t.test('a client gets its own statement where a pipeline or a long text is in th
     t.same(rowsOf(await client.readUntil('Z')), [['mine']])
   })
 
-  await t.test('a long unnamed one is not taken for the short one before it', async (t) => {
+  await t.test('a long unnamed statement is not taken for the short one before it', async (t) => {
     const pgbun = await start(t, 2)
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
@@ -283,7 +286,7 @@ t.test('a client gets its own statement where a pipeline or a long text is in th
     t.same(rowsOf(await client.readUntil('Z')), [['short again']])
   })
 
-  await t.test('a long named one is refused where the name is taken, and goes with its client', async (t) => {
+  await t.test('a long named statement is refused where the name is taken, and goes with its client', async (t) => {
     const pgbun = await start(t, 1)
     const client = await loginRaw(t, pgbun)
     const stranger = await loginRaw(t, pgbun)
@@ -300,7 +303,7 @@ t.test('a client gets its own statement where a pipeline or a long text is in th
   })
 
   await t.test(
-    'max_prepared_statements 0: a client keeps the server it prepares on, and its names to itself',
+    'with max_prepared_statements = 0 a client keeps the server that it prepares on, and its names to itself',
     async (t) => {
       const args = ['--max-prepared-statements', '0']
       const pgbun = await start(t, 1, { poolMode: 'transaction', poolSize: 1, args })

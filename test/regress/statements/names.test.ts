@@ -161,7 +161,7 @@ t.test('EXECUTE and the protocol mean the same statement by a name', async (t) =
     await stranger.end()
   }
 
-  await t.test('a Close of what SQL has prepared sets its client free', async (t) => {
+  await t.test('a client that closes what SQL has prepared gives its server back', async (t) => {
     const client = await loginRaw(t, pgbun)
     await client.query('PREPARE p AS SELECT 1')
     client.send(close('S', 'p'), sync())
@@ -209,7 +209,7 @@ t.test('a client that knows the names of pgbun on a server gets no statement of 
     t.equal(await say(victim, close('S', 'n'), sync()), '3Z   ')
   }
 
-  await t.test('by messages of the protocol', async (t) => {
+  await t.test('messages of the protocol reach no statement of another client', async (t) => {
     const { victim, attacker, names } = await begin(t)
     const direct = await loginRaw(t, target)
     for (const name of names.slice(0, 5)) {
@@ -249,7 +249,7 @@ t.test('a client that knows the names of pgbun on a server gets no statement of 
   }
   for (const [name, texts] of Object.entries(attacks)) {
     for (const ending of ['Terminate', 'DEALLOCATE ALL', 'DISCARD ALL', 'a closed socket']) {
-      await t.test(`by SQL: ${name}, then ${ending}`, async (t) => {
+      await t.test(`SQL reaches no statement of another client: ${name}, then ${ending}`, async (t) => {
         const { victim, attacker, names } = await begin(t)
         for (const sql of texts(names)) await say(attacker, query(sql))
         if (ending === 'Terminate') await attacker.end()
@@ -262,7 +262,7 @@ t.test('a client that knows the names of pgbun on a server gets no statement of 
     }
   }
 
-  await t.test('EXECUTE runs it as the one who says it, and gives nothing of the session of another', async (t) => {
+  await t.test('EXECUTE of such a name runs with the rights of the client that says it', async (t) => {
     const { victim, attacker, names } = await begin(t)
     await say(victim, query("SET app.secret = 'of the victim'"))
     t.equal(
@@ -302,7 +302,7 @@ t.test('a statement name that is taken, too long or used by pgbun is answered as
     return client
   }
 
-  await t.test('63 bytes of a name count', async (t) => {
+  await t.test('names that are the same in 63 bytes are the same name', async (t) => {
     const name = (end: string): string => 'n'.repeat(63) + end
     await same(t, [
       [frontend.parse("SELECT 'a'", name('a'))],
@@ -315,7 +315,7 @@ t.test('a statement name that is taken, too long or used by pgbun is answered as
     ])
   })
 
-  await t.test('a long name that is taken: nothing too long is closed', async (t) => {
+  await t.test('a long name that is taken closes no other statement', async (t) => {
     const name = 'z'.repeat(11_000)
     const batches = [
       [frontend.parse('SELECT 1', name)],
@@ -331,7 +331,7 @@ t.test('a statement name that is taken, too long or used by pgbun is answered as
     t.same(await client.rows(`SELECT name FROM pg_prepared_statements WHERE name LIKE 'z%'`), [])
   })
 
-  await t.test('a text too long to be kept gets a name that was taken', async (t) => {
+  await t.test('a text too long to be kept may be given a name that was in use', async (t) => {
     const client = await same(t, [
       [frontend.parse("SELECT 'short'", 'x')],
       [frontend.parse("SELECT 'again'", 'x')],
@@ -351,13 +351,13 @@ t.test('a statement name that is taken, too long or used by pgbun is answered as
     await client.end()
   })
 
-  await t.test('a name without an end', async (t) => {
+  await t.test('a name without an end ends the session', async (t) => {
     const parse = frontend.parse('', 'name').subarray(0, 9)
     parse.writeInt32BE(8, 1)
     await same(t, [[parse], [frontend.parse('SELECT 1', 'name')]])
   })
 
-  await t.test('a name of pgbun’s own is nobody’s', async (t) => {
+  await t.test('a client may use a name that looks like one of pgbun', async (t) => {
     const owner = await loginRaw(t, pgbun)
     const client = await loginRaw(t, pgbun)
     const direct = await loginRaw(t, target)

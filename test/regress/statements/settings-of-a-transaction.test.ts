@@ -299,7 +299,7 @@ t.test(
       },
     }
     for (const [name, { sql, steps }] of Object.entries(others)) {
-      await t.test(`another client: ${name}`, async (t: Test) => {
+      await t.test(`another client is not affected: ${name}`, async (t: Test) => {
         const clients = [await loginRaw(t, one), await loginRaw(t, one)] as const
         for (const client of clients) await play(client, [[parse('s', sql)]], async () => {})
         // Past pgbun, and of no account for what it means.
@@ -312,7 +312,7 @@ t.test(
       })
     }
 
-    await t.test('tenants that set the same for each transaction share', async (t: Test) => {
+    await t.test('clients that set the same in each transaction share a statement', async (t: Test) => {
       const sql = "SELECT current_setting('app.tenant')"
       const clients = await Promise.all(['a', 'a', 'b'].map(() => loginRaw(t, one)))
       for (const [i, tenant] of ['a', 'a', 'b'].entries()) {

@@ -21,7 +21,7 @@ t.test('clients share a prepared statement only under the settings that decide w
   const count = async (client: RawClient, sql: string): Promise<unknown> =>
     client.rows(`SELECT count(*) FROM pg_prepared_statements WHERE statement = '${sql}'`)
 
-  await t.test('that have no part in it share one', async (t) => {
+  await t.test('settings that change nothing of a statement do not divide it', async (t) => {
     const settings: Record<string, string>[] = [
       {},
       { work_mem: '8MB' },
@@ -34,7 +34,7 @@ t.test('clients share a prepared statement only under the settings that decide w
     t.same(await count(clients[0]!, 'SELECT 1'), [['1']])
   })
 
-  await t.test('of which the planner makes constants have their own', async (t) => {
+  await t.test('settings that the planner makes constants of divide it', async (t) => {
     const digits = await loginRaw(t, pgbun, { parameters: { extra_float_digits: '0' } })
     const bytes = await loginRaw(t, pgbun, { parameters: { bytea_output: 'escape' } })
     const client = await loginRaw(t, pgbun)
@@ -48,7 +48,7 @@ t.test('clients share a prepared statement only under the settings that decide w
     t.equal(await run(bytes, bytea), '\\001')
   })
 
-  await t.test('of applications have their own: a function may be marked immutable that reads them', async (t) => {
+  await t.test('parameters of applications divide it, as an immutable function may read them', async (t) => {
     const owner = await loginRaw(t, target)
     const body = "SELECT current_setting('app.tenant')"
     await owner.query(`CREATE FUNCTION tenant() RETURNS text IMMUTABLE LANGUAGE sql AS $$${body}$$`)
@@ -58,7 +58,7 @@ t.test('clients share a prepared statement only under the settings that decide w
     }
   })
 
-  await t.test('and keep what it meant when they set something else', async (t) => {
+  await t.test('a statement keeps its meaning when its client sets something else', async (t) => {
     const sql = "SELECT '01/02/2026'::date"
     for (const change of ["SET DateStyle = 'ISO, MDY'", "SET DateStyle = 'Postgres, MDY'", 'RESET DateStyle']) {
       const answers: unknown[] = []
@@ -76,52 +76,49 @@ t.test('clients share a prepared statement only under the settings that decide w
     }
   })
 
-  await t.test(
-    'and so does the unnamed statement, in and out of transactions, wherever it is prepared again',
-    async (t) => {
-      const sql = "SELECT '01/02/2026'::date, current_setting('DateStyle'), $1::int"
-      const named = (sql: string) => [
-        frontend.parse(sql, 'set'),
-        frontend.bind([], 'set'),
-        frontend.execute(),
-        frontend.close('S', 'set'),
-        frontend.sync(),
-      ]
-      // By the extended protocol: a Query would make an end of the unnamed statement.
-      const steps: [string, string[]][] = [
-        ['outside', ["SET DateStyle = 'ISO, MDY'"]],
-        ['in a transaction', ["SET DateStyle = 'ISO, MDY'", 'BEGIN']],
-        ['for a transaction', ['BEGIN', "SET LOCAL DateStyle = 'ISO, MDY'"]],
-        ['reset', ['RESET DateStyle']],
-      ]
-      for (const [what, texts] of steps) {
-        for (const described of [false, true]) {
-          const answers: unknown[] = []
-          for (const address of [target, pgbun]) {
-            const client = await loginRaw(t, address)
-            const other = await loginRaw(t, address)
-            await client.query("SET DateStyle = 'SQL, DMY'")
-            client.send(frontend.parse(sql), ...(described ? [frontend.describe('S')] : []), frontend.sync())
+  await t.test('the unnamed statement keeps its meaning, too, wherever it is prepared again', async (t) => {
+    const sql = "SELECT '01/02/2026'::date, current_setting('DateStyle'), $1::int"
+    const named = (sql: string) => [
+      frontend.parse(sql, 'set'),
+      frontend.bind([], 'set'),
+      frontend.execute(),
+      frontend.close('S', 'set'),
+      frontend.sync(),
+    ]
+    // By the extended protocol: a Query would make an end of the unnamed statement.
+    const steps: [string, string[]][] = [
+      ['outside', ["SET DateStyle = 'ISO, MDY'"]],
+      ['in a transaction', ["SET DateStyle = 'ISO, MDY'", 'BEGIN']],
+      ['for a transaction', ['BEGIN', "SET LOCAL DateStyle = 'ISO, MDY'"]],
+      ['reset', ['RESET DateStyle']],
+    ]
+    for (const [what, texts] of steps) {
+      for (const described of [false, true]) {
+        const answers: unknown[] = []
+        for (const address of [target, pgbun]) {
+          const client = await loginRaw(t, address)
+          const other = await loginRaw(t, address)
+          await client.query("SET DateStyle = 'SQL, DMY'")
+          client.send(frontend.parse(sql), ...(described ? [frontend.describe('S')] : []), frontend.sync())
+          await client.readUntil('Z')
+          for (const text of texts) {
+            client.send(...named(text))
             await client.readUntil('Z')
-            for (const text of texts) {
-              client.send(...named(text))
-              await client.readUntil('Z')
-              // Another client's unnamed statement takes the place, where it can.
-              if (text !== 'BEGIN' && !texts.includes('BEGIN')) await other.query('SELECT 1')
-            }
-            client.send(frontend.bind(['7']), frontend.execute(), frontend.sync())
-            const rows = rowsOf(await client.readUntil('Z'))
-            client.send(frontend.bind(['8']), frontend.execute(), frontend.sync())
-            answers.push([rows, rowsOf(await client.readUntil('Z'))])
-            await Promise.all([client.end(), other.end()])
+            // Another client's unnamed statement takes the place, where it can.
+            if (text !== 'BEGIN' && !texts.includes('BEGIN')) await other.query('SELECT 1')
           }
-          t.same(answers[1], answers[0], `${what}${described ? ', described' : ''}`)
+          client.send(frontend.bind(['7']), frontend.execute(), frontend.sync())
+          const rows = rowsOf(await client.readUntil('Z'))
+          client.send(frontend.bind(['8']), frontend.execute(), frontend.sync())
+          answers.push([rows, rowsOf(await client.readUntil('Z'))])
+          await Promise.all([client.end(), other.end()])
         }
+        t.same(answers[1], answers[0], `${what}${described ? ', described' : ''}`)
       }
-    },
-  )
+    }
+  })
 
-  await t.test('and one with a temporary table finds what that hides from others', async (t) => {
+  await t.test('a client with a temporary table reads that, not the table it hides', async (t) => {
     const sql = 'SELECT a FROM hidden'
     const client = await loginRaw(t, pgbun)
     const other = await loginRaw(t, pgbun)
@@ -152,7 +149,7 @@ t.test('max_prepared_statements holds, and a reload of it changes no statement o
 
   const target = await postgres.server()
 
-  await t.test('a batch that needs more than may stay', async (t) => {
+  await t.test('a batch may need more statements than the limit', async (t) => {
     const args = ['--max-prepared-statements', '3']
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1, args })
     const client = await loginRaw(t, pgbun)
@@ -173,7 +170,7 @@ t.test('max_prepared_statements holds, and a reload of it changes no statement o
     for (const name of [...names, 'i']) t.equal(await say(client, ...run(name)), `2DCZ ${name} `)
   })
 
-  await t.test('set to 0 and back: what names stand for stays', async (t) => {
+  await t.test('a reload to 0 and back leaves the statements of a client as they are', async (t) => {
     const file = path.join(t.testdir(), 'pgbun.toml')
     const set = (most: number): void => writeFileSync(file, `[pool]\nmax_prepared_statements = ${most}\n`)
     set(200)

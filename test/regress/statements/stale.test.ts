@@ -173,7 +173,7 @@ t.test('a client that prepares a statement after a change gets it as it is now',
   }
 
   for (const change of CHANGES) {
-    await t.test(`${change.what}: whoever prepares it anew does not get the old one`, async (t) => {
+    await t.test(`${change.what}: a client that prepares it anew does not get the old one`, async (t) => {
       const answers: string[][] = []
       for (const at of [target, pgbun]) {
         const old = await around(t, at, change, await loginRaw(t, at))
@@ -188,7 +188,7 @@ t.test('a client that prepares a statement after a change gets it as it is now',
     })
 
     if (change.silent) continue
-    await t.test(`${change.what}, changed past pgbun: known from the first error on`, async (t) => {
+    await t.test(`${change.what}, changed past pgbun: one error, and nobody gets it again`, async (t) => {
       const answers: string[] = []
       for (const at of [target, pgbun]) {
         await around(t, at, change, await loginRaw(t, target))
@@ -199,7 +199,7 @@ t.test('a client that prepares a statement after a change gets it as it is now',
     })
   }
 
-  await t.test('what others parse before a change is committed is not kept behind it', async (t) => {
+  await t.test('a statement that was parsed before a change is committed is not used behind it', async (t) => {
     const pair = await start(t, 2)
     const [altering, other] = [await loginRaw(t, pair), await loginRaw(t, pair)]
     for (const sql of [...CLEAN, CHANGES[3]!.setup[0]!, 'BEGIN', CHANGES[3]!.change]) await altering.query(sql)
@@ -212,7 +212,7 @@ t.test('a client that prepares a statement after a change gets it as it is now',
     }
   })
 
-  await t.test('values that do not fit do not have it prepared each time', async (t) => {
+  await t.test('values that do not fit do not have a statement prepared each time', async (t) => {
     const client = await loginRaw(t, pgbun)
     const list = `SELECT name FROM pg_prepared_statements WHERE statement = 'SELECT $1::int'`
     await say(client, parse('SELECT $1::int'))
@@ -225,7 +225,7 @@ t.test('a client that prepares a statement after a change gets it as it is now',
     t.equal(names.size, 1)
   })
 
-  await t.test('deallocated behind pgbun’s back: nobody notices', async (t) => {
+  await t.test('a statement that code deallocates is prepared again, and no client notices', async (t) => {
     const client = await loginRaw(t, pgbun)
     const careless = await loginRaw(t, pgbun)
     await say(client, parse("SELECT 'mine'"), frontend.parse("SELECT 'other'", 'b'))
@@ -306,7 +306,7 @@ t.test('a DEALLOCATE of one client takes no statement from another one', async (
   await owner.readUntil('Z')
   const thief = await loginRaw(t, pgbun)
 
-  await t.test('deallocated by the name it has on the server', async (t) => {
+  await t.test('a DEALLOCATE of the name on the server', async (t) => {
     for (const how of ['query', 'several', 'extended']) {
       t.same(await use(), [['42']])
       const sql = `DEALLOCATE "${await nameOf(thief)}"`
@@ -317,7 +317,7 @@ t.test('a DEALLOCATE of one client takes no statement from another one', async (
     }
   })
 
-  await t.test('closed by that name: it stays', async (t) => {
+  await t.test('a Close of the name on the server takes nothing from others', async (t) => {
     const name = await nameOf(thief)
     thief.send(frontend.close('S', name), frontend.sync())
     t.equal(typesOf(await thief.readUntil('Z')), '3Z')
@@ -326,7 +326,7 @@ t.test('a DEALLOCATE of one client takes no statement from another one', async (
   })
 
   for (const code of ["BEGIN EXECUTE 'DEALLOCATE ALL'; END", "BEGIN EXECUTE 'DEALLOCATE ALL'; RAISE 'no'; END"]) {
-    await t.test(`deallocated by code: ${code}`, async (t) => {
+    await t.test(`a DEALLOCATE by code: ${code}`, async (t) => {
       const sql = `DO $$ ${code} $$`
       const error = code.includes('RAISE') ? 'no' : undefined
       for (const messages of [
@@ -342,7 +342,7 @@ t.test('a DEALLOCATE of one client takes no statement from another one', async (
     })
   }
 
-  await t.test('by code, with what follows in the same breath', async (t) => {
+  await t.test('a DEALLOCATE by code, with a Bind right behind it', async (t) => {
     owner.send(frontend.query('DO $$ BEGIN DEALLOCATE ALL; END $$'), ...run, frontend.sync())
     await owner.readUntil('Z')
     t.same(rowsOf(await owner.readUntil('Z')), [['42']], "the client's own names stay")
