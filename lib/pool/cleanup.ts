@@ -7,7 +7,7 @@ import { Drain } from '../server/drain.ts'
 import { InternalQuery } from '../server/internal-query.ts'
 import type { PlanRef } from '../server/ports.ts'
 import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../settings/reset.ts'
-import { limitsOf, mayWait, OWN_TRANSACTION, withoutLimits } from '../settings/settings-sql.ts'
+import { mayWait, OWN_TRANSACTION } from '../settings/settings-sql.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
@@ -75,7 +75,7 @@ export function preparation(
 /** Whether the role of `server`'s session is still there: PostgreSQL cannot name one that was dropped. */
 function askForRole(server: ServerConnection, done: (well: boolean) => void): void {
   server.content.askedForRole()
-  InternalQuery.run(server, 'SELECT session_user', undefined, (result) => {
+  InternalQuery.run(server, 'SELECT session_user', 'hold', (result) => {
     server.content.askedForRole()
     if (result.kind === 'error') {
       server.close(`its role is not there any more: ${result.error.message}`)
@@ -105,7 +105,7 @@ export function resetAfter(
 const IDLE_LIMIT = 'idle_session_timeout'
 
 function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): void {
-  InternalQuery.run(server, `RESET ${IDLE_LIMIT}`, undefined, (result) => {
+  InternalQuery.run(server, `RESET ${IDLE_LIMIT}`, 'hold', (result) => {
     if (result.kind === 'done') server.settings.wasSet(IDLE_LIMIT, undefined)
     else if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
     done(result.kind === 'done')
@@ -212,17 +212,12 @@ function giveUp(server: ServerConnection, reason: string, sql: string): void {
   server.close(reason)
 }
 
-/** `sql` without the limits of time of the session, where it need not be alone. */
-function unlimited(server: ServerConnection, sql: string): (() => string) | undefined {
-  return isDiscardAll(sql) ? undefined : () => withoutLimits(limitsOf(server.settings)) + sql
-}
-
 /** SQLSTATE where a privilege is missing. */
 const NOT_PERMITTED = '42501'
 
 /** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
 export function resetServer(server: ServerConnection, sql: string, done: (clean: boolean) => void): void {
-  InternalQuery.run(server, sql, unlimited(server, sql), (result) => {
+  InternalQuery.run(server, sql, 'lifted where canceled', (result) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED && sql === KEEP_STATEMENTS) {
       // A database may keep pg_advisory_unlock_all() from its users.
       resetServer(server, DISCARD_ALL, done)
@@ -246,7 +241,7 @@ export function resetServer(server: ServerConnection, sql: string, done: (clean:
 
 /** Run the liveness check `sql`; `done` is told whether the server is well. One that is not is closed. */
 export function checkServer(server: ServerConnection, sql: string, log: Logger, done: (well: boolean) => void): void {
-  InternalQuery.run(server, sql, unlimited(server, sql), (result) => {
+  InternalQuery.run(server, sql, 'lifted where canceled', (result) => {
     if (result.kind === 'closed') {
       log.info('idle server connection was dead', server.about())
     } else if (result.kind === 'error') giveUp(server, `server_check_query failed: ${result.error.message}`, sql)

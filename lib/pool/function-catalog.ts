@@ -238,7 +238,7 @@ export class FunctionCatalog {
       done(result.kind !== 'closed')
     }
     // What is canceled is not asked again at once: it was its own limit of time, or somebody waits.
-    InternalQuery.run(server, functionSourcesQuery(limit), undefined, answered, 0)
+    InternalQuery.run(server, functionSourcesQuery(limit), 'hold', answered, 0)
   }
 
   /** There is no answer to be had: everything is suspected. */

@@ -1,6 +1,9 @@
 /**
  * A query of the pooler's own on a server: a reset, a liveness check, a client's settings, a rollback. Its replies go
  * nowhere; its end is reported once. Continuations instead of promises, because tasks run between two leases (R4).
+ *
+ * The session may have limits of time of its client's, which are not meant for such a query: they are lifted for it where
+ * they may be too short.
  */
 
 import type { ErrorFields } from '../errors.ts'
@@ -10,6 +13,7 @@ import { TX_IDLE } from '../protocol/types.ts'
 import { QUERY } from '../replies/reply-kinds.ts'
 import { isDiscardAll } from '../settings/reset.ts'
 import { mayWait, OWN_TRANSACTION, OWN_TRANSACTIONS } from '../settings/settings-sql.ts'
+import { hasShortLimit, liftSql, limitsOf } from '../settings/time-limits.ts'
 import type { ServerConnection } from './connection.ts'
 import type { Consumer, ServerEnd } from './ports.ts'
 import { QueryResult } from './query-result.ts'
@@ -20,7 +24,17 @@ export type InternalQueryResult =
   | { kind: 'error'; error: ErrorSummary; answer: QueryResult }
   | { kind: 'closed'; end: ServerEnd }
 
-type Unlimited = (() => string) | undefined
+/**
+ * What becomes of the session's limits of time. `hold`: the query has limits of its own, or can do without an answer;
+ * `lifted where canceled`: when one may have ended it; `lifted where short`: at once where one is known to be short, too;
+ * `lifted`: at once.
+ */
+export type TimeLimits = 'hold' | 'lifted where canceled' | 'lifted where short' | 'lifted'
+
+/** The text of a query, or what writes it for when these limits are lifted by it. */
+type QueryText = string | ((lifted: readonly string[]) => string)
+
+const NO_LIMITS: readonly string[] = []
 
 /** SQLSTATE of a statement that was canceled: by a request that was meant for what ran before, or by a time limit. */
 const CANCELED = '57014'
@@ -30,8 +44,9 @@ const RETRIES = 2
 /** Runs one simple query on a server, in a transaction that does not wait for others. */
 export class InternalQuery implements Consumer {
   readonly #server: ServerConnection
+  readonly #text: QueryText
+  readonly #limits: TimeLimits
   #sql: string
-  readonly #unlimited: Unlimited
   readonly #done: (result: InternalQueryResult) => void
   readonly #answer = new QueryResult()
   #sent = false
@@ -45,37 +60,44 @@ export class InternalQuery implements Consumer {
 
   private constructor(
     server: ServerConnection,
-    sql: string,
-    unlimited: Unlimited,
+    text: QueryText,
+    limits: TimeLimits,
     done: (result: InternalQueryResult) => void,
     retries: number,
   ) {
     this.#server = server
-    this.#sql = sql
-    this.#unlimited = unlimited
+    this.#text = text
+    this.#limits = limits
+    this.#sql = this.#write(limits === 'lifted' || (limits === 'lifted where short' && hasShortLimit(server.settings)))
     this.#done = done
     this.#retries = retries
   }
 
   /**
-   * Send `sql` on a settled server and call `done` when its ReadyForQuery came. The server is `busy` from now on, and
+   * Send `text` on a settled server and call `done` when its ReadyForQuery came. The server is `busy` from now on, and
    * still is when `done` is called: who called decides what it is next.
-   * @param unlimited the same under no limit of time, for where it was canceled
    * @param retries how often it is sent again where it is canceled
    */
   static run(
     server: ServerConnection,
-    sql: string,
-    unlimited: Unlimited,
+    text: QueryText,
+    limits: TimeLimits,
     done: (result: InternalQueryResult) => void,
     retries = RETRIES,
   ): void {
-    const task = new InternalQuery(server, sql, unlimited, done, retries)
+    const task = new InternalQuery(server, text, limits, done, retries)
     server.lend(task, 'busy')
     // It may have been paused for a client that does not read.
     server.wire.resume()
     // A cancel request that is under way was meant for what ran before.
     if (server.cancels === 0) task.#send()
+  }
+
+  /** The query, with the limits of time lifted or not: DISCARD ALL has to be alone. */
+  #write(lifted: boolean): string {
+    const text = this.#text
+    if (typeof text !== 'string') return text(lifted ? limitsOf(this.#server.settings) : NO_LIMITS)
+    return lifted && !isDiscardAll(text) ? liftSql(limitsOf(this.#server.settings)) + text : text
   }
 
   #send(): void {
@@ -112,7 +134,7 @@ export class InternalQuery implements Consumer {
     if (this.#error?.sqlstate === CANCELED && status === TX_IDLE && this.#retries-- > 0) {
       this.#error = undefined
       answer.forgetRows()
-      this.#sql = this.#unlimited?.() ?? this.#sql
+      if (this.#limits !== 'hold') this.#sql = this.#write(true)
       this.#send()
       return
     }

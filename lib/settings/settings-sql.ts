@@ -7,17 +7,10 @@ import { quoteLiteral } from '../sql/quote.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import type { ClientSettings, Setting } from './client-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
+import { TIME_LIMITS } from './time-limits.ts'
 
 const ROLE = 'role'
 const USER = 'session_authorization'
-
-/** Limits of the client's that pgbun's own queries run under. The last is there from PostgreSQL 17 on. */
-const LIMITS = ['statement_timeout', 'lock_timeout', 'transaction_timeout']
-/** A limit of a second or more, or none. */
-const GENEROUS = /^(?:0|\d{4,}(?:ms)?|\d+(?:s|min|h|d))$/
-/** A text that may set one to less names it, and has such a number somewhere behind the first of its names. */
-const LIMIT_NAME = /(?:statement|lock|transaction)_timeout/i
-const SHORT = /\b(?!0\b)\d{1,3}(?:ms|us)?\b/i
 
 /**
  * `settings`, and the user and role of the session with them where what is to be set depends on them: the server may be
@@ -106,7 +99,7 @@ export function freshSettingsSql(settings: readonly Setting[], plainly = false):
 }
 
 function limitsBehind(a: Setting, b: Setting): number {
-  return Number(LIMITS.includes(a.name)) - Number(LIMITS.includes(b.name))
+  return Number(TIME_LIMITS.includes(a.name)) - Number(TIME_LIMITS.includes(b.name))
 }
 
 function setSql(settings: readonly Setting[]): string {
@@ -154,50 +147,4 @@ function identifier(name: string): string {
     .split('.')
     .map((part) => `"${part.replaceAll('"', '""')}"`)
     .join('.')
-}
-
-/** True where a limit on `server`, or one that `texts` set, may be too short for what pgbun asks. */
-export function isLimited(server: ServerSettings, texts: readonly string[]): boolean {
-  for (const name of LIMITS) {
-    const value = server.applied(name)
-    if (value !== undefined && !GENEROUS.test(value)) return true
-  }
-  return texts.some(maySetShort)
-}
-
-function maySetShort(text: string): boolean {
-  const at = text.search(LIMIT_NAME)
-  return at >= 0 && SHORT.test(text.slice(at))
-}
-
-/** Limits of `server`'s session, by name. */
-export function limitsOf(server: ServerSettings): readonly string[] {
-  return majorOf(server) >= 17 ? LIMITS : LIMITS.slice(0, 2)
-}
-
-/** The major version of `server`. */
-export function majorOf(server: ServerSettings): number {
-  return Number.parseInt(server.get('server_version') ?? '0', 10)
-}
-
-/**
- * A statement to begin a simple query of several with: these limits do not hold for those behind it, and hold again
- * afterwards. Its answer is a row of 'limit' and what they were.
- */
-export function unlimitedSql(limits: readonly string[]): string {
-  const were = limits.map((name) => `pg_catalog.current_setting('${name}')`)
-  return `SELECT 'limit', ${were.join(', ')}; ${withoutLimits(limits)}`
-}
-
-/** The same without an answer. */
-export function withoutLimits(limits: readonly string[]): string {
-  return limits.map((name) => `SET LOCAL ${name} = 0; `).join('')
-}
-
-const UNITS: Record<string, number> = { us: 0.001, '': 1, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 }
-
-/** A limit as PostgreSQL shows it, in milliseconds. */
-export function milliseconds(shown: string): number {
-  const [, number = '', unit = ''] = /^(\d+)([a-z]*)$/.exec(shown) ?? []
-  return Number(number) * (UNITS[unit] ?? Number.NaN)
 }

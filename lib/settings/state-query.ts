@@ -7,14 +7,12 @@
 import { EQUAL, quoteLiteral, UNEQUAL } from '../sql/quote.ts'
 import { SETTINGS } from '../sql/state-effects.ts'
 import { PIN_KIND_ROWS, type PinKind } from '../sql/state-kinds.ts'
-import { unlimitedSql } from './settings-sql.ts'
+import { milliseconds, tellAndLiftSql } from './time-limits.ts'
 
 /** What a session holds. */
 export interface SessionState {
   /** Parameters asked for and set in this session, by lower-case name. */
   settings: Map<string, string>
-  /** Limits that were suspended for the question, as they are; `settings` has where RESET takes them, in milliseconds. */
-  limits: Map<string, string>
   /** Kinds of state that keep a client on its server. */
   pins: PinKind[]
 }
@@ -45,7 +43,7 @@ export function kindsOf(effects: number): PinKind[] {
  * @param effects what is suspected
  * @param names parameters to ask for by name; PostgreSQL's own or an application's
  * @param all ask for every parameter set in the session, too
- * @param limits of the session that may be too short for the question: they are suspended for it
+ * @param limits of time of the session that are lifted for the question (time-limits): the answer tells what they are
  */
 export function stateQuery(
   effects: number,
@@ -89,23 +87,42 @@ export function stateQuery(
   for (const [kind, { effect, there }] of PINS) {
     if ((effects & effect) !== 0) parts.push(`SELECT 'pin', '${kind}', NULL WHERE ${there}`)
   }
-  if (limits.length > 0 && parts.length > 0) return unlimitedSql(limits) + parts.join(' UNION ALL ')
+  if (limits.length > 0 && parts.length > 0) return tellAndLiftSql(limits) + parts.join(' UNION ALL ')
   return parts.join(' UNION ALL ')
 }
 
-/** The answer to a stateQuery, asked with these `limits`. */
+/**
+ * The answer to a stateQuery.
+ * @param wanted whether a limit of time is the client's wish even where it is as by default
+ */
 export function readState(
   rows: readonly (readonly (string | null)[])[],
-  limits: readonly string[] = NO_LIMITS,
+  wanted: (limit: string) => boolean,
 ): SessionState {
-  const state: SessionState = { settings: new Map(), limits: new Map(), pins: [] }
-  for (const [kind, name, value, ...more] of rows) {
+  const state: SessionState = { settings: new Map(), pins: [] }
+  const limits: [string, string][] = []
+  for (const [kind, name, value] of rows) {
     if (name == null) continue
-    if (kind === 'limit') {
-      const were = [name, value, ...more]
-      for (const [i, limit] of limits.entries()) state.limits.set(limit, were[i] ?? '')
-    } else if (kind === 'pin' && PINS.some(([pin]) => pin === name)) state.pins.push(name as PinKind)
+    if (kind === 'limit') limits.push([name, value ?? ''])
+    else if (kind === 'pin' && PINS.some(([pin]) => pin === name)) state.pins.push(name as PinKind)
     else if (value != null) state.settings.set(name, value)
   }
+  for (const [name, value] of limits) readLifted(state.settings, name, value, wanted)
   return state
+}
+
+/**
+ * A limit that did not hold while PostgreSQL was asked is `value`; `settings` has where RESET takes it, in milliseconds, if
+ * it is set in the session. It is the client's where that set it, or where the two differ.
+ */
+function readLifted(
+  settings: Map<string, string>,
+  name: string,
+  value: string,
+  wanted: (limit: string) => boolean,
+): void {
+  if (!settings.has(name)) return
+  const byDefault = milliseconds(value) === Number(settings.get(name))
+  if (!byDefault || wanted(name)) settings.set(name, value)
+  else settings.delete(name)
 }

@@ -1,6 +1,7 @@
 /** What the texts of one transaction say about parameters, together. Pure. */
 
 import { noteKept, noteResets, RESETTING, type SettingNames, settingNames } from './setting-names.ts'
+import { setsShortLimit } from './short-limits.ts'
 
 /** What a text says, or what several said one after the other. */
 export type Said = string | SettingNames
@@ -25,9 +26,9 @@ export function alsoSaid(texts: readonly Said[], text: string): readonly Said[] 
   return texts.length < TEXT_LIMIT ? [...texts, text] : [readNames(texts), text]
 }
 
-/** Those of `texts` that are there as they were. */
-export function textsOf(texts: readonly Said[]): string[] {
-  return texts.filter((text) => typeof text === 'string')
+/** True where one of `texts` may set a limit of time that is short. */
+export function maySetShortLimit(texts: readonly Said[]): boolean {
+  return texts.some((text) => typeof text === 'string' && setsShortLimit(text))
 }
 
 /** True where one of `texts` may take something back to its default. */

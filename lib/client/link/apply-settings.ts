@@ -5,19 +5,11 @@
  */
 
 import type { ServerConnection } from '../../server/connection.ts'
-import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
+import { InternalQuery, type InternalQueryResult, type TimeLimits } from '../../server/internal-query.ts'
 import type { ClientSettings, Setting } from '../../settings/client-settings.ts'
-import {
-  freshSettingsSql,
-  isLimited,
-  limitsOf,
-  settingsSql,
-  withIdentity,
-  withoutLimits,
-} from '../../settings/settings-sql.ts'
+import { freshSettingsSql, settingsSql, withIdentity } from '../../settings/settings-sql.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 
-const NO_TEXTS: readonly string[] = []
 /** SQLSTATE where the role at hand may not set a parameter. */
 const NOT_PERMITTED = '42501'
 /** Which function says so where it is about an object, as a function is. */
@@ -34,7 +26,7 @@ export function applySettings(
 ): boolean {
   const settings = parameters.difference(server.settings)
   if (settings.length === 0) return true
-  apply(server, parameters, settings, isLimited(server.settings, NO_TEXTS), (result, reloaded) => {
+  apply(server, parameters, settings, 'lifted where short', (result, reloaded) => {
     if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED) {
       applyAfresh(server, parameters, done)
       return
@@ -67,8 +59,8 @@ export function applySome(
     if (result.kind !== 'done') server.content.leftState()
     done(result)
   }
-  if (asItIs) run(server, parameters, settingsSql, settings, true, applied)
-  else apply(server, parameters, settings, true, applied)
+  if (asItIs) run(server, parameters, settingsSql, settings, 'lifted', applied)
+  else apply(server, parameters, settings, 'lifted', applied)
   return false
 }
 
@@ -79,11 +71,11 @@ function apply(
   server: ServerConnection,
   parameters: ClientSettings,
   differing: readonly Setting[],
-  limited: boolean,
+  limits: TimeLimits,
   done: Applied,
 ): void {
   const settings = withIdentity(differing, parameters, server.settings)
-  run(server, parameters, settingsSql, settings, limited, done)
+  run(server, parameters, settingsSql, settings, limits, done)
 }
 
 /** The role that may set something may be the client's own, set before it. */
@@ -93,7 +85,7 @@ function applyAfresh(
   done: (result: InternalQueryResult) => void,
 ): void {
   const settings = parameters.all()
-  run(server, parameters, freshSettingsSql, settings, false, (result) => {
+  run(server, parameters, freshSettingsSql, settings, 'lifted where canceled', (result) => {
     if (result.kind === 'done') {
       for (const name of server.settings.appliedNames())
         if (!parameters.has(name)) server.settings.wasSet(name, undefined)
@@ -107,18 +99,14 @@ function run(
   parameters: ClientSettings,
   write: (settings: readonly Setting[], plainly: boolean) => string,
   settings: readonly Setting[],
-  limited: boolean,
+  limits: TimeLimits,
   done: Applied,
 ): void {
-  // Until the answer is here, nobody knows what is set.
-  for (const { name } of settings) server.settings.doubt(name)
-  const sql = write(settings, server.settings.setsPlainly)
-  const unlimited = (): string => withoutLimits(limitsOf(server.settings)) + sql
-  InternalQuery.run(server, limited ? unlimited() : sql, unlimited, (result) => {
+  InternalQuery.run(server, write(settings, server.settings.setsPlainly), limits, (result) => {
     if (result.kind === 'error' && result.error.routine === NO_PRIVILEGE && !server.settings.setsPlainly) {
       // Where set_config() is kept from the users of a database, SET is not.
       server.settings.setConfigRefused()
-      run(server, parameters, write, settings, limited, done)
+      run(server, parameters, write, settings, limits, done)
       return
     }
     let reloaded = false
@@ -128,6 +116,8 @@ function run(
     }
     done(result, reloaded)
   })
+  // Until the answer is here, nobody knows what is set; the limits that the query runs under were looked at before.
+  for (const { name } of settings) server.settings.doubt(name)
 }
 
 /**

@@ -37,7 +37,7 @@ export function mustClear(
   if (database === undefined) return false
   asked.add(session)
   session.setState('inspecting')
-  InternalQuery.run(server, mayClearSql(database), undefined, (result) => answered(session, database, result))
+  InternalQuery.run(server, mayClearSql(database), 'hold', (result) => answered(session, database, result))
   return true
 }
 

@@ -6,7 +6,7 @@
 import { forgetSequences } from '../../pool/cleanup.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { majorOf } from '../../settings/settings-sql.ts'
+import { majorOf } from '../../settings/time-limits.ts'
 import { DEFINES, settingsInStrings } from '../../sql/function-sources.ts'
 import { keepingFunction } from '../../sql/known-functions.ts'
 import { mayReseed } from '../../sql/lasting-state.ts'

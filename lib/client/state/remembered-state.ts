@@ -13,11 +13,18 @@ import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
 import { type ClientSettings, isMemorable, isReadable, type Setting } from '../../settings/client-settings.ts'
-import { isLimited, limitsOf, milliseconds } from '../../settings/settings-sql.ts'
 import { isUnlisted, kindsOf, readState, type SessionState, stateQuery } from '../../settings/state-query.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 import type { SettingNames } from '../../sql/setting-names.ts'
-import { alsoSaid, mayReset, NO_NAMES, readNames, resets, type Said, textsOf } from '../../sql/setting-texts.ts'
+import {
+  alsoSaid,
+  mayReset,
+  maySetShortLimit,
+  NO_NAMES,
+  readNames,
+  resets,
+  type Said,
+} from '../../sql/setting-texts.ts'
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../../sql/state-effects.ts'
 import { type PinKind, STATE_KINDS } from '../../sql/state-kinds.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
@@ -194,19 +201,22 @@ export class RememberedState {
     const asked = all ? [...new Set([...named, ...hidden, ...this.#unlisted(server)])] : named
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
-    const limits = limitsOf(server.settings)
     const listed = [...asked, ...unexplained.map(reportedKey)]
-    const unlimited = (): string => stateQuery(looked, listed, all, limits)
-    const sql = isLimited(server.settings, textsOf(texts)) ? unlimited() : stateQuery(looked, listed, all)
-    if (sql === '') {
+    const question = stateQuery(looked, listed, all)
+    if (question === '') {
       if (ran && names.complete && names.resets === 'none') this.#takeReported(server, names.names)
       if (names.resets !== 'none') this.#parameters.restoreStartup(server.settings, (name) => resets(names, name))
       return true
     }
-    InternalQuery.run(server, sql, unlimited, (result) => {
+    const write = (lifted: readonly string[]): string => {
+      return lifted.length === 0 ? question : stateQuery(looked, listed, all, lifted)
+    }
+    const wanted = (limit: string): boolean => {
+      return names.resets === 'none' && (asked.includes(limit) || this.#parameters.has(limit))
+    }
+    InternalQuery.run(server, write, maySetShortLimit(texts) ? 'lifted' : 'lifted where short', (result) => {
       if (result.kind === 'done' && !result.answer.tooLong) {
-        const state = readState(result.answer.rows(), limits)
-        if (state.limits.size > 0) this.#takeLimits(state, asked, names.resets !== 'none')
+        const state = readState(result.answer.rows(), wanted)
         this.#take(server, looked, asked, all, names, state)
         this.#takeUnexplained(server, unexplained, state)
         if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {
@@ -373,16 +383,6 @@ export class RememberedState {
   #isReset(name: string, names: SettingNames): boolean {
     if (name === 'role' && names.resets === 'all') return this.#parameters.get(name) !== 'none'
     return isUnlisted(name) && resets(names, name)
-  }
-
-  /** Limits that did not hold while PostgreSQL was asked are the client's where it set them, or where they differ. */
-  #takeLimits({ settings, limits }: SessionState, asked: readonly string[], resets: boolean): void {
-    for (const [name, value] of limits) {
-      if (!settings.has(name)) continue
-      const byDefault = milliseconds(value) === Number(settings.get(name))
-      if (!byDefault || (!resets && (asked.includes(name) || this.#parameters.has(name)))) settings.set(name, value)
-      else settings.delete(name)
-    }
   }
 
   /** What is or was set of what PostgreSQL does not list: parameters of applications, and the role, which may be none. */

@@ -2,13 +2,7 @@
 import t from 'tap'
 import { ClientSettings } from '../../../lib/settings/client-settings.ts'
 import { ServerSettings } from '../../../lib/settings/server-settings.ts'
-import {
-  freshSettingsSql,
-  isLimited,
-  milliseconds,
-  settingsSql,
-  withIdentity,
-} from '../../../lib/settings/settings-sql.ts'
+import { freshSettingsSql, settingsSql, withIdentity } from '../../../lib/settings/settings-sql.ts'
 
 const set = (name: string, value: string): string => `pg_catalog.set_config('${name}', '${value}', false)`
 
@@ -74,28 +68,6 @@ t.test('everything, the role first', async (t) => {
     `RESET "session_authorization"; RESET "role"; RESET ALL; SELECT ${set('role', 'bob')}, ${set('a', 'b')}`,
   )
   t.equal(freshSettingsSql([]), 'RESET "session_authorization"; RESET "role"; RESET ALL')
-})
-
-t.test('limits that are short', async (t) => {
-  for (const value of ['1', '999', '5ms', '20us', '\0']) t.ok(isLimited(server({ lock_timeout: value }), []), value)
-  for (const value of ['0', '1000', '30000ms', '5s', '1min', '2h', '1d']) {
-    t.notOk(isLimited(server({ statement_timeout: value }), []), value)
-  }
-  for (const text of [
-    'SET statement_timeout = 1',
-    "SET lock_timeout TO '20ms'",
-    "set_config('transaction_timeout', $1",
-  ]) {
-    t.ok(isLimited(server({}), [text]), text)
-  }
-  for (const text of ['SET statement_timeout = 5000', "SET statement_timeout = '5s'", 'SET work_mem = 64', '']) {
-    t.notOk(isLimited(server({}), [text]), text)
-  }
-})
-
-t.test('what PostgreSQL shows of a limit, in milliseconds', async (t) => {
-  const shown = { '0': 0, '1ms': 1, '5s': 5000, '2min': 120_000, '1h': 3_600_000, '1d': 86_400_000 }
-  for (const [text, value] of Object.entries(shown)) t.equal(milliseconds(text), value)
 })
 
 t.test('texts that were written before', async (t) => {
