@@ -1,9 +1,12 @@
-/** What reaches a session from outside of its two connections: cancel requests, and the end of the process. */
+/** A cancel request for what a client runs, or is about to run (protocol chapter "Canceling Requests in Progress"). */
 
-import { errorFields } from '../errors.ts'
 import { forgetsSequences } from '../pool/cleanup.ts'
+import type { ServerConnection } from '../server/connection.ts'
 import { afterTurn, delay, now } from '../util/clock.ts'
-import type { ClientSession } from './session.ts'
+import type { Activity } from './activity.ts'
+import type { ServerLink } from './link/server-link.ts'
+import type { ClientPorts } from './ports.ts'
+import type { ClientState } from './state.ts'
 
 /**
  * So many passes of the event loop a cancel request waits for what its client has sent before: both arrive together, and
@@ -19,64 +22,48 @@ const REPEATS = 3
 /** Pause between two looks at a server that still answers to pgbun. */
 const LOOK_MS = 2
 
+/** A client that can be sent a cancel request. */
+interface CancelableClient {
+  readonly state: ClientState
+  readonly activity: Activity
+  readonly link: ServerLink | undefined
+  readonly ports: ClientPorts
+}
+
 /**
- * Somebody presented the client's cancel key. Resolves when nothing the client sends from then on can be hit: the
- * canceller sees its connection closed only then.
+ * Somebody presented the cancel key of `client`. Resolves when nothing the client sends from then on can be
+ * hit: the canceller sees its connection closed only then.
  */
-export async function cancelSession(session: ClientSession): Promise<void> {
+export async function cancelClient(client: CancelableClient): Promise<void> {
   for (let pass = 0; pass <= PASSES; pass++) {
     if (pass > 0) await new Promise<void>(afterTurn)
-    if (runs(session)) {
-      await cancelRunning(session)
+    const server = runsOn(client)
+    if (server !== undefined) {
+      await cancelRunning(client, server)
       return
     }
-    if (refuseWaiting(session)) return
+    if (client.link?.cancelWaiting()) return
   }
 }
 
-/** The request at hand has been sent to a server. */
-function runs(session: ClientSession): boolean {
-  return session.state === 'active' && session.activity.running
+/** The server to which the request at hand has been sent. */
+function runsOn({ state, activity, link }: CancelableClient): ServerConnection | undefined {
+  return state === 'active' && activity.running ? link?.server : undefined
 }
 
-/** Cancel a request that was not sent; false where there is none. */
-function refuseWaiting(session: ClientSession): boolean {
-  if (session.state === 'waiting') {
-    session.pool!.leave(session)
-    session.onLeaseRefused(errorFields('canceled'))
-    return true
-  }
-  if ((session.state !== 'linking' && session.state !== 'inspecting') || !session.hasInput) return false
-  // What the server does for it meanwhile must come to its end.
-  session.canceled = true
-  return true
-}
-
-async function cancelRunning(session: ClientSession): Promise<void> {
-  const { server } = session.lease!
+async function cancelRunning(client: CancelableClient, server: ServerConnection): Promise<void> {
   const { answered } = server
-  const here = (): boolean => runs(session) && session.lease!.server === server && server.answered === answered
-  const until = now() + session.ports.config.cancelWaitTimeout
+  const here = (): boolean => runsOn(client) === server && server.answered === answered
+  const until = now() + client.ports.config.cancelWaitTimeout
   while (here() && forgetsSequences(server)) {
     // It would be hit instead, and leave another client's values there.
     if (now() > until) return
     await delay(LOOK_MS)
   }
   for (let repeats = 0; here(); repeats++) {
-    const young = now() - session.activity.since < YOUNG_MS
-    await session.ports.cancelServer(server)
+    const young = now() - client.activity.since < YOUNG_MS
+    await client.ports.cancelServer(server)
     if (!young || repeats === REPEATS || !here() || server.closeReason !== undefined) return
     await delay(REPEAT_MS)
   }
-}
-
-/**
- * The process shuts down: end now if nothing runs, otherwise when the transaction ends. A replication stream has no end to
- * wait for; it ends behind a whole message.
- */
-export function shutDownSession(session: ClientSession): void {
-  if (session.state === 'closed') return
-  session.closing = true
-  const { lease } = session
-  if (lease === undefined || lease.server.settled || lease.server.streaming) session.endWith('admin_shutdown')
 }

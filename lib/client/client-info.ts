@@ -3,7 +3,21 @@
 import type { ReplicationMode } from '../protocol/replication-mode.ts'
 import { now } from '../util/clock.ts'
 import type { LogFields } from '../util/logger.ts'
-import type { ClientOrigin } from './ports.ts'
+
+/** Where a client comes from, and how. */
+export interface ClientOrigin {
+  /** Readable: `127.0.0.1:53210`, or `unix`. */
+  address: string
+  /** Whose guesses at passwords are counted together: see net/neighbourhood. */
+  neighbourhood: string
+  /** It cannot have come over a network: loopback or unix socket. */
+  local: boolean
+  unix: boolean
+  /** TLS version and cipher, or '' for a plain connection. */
+  tls: string
+  /** Hash of our certificate (RFC 5929) where the connection is TLS. */
+  tlsEndPointHash?: Buffer
+}
 
 let nextId = 1
 

@@ -1,12 +1,21 @@
 /** The log line of a session's end: every end has one, at the level its reason deserves. Its message says what happened. */
 
 import { now } from '../util/clock.ts'
+import type { Activity } from './activity.ts'
+import type { ClientInfo } from './client-info.ts'
 import type { Ending, EndReason } from './ending.ts'
-import type { ClientSession } from './session.ts'
+import type { ClientPorts } from './ports.ts'
 import type { ClientState } from './state.ts'
 
+/** The session that ends. */
+interface EndedSession {
+  readonly info: ClientInfo
+  readonly activity: Activity
+  readonly ports: ClientPorts
+}
+
 /** Log that `session` ended in `phase`. */
-export function logEnd(session: ClientSession, reason: EndReason, ending: Ending, phase: ClientState): void {
+export function logEnd(session: EndedSession, reason: EndReason, ending: Ending, phase: ClientState): void {
   const { config, log } = session.ports
   const left = reason.kind === 'disconnected' || reason.kind === 'terminated'
   const wanted = ending.poolerError ? config.logPoolerErrors : config.logDisconnections
@@ -27,12 +36,7 @@ export function logEnd(session: ClientSession, reason: EndReason, ending: Ending
   })
 }
 
-function headline(
-  session: ClientSession,
-  reason: EndReason,
-  { text, poolerError }: Ending,
-  phase: ClientState,
-): string {
+function headline(session: EndedSession, reason: EndReason, { text, poolerError }: Ending, phase: ClientState): string {
   if (reason.kind === 'cancel-request') return 'cancel request'
   if (reason.kind === 'no-startup') return `connection closed before its login: ${text}`
   const loggingIn = phase === 'startup' || phase === 'login'
@@ -44,15 +48,11 @@ function headline(
 }
 
 /** What the client leaves unfinished. */
-function during(session: ClientSession, { kind }: EndReason, phase: ClientState): string {
+function during({ activity }: EndedSession, { kind }: EndReason, phase: ClientState): string {
   if (kind === 'disconnected' && phase === 'waiting') return ' while waiting for a server connection'
   // What was sent whole before a Terminate comes to its end.
-  if (kind === 'disconnected' && session.activity.running) return ' while its request ran, which is canceled'
-  if (
-    (kind === 'disconnected' || kind === 'terminated') &&
-    session.activity.transactionSince > 0 &&
-    !session.activity.running
-  ) {
+  if (kind === 'disconnected' && activity.running) return ' while its request ran, which is canceled'
+  if ((kind === 'disconnected' || kind === 'terminated') && activity.transactionSince > 0 && !activity.running) {
     return ' in a transaction, which is rolled back'
   }
   return ''

@@ -16,37 +16,31 @@ import type { OpenedServer, ReplicationStartup } from '../server/open.ts'
 import type { Consumer } from '../server/ports.ts'
 import type { StatementStore } from '../statements/shared-statements.ts'
 import type { Logger } from '../util/logger.ts'
-import type { ClientSession } from './session.ts'
+import type { ClientInfo } from './client-info.ts'
 
-/** Where a client comes from, and how. */
-export interface ClientOrigin {
-  /** Readable: `127.0.0.1:53210`, or `unix`. */
-  address: string
-  /** Whose guesses at passwords are counted together: see net/neighbourhood. */
-  neighbourhood: string
-  /** It cannot have come over a network: loopback or unix socket. */
-  local: boolean
-  unix: boolean
-  /** TLS version and cipher, or '' for a plain connection. */
-  tls: string
-  /** Hash of our certificate (RFC 5929) where the connection is TLS. */
-  tlsEndPointHash?: Buffer
+/** A client as the process knows it. */
+export interface RegisteredClient {
+  readonly info: ClientInfo
+  /** End its session with an error of the catalogue. */
+  endWith(name: ErrorName): void
+  /** Somebody presented its cancel key. Resolves when nothing it sends from then on can be hit. */
+  cancel(): Promise<void>
 }
 
 /** Knows all clients of the process. */
 export interface Registry {
   /** Count a client that wants to log in. Returns the reason where it may not; one that tarries may make way for it. */
-  admit(session: ClientSession): ErrorName | undefined
-  /** What the login of `session` waits for next is the client, or the end of a pause behind its wrong passwords. */
-  tarries(session: ClientSession): void
+  admit(client: RegisteredClient): ErrorName | undefined
+  /** What the login of `client` waits for next is the client, or the end of a pause behind its wrong passwords. */
+  tarries(client: RegisteredClient): void
   /** It goes on. */
-  goesOn(session: ClientSession): void
+  goesOn(client: RegisteredClient): void
   /** A cancel key nobody else has; `secretLength` is 4 in protocol 3.0. */
-  createKey(session: ClientSession, secretLength: number): { pid: number; secret: Buffer }
+  createKey(client: RegisteredClient, secretLength: number): { pid: number; secret: Buffer }
   /** Deliver a cancel request; resolves when it is done. One with a key that is not ours goes nowhere. */
   cancel(pid: number, secret: Buffer): Promise<void>
   /** The session is over. */
-  remove(session: ClientSession): void
+  remove(client: RegisteredClient): void
 }
 
 /** Everything a session uses. */

@@ -2,10 +2,13 @@
  * The deadlines of a client (R14): timestamps compared in the janitor's sweep, never timers. A timeout of 0 is off.
  */
 
+import type { Config } from '../config/options.ts'
 import type { ErrorName } from '../errors.ts'
 import { query } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { QUERY, SKIP } from '../replies/reply-kinds.ts'
+import type { ServerConnection } from '../server/connection.ts'
+import type { Activity } from './activity.ts'
 import type { ClientSession } from './session.ts'
 
 /** End `session` if it has passed a deadline at `at`; called by the janitor. */
@@ -17,7 +20,7 @@ export function sweepSession(session: ClientSession, at: number): void {
 
 /** Free the server of a client that keeps it and does nothing; say to both sides what was in the way. */
 function endPin(session: ClientSession): void {
-  session.pool!.counters.pinIdleTimeouts++
+  if (session.link !== undefined) session.link.pool.counters.pinIdleTimeouts++
   const remedy = 'End the session state when it is not needed any more, or raise pin_idle_timeout.'
   session.end({
     kind: 'error',
@@ -29,59 +32,57 @@ function endPin(session: ClientSession): void {
 
 /** The error of the deadline `session` has passed at `at`, if any. */
 function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
+  const { state, activity, link, wire, info } = session
   const { config } = session.ports
-  const over = (since: number, limit: number): boolean => limit > 0 && since > 0 && at - since > limit
-  switch (session.state) {
-    case 'startup':
-    case 'login':
-      return over(session.info.connectedAt, config.clientLoginTimeout) ? 'client_login_timeout' : undefined
-    case 'idle':
-      if (over(session.activity.stalledSince, config.clientStallTimeout)) return 'client_stalled'
-      return over(session.activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
-    case 'active': {
-      // A base backup or a stream takes its time; whether the client of a stream is well is wal_sender_timeout's to say.
-      const unlimited = session.info.replication !== 'none'
-      if (unlimited && session.activity.running) return undefined
-      if (over(session.activity.stalledSince, config.clientStallTimeout)) return 'client_stalled'
-      if (!unlimited && over(transactionStart(session), config.transactionTimeout)) return 'transaction_timeout'
-      if (idlesInBatch(session, at)) {
-        return over(session.activity.openSince, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
-      }
-      if (session.activity.running)
-        return over(session.activity.since, config.queryTimeout) ? 'query_timeout' : undefined
-      if (session.holds > 0 && session.activity.transactionSince === 0 && at - session.activity.since > HOLD_MS) {
-        session.stopKeeping()
-        return undefined
-      }
-      askIfMixed(session, at)
-      if (session.lease?.server.txStatus !== TX_IDLE) {
-        return over(session.activity.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
-      }
-      if (session.pinned !== '' && over(session.activity.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
-      return over(session.activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
-    }
-    case 'canceling':
-    case 'waiting':
-    case 'linking':
-    case 'inspecting':
-    case 'closed':
-      return undefined
+  if (state === 'startup' || state === 'login') {
+    return over(at, info.connectedAt, config.clientLoginTimeout) ? 'client_login_timeout' : undefined
   }
+  if (state !== 'idle' && state !== 'active') return undefined
+  const server = link?.server
+  // A base backup or a stream takes its time; whether the client of a stream is well is wal_sender_timeout's to say.
+  if (info.replication !== 'none' && activity.running) return undefined
+  if (over(at, activity.stalledSince, config.clientStallTimeout)) return 'client_stalled'
+  if (state === 'idle' || link === undefined || server === undefined) {
+    return over(at, activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+  }
+  if (info.replication === 'none') {
+    const limit = transactionLimit(at, activity, server, wire.bytesIn, config)
+    if (limit !== undefined) return limit === 'none' ? undefined : limit
+  }
+  if (link.effects.holds > 0 && activity.transactionSince === 0 && at - activity.since > HOLD_MS) {
+    link.stopKeeping()
+    return undefined
+  }
+  askIfMixed(server, activity, at)
+  if (server.txStatus !== TX_IDLE) {
+    return over(at, activity.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
+  }
+  if (session.pinned !== '' && over(at, activity.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
+  return over(at, activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
 }
 
-function transactionStart(session: ClientSession): number {
-  return session.activity.running || session.lease?.server.txStatus !== TX_IDLE ? session.activity.transactionSince : 0
+function over(at: number, since: number, limit: number): boolean {
+  return limit > 0 && since > 0 && at - since > limit
 }
 
-/** A batch without its Sync, all of it answered, is a transaction that idles. Between two sweeps nothing is known. */
-function idlesInBatch(session: ClientSession, at: number): boolean {
-  const { plan } = session.lease!.server
-  if (!session.activity.running || !plan.needsSync || plan.size > 0 || session.info.replication !== 'none') {
-    session.activity.openSince = 0
-    return false
+/** What a transaction that is under way has exceeded, 'none' where a request runs; undefined where nothing runs. */
+function transactionLimit(
+  at: number,
+  activity: Activity,
+  server: ServerConnection,
+  bytesIn: number,
+  config: Config,
+): ErrorName | 'none' | undefined {
+  const inTransaction = activity.running || server.txStatus !== TX_IDLE
+  if (inTransaction && over(at, activity.transactionSince, config.transactionTimeout)) return 'transaction_timeout'
+  // A batch without its Sync, all of it answered, is a transaction that idles.
+  if (activity.running && server.plan.needsSync && server.plan.size === 0) {
+    activity.idlesInBatch(at, bytesIn)
+    return over(at, activity.openSince, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : 'none'
   }
-  session.activity.idlesInBatch(at, session.wire.bytesIn)
-  return true
+  activity.openSince = 0
+  if (!activity.running) return undefined
+  return over(at, activity.since, config.queryTimeout) ? 'query_timeout' : 'none'
 }
 
 /** So long it keeps a server that it need not keep, if it says nothing. */
@@ -91,9 +92,8 @@ const HOLD_MS = 100
 const MIXED_MS = 1000
 
 /** A client that idles behind a mixed batch (ReplyPlan.mixed) would keep its server: an empty Query tells, and ends it. */
-function askIfMixed(session: ClientSession, at: number): void {
-  const { server } = session.lease!
-  if (!server.plan.mixed || !server.plan.settled || at - session.activity.since < MIXED_MS) return
+function askIfMixed(server: ServerConnection, { since }: Activity, at: number): void {
+  if (!server.plan.mixed || !server.plan.settled || at - since < MIXED_MS) return
   server.plan.expect(QUERY, SKIP)
   server.content.unnamedGone()
   server.send(EMPTY_QUERY)

@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs'
 import { PassthroughMemory } from '../auth/passthrough.ts'
 import { ScramKeyCache } from '../auth/scram-keys.ts'
 import { unknownUserOf } from '../auth/unknown-user.ts'
-import { shutDownSession } from '../client/cancel.ts'
 import type { ClientPorts } from '../client/ports.ts'
 import type { Config } from '../config/options.ts'
 import { parseUserlist, type Secret } from '../config/userlist.ts'
@@ -184,7 +183,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     })
     listener.stopAccepting()
     registry.close()
-    for (const session of registry.sessions) shutDownSession(session)
+    for (const session of registry.sessions) session.shutDown()
     await until(
       () => registry.admitted === 0,
       () => deadline,

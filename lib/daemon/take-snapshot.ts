@@ -26,22 +26,24 @@ export function takeSnapshot(version: string, startedAt: number, registry: Regis
     for (const server of serversOf(pool, at)) snapshot.servers.push(server)
   }
   for (const session of registry.sessions) {
-    const pinnedFor = session.pins.since === 0 ? 0 : at - session.pins.since
+    const { link, info } = session
+    const since = link?.effects.pins.since ?? 0
+    const pinnedFor = since === 0 ? 0 : at - since
     // Counted when it ends; until then, what there is of it so far.
-    const shown = session.pool && byPool.get(session.pool)
+    const shown = link && byPool.get(link.pool)
     if (shown) shown.counters.pinTime += pinnedFor
     if (session.state === 'closed') continue
     snapshot.clients.push({
-      id: session.info.id,
-      user: session.info.user,
-      database: session.info.database,
+      id: info.id,
+      user: info.user,
+      database: info.database,
       state: session.state,
-      address: session.info.origin.address,
-      tls: session.info.origin.tls,
-      applicationName: session.info.applicationName,
-      age: at - session.info.connectedAt,
-      replication: session.info.replication,
-      server: session.lease?.server.id ?? 0,
+      address: info.origin.address,
+      tls: info.origin.tls,
+      applicationName: info.applicationName,
+      age: at - info.connectedAt,
+      replication: info.replication,
+      server: link?.server?.id ?? 0,
       pinned: session.pinned,
       pinnedFor,
     })

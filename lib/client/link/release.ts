@@ -4,47 +4,63 @@
  * away that the startup packet asked for comes back. What cannot follow it pins it, ends its session, or is taken from
  * it, as `session_state` says; in no case is the server lent on with it.
  *
- * Called by session.ts when a server is settled and idle, with no half message of the client on its way.
+ * Called by server-link.ts when a server is settled and idle, with no half message of the client on its way.
  */
 
 import type { Lease } from '../../pool/lease.ts'
 import { parameterStatus } from '../../protocol/build.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import type { InternalQueryResult } from '../../server/internal-query.ts'
 import type { Setting } from '../../settings/client-settings.ts'
 import { ANY } from '../../sql/state-effects.ts'
-import type { ClientSession } from '../session.ts'
+import type { Logger } from '../../util/logger.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { NamedError } from '../ending.ts'
+import type { ClientEffects } from '../state/client-effects.ts'
 import { applySome } from './apply-settings.ts'
-import { linked, refuseCanceled } from './linked.ts'
+import type { Ask } from './ask.ts'
 
-/** True where the lease of `session` is to end now. Otherwise the session keeps it, perhaps after a question, or is over. */
-export function mayRelease(session: ClientSession, lease: Lease): boolean {
-  const { remembered } = session
+/** The client whose lease may end. */
+export interface ReleasingLink {
+  readonly effects: ClientEffects
+  readonly info: ClientInfo
+  readonly logger: Logger
+  onServerBytes(bytes: Buffer): void
+  inspect(lease: Lease, ask: Ask, answered: () => void): boolean
+  /** Apply settings: what the client sends waits until they are. */
+  apply(lease: Lease, ask: Ask): void
+  release(lease: Lease): void
+  endWith(name: NamedError['name'], args: NamedError['args']): void
+}
+
+/** True where `lease` is to end now. Otherwise the client keeps it, perhaps after a question, or its session is over. */
+export function mayRelease(link: ReleasingLink, lease: Lease): boolean {
+  const { effects } = link
+  const { remembered } = effects
   const { server } = lease
   if (server.plan.mixed) return false
   if (remembered.suspected) {
-    for (const { name, value = '' } of remembered.untold(server)) session.onServerBytes(parameterStatus(name, value))
+    for (const { name, value = '' } of remembered.untold(server)) link.onServerBytes(parameterStatus(name, value))
   } else remembered.passed()
-  if (session.holds > 0 && --session.holds > 0) return false
-  if (server.content.functionsChanged && session.mode !== 'session') {
+  if (effects.holds > 0 && --effects.holds > 0) return false
+  if (server.content.functionsChanged && effects.mode !== 'session') {
     remembered.note(ANY, '')
-    session.pool!.functions.note(server.content)
+    effects.functions.note(server.content)
   }
-  if (session.mode === 'session' || remembered.pinnedForGood) {
-    if (remembered.suspected) keep(session, lease, remembered.resetSettings(server), true)
+  if (effects.mode === 'session' || remembered.pinnedForGood) {
+    if (remembered.suspected) keep(link, lease, remembered.resetSettings(server), true)
     return false
   }
-  if (session.parameters.usesTemporarySchema || createsTemporary(server)) remembered.suspectTemporary()
+  if (effects.parameters.usesTemporarySchema || createsTemporary(server)) remembered.suspectTemporary()
   if (!remembered.suspected && !server.effects.touched) {
-    session.unsettled = false
-    session.local = undefined
+    effects.settled()
     return remembered.pinned === ''
   }
-  if (!remembered.resolve(server, (result) => resolved(session, lease, result))) {
-    session.setState('inspecting')
-    return false
+  const answered = (): void => {
+    for (const { name, value = '' } of remembered.corrections()) link.onServerBytes(parameterStatus(name, value))
+    if (decide(link, lease)) link.release(lease)
   }
-  return decide(session, lease)
+  if (link.inspect(lease, (done) => remembered.resolve(server, done), answered)) return false
+  return decide(link, lease)
 }
 
 /** True where PostgreSQL reports, from version 18 on, that tables are created in the temporary schema by default. */
@@ -55,28 +71,28 @@ function createsTemporary({ settings }: ServerConnection): boolean {
 
 const TEMPORARY_FIRST = /^"?pg_temp/
 
-function decide(session: ClientSession, lease: Lease): boolean {
-  const { remembered } = session
-  session.unsettled = false
-  session.local = undefined
+function decide(link: ReleasingLink, lease: Lease): boolean {
+  const { effects } = link
+  const { remembered } = effects
+  effects.settled()
   const { server } = lease
   switch (remembered.policy) {
     case 'pin':
-      session.pins.update(session)
+      effects.pins.update(remembered, server)
       if (remembered.pinned === '') return true
-      keep(session, lease, session.parameters.difference(server.settings), false)
+      keep(link, lease, effects.parameters.difference(server.settings), false)
       return false
     case 'error':
       if (remembered.found === '') return true
       // It knows that its session, and all that was in it, is over: anything less, and it would go on without it.
-      session.endWith('session_state_left', {
+      link.endWith('session_state_left', {
         args: { what: remembered.found },
         detail: 'The transaction has ended as reported; what it left in the session ends with this connection.',
         hint: 'With session_state = pin, the client would keep its server connection for as long as the state exists.',
       })
       return false
     case 'reset':
-      if (remembered.found !== '') discard(session, lease)
+      if (remembered.found !== '') discard(link, lease)
       // Not even the same client gets it before it is reset: what is there must not depend on who was faster.
       if (server.content.dirty) server.content.disown()
       return true
@@ -84,40 +100,21 @@ function decide(session: ClientSession, lease: Lease): boolean {
 }
 
 /** Take from the client what cannot follow it. */
-function discard(session: ClientSession, { server }: Lease): void {
-  const { pool, ports, remembered } = session
+function discard({ effects, logger, info }: ReleasingLink, { server }: Lease): void {
+  const { pool, remembered } = effects
   server.content.leftState()
-  pool!.counters.stateDiscards++
-  ports.log[session.discarded ? 'debug' : 'info']('session state ends with the transaction of its client', {
-    ...session.info.about(),
+  pool.counters.stateDiscards++
+  logger[effects.discarded ? 'debug' : 'info']('session state ends with the transaction of its client', {
+    ...info.about(),
     reason: remembered.found,
     remedy: 'session_state = pin keeps it',
   })
-  session.discarded = true
+  effects.discarded = true
   remembered.forget()
-  session.parameters.forgetUnreadable()
+  effects.parameters.forgetUnreadable()
 }
 
-function keep(session: ClientSession, { server }: Lease, settings: readonly Setting[], asItIs: boolean): void {
+function keep(link: ReleasingLink, lease: Lease, settings: readonly Setting[], asItIs: boolean): void {
   // Which limits such a client has set need not be known.
-  if (applySome(server, session.parameters, settings, asItIs, (result) => linked(session, result))) return
-  session.setState('linking')
-}
-
-/** The server has told what the last transaction left in its session. */
-function resolved(session: ClientSession, lease: Lease, result: InternalQueryResult): void {
-  // The client may have left meanwhile.
-  if (session.state !== 'inspecting') return
-  if (result.kind === 'closed') {
-    session.onServerClosed(result.end)
-    return
-  }
-  session.setState('active')
-  session.takeOver(result.answer)
-  for (const { name, value = '' } of session.remembered.corrections()) {
-    session.onServerBytes(parameterStatus(name, value))
-  }
-  if (session.closing) session.endWith('admin_shutdown')
-  else if (decide(session, lease)) session.release(lease)
-  if (!refuseCanceled(session)) session.pump()
+  link.apply(lease, (done) => applySome(lease.server, link.effects.parameters, settings, asItIs, done))
 }

@@ -4,26 +4,31 @@
  * the last DateStyle it heard of. Called when a client gets a server, before anything else that server says.
  */
 
+import type { Wire } from '../../net/wire.ts'
 import { parameterStatus } from '../../protocol/build.ts'
-import type { ServerConnection } from '../../server/connection.ts'
 import type { ClientSettings } from '../../settings/client-settings.ts'
+import type { Defaults } from '../../settings/server-defaults.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
-import type { ClientSession } from '../session.ts'
 
 /** Who the session is decides it, where the client has asked to be somebody else. */
 const SUPERUSER = 'is_superuser'
 
-/** Bring what `session` was told up to what holds on `server`. */
-export function tellDefaults(session: ClientSession, { settings }: ServerConnection): void {
-  const { defaults } = settings
-  const { told, parameters } = session
-  session.told = defaults
+/**
+ * Bring the client from what it was `told` up to the `defaults` of its server.
+ * @param told undefined for a client that has not been greeted
+ */
+export function tellDefaults(
+  wire: Wire,
+  settings: ClientSettings,
+  told: Defaults | undefined,
+  defaults: Defaults,
+): void {
   if (told === undefined) return
   for (const [name, value] of defaults) {
     const key = reportedKey(name)
     // What the client wants is set, whatever the default is.
-    if (told.get(name) === value || parameters.has(key) || (key === SUPERUSER && isOther(parameters))) continue
-    session.wire.write(parameterStatus(name, value))
+    if (told.get(name) === value || settings.has(key) || (key === SUPERUSER && isOther(settings))) continue
+    wire.write(parameterStatus(name, value))
   }
 }
 

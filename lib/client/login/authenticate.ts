@@ -17,6 +17,8 @@ import {
 } from '../../auth/client-auth.ts'
 import type { Credentials } from '../../auth/credentials.ts'
 import { decodePassword } from '../../auth/password-text.ts'
+import type { Wire } from '../../net/wire.ts'
+import type { Pool } from '../../pool/pool.ts'
 import {
   AUTHENTICATION_CLEARTEXT,
   authenticationMd5,
@@ -27,8 +29,9 @@ import {
 import { guessPair, type TurnOver } from '../../routing/guess-delay.ts'
 import { type Candidate, passthroughKey, type Unasked } from '../../routing/password-proof.ts'
 import { LoginError } from '../../server/login.ts'
+import type { ClientInfo } from '../client-info.ts'
 import type { EndReason } from '../ending.ts'
-import type { ClientSession } from '../session.ts'
+import type { ClientPorts } from '../ports.ts'
 
 /** The client is not let in. */
 export class AuthRefused extends Error {
@@ -40,11 +43,23 @@ export class AuthRefused extends Error {
   }
 }
 
+/** The client that is to be let in to `pool`. */
+export interface AuthClient {
+  readonly info: ClientInfo
+  readonly ports: ClientPorts
+  readonly wire: Wire
+  readonly pool: Pool
+}
+
 /** Who gives the client's answers. */
 export interface PasswordSource {
   nextPassword(): Promise<Buffer>
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal
+  /** What the login waits for next is the client, or the end of a pause behind its wrong passwords. */
+  tarries(): void
+  /** The login goes on. */
+  goesOn(): void
 }
 
 /** The client is who it says. */
@@ -56,35 +71,35 @@ export interface Authenticated {
 }
 
 /**
- * Authenticate the client of `session`; at once, where nothing has to be asked of anybody.
+ * Authenticate `client`; at once, where nothing has to be asked of anybody.
  * @throws AuthRefused, or a LoginError where PostgreSQL refused
  */
-export function authenticate(session: ClientSession, source: PasswordSource): Authenticated | Promise<Authenticated> {
-  const { authType } = session.ports.config
-  if (authType !== 'passthrough') return withSecrets(session, source, authType)
-  const key = passthroughKey(session.pool!)
-  const merit = session.ports.passthrough.meritOf(key)
-  return merit === undefined ? passThrough(session, source, key) : letInUnasked(session, { merit })
+export function authenticate(client: AuthClient, source: PasswordSource): Authenticated | Promise<Authenticated> {
+  const { authType } = client.ports.config
+  if (authType !== 'passthrough') return withSecrets(client, source, authType)
+  const key = passthroughKey(client.pool)
+  const merit = client.ports.passthrough.meritOf(key)
+  return merit === undefined ? passThrough(client, source, key) : letInUnasked(client, { merit })
 }
 
-function cleartextAllowed(session: ClientSession): boolean {
-  return session.info.origin.local || session.info.origin.tls !== '' || session.ports.config.allowCleartextPassword
+function cleartextAllowed(client: AuthClient): boolean {
+  return client.info.origin.local || client.info.origin.tls !== '' || client.ports.config.allowCleartextPassword
 }
 
-async function passThrough(session: ClientSession, source: PasswordSource, key: string): Promise<Authenticated> {
-  const { prover } = session.ports
-  const pool = session.pool!
-  const unasked = await findUnasked(session, source, key)
-  if (unasked !== undefined) return letInUnasked(session, unasked)
-  const password = await askPassword(session, source)
-  const proof = await guarded(session, source, key, password, () => {
-    return prover.prove(pool, password, candidateOf(session, source))
+async function passThrough(client: AuthClient, source: PasswordSource, key: string): Promise<Authenticated> {
+  const { prover } = client.ports
+  const pool = client.pool
+  const unasked = await findUnasked(client, source, key)
+  if (unasked !== undefined) return letInUnasked(client, unasked)
+  const password = await askPassword(client, source)
+  const proof = await guarded(client, source, key, password, () => {
+    return prover.prove(pool, password, candidateOf(client, source))
   })
-  return proof === 'accepted' ? { credentials: { kind: 'password', password } } : letInUnasked(session, proof)
+  return proof === 'accepted' ? { credentials: { kind: 'password', password } } : letInUnasked(client, proof)
 }
 
 /** The client as one whose password is to be proven. */
-export function candidateOf({ info: { origin } }: ClientSession, { signal }: PasswordSource): Candidate {
+export function candidateOf({ info: { origin } }: AuthClient, { signal }: PasswordSource): Candidate {
   return { neighbourhood: origin.neighbourhood, local: origin.local, signal }
 }
 
@@ -93,18 +108,18 @@ export function candidateOf({ info: { origin } }: ClientSession, { signal }: Pas
  * before, see routing/guess-delay.
  */
 export async function guarded<P>(
-  session: ClientSession,
+  client: AuthClient,
   source: PasswordSource,
   key: string,
   password: string,
   prove: () => Promise<P>,
 ): Promise<P | 'accepted'> {
-  const { passthrough: memory, guesses } = session.ports
-  const pair = guessPair(session.info.origin.neighbourhood, session.pool!.user)
+  const { passthrough: memory, guesses } = client.ports
+  const pair = guessPair(client.info.origin.neighbourhood, client.pool.user)
   // Also where it is to be proven again: others' guesses must not keep out whoever has the right one.
   const verdict = memory.check(key, password)
   const welcome = guesses.isWelcome(pair) && (verdict === 'fresh' || verdict === 'stale')
-  const over = welcome ? undefined : await turnOf(session, source, pair)
+  const over = welcome ? undefined : await turnOf(client, source, pair)
   try {
     const proof = memory.check(key, password) === 'fresh' ? 'accepted' : await prove()
     guesses.succeeded(pair)
@@ -118,9 +133,9 @@ export async function guarded<P>(
 }
 
 /** The client's password in clear. @throws AuthRefused where somebody could listen */
-export async function askPassword(session: ClientSession, source: PasswordSource): Promise<string> {
-  refuseCleartext(session)
-  session.wire.write(AUTHENTICATION_CLEARTEXT)
+export async function askPassword(client: AuthClient, source: PasswordSource): Promise<string> {
+  refuseCleartext(client)
+  client.wire.write(AUTHENTICATION_CLEARTEXT)
   const body = readPassword(await source.nextPassword())
   if (body === undefined) {
     throw new AuthRefused({
@@ -133,8 +148,8 @@ export async function askPassword(session: ClientSession, source: PasswordSource
 }
 
 /** @throws AuthRefused where somebody could listen to a password in clear */
-export function refuseCleartext(session: ClientSession): void {
-  if (cleartextAllowed(session)) return
+export function refuseCleartext(client: AuthClient): void {
+  if (cleartextAllowed(client)) return
   throw new AuthRefused({
     kind: 'error',
     name: 'cleartext_refused',
@@ -145,11 +160,11 @@ export function refuseCleartext(session: ClientSession): void {
 }
 
 /** Whether PostgreSQL asks for no password here; found out by a login without one where that is not known. */
-async function findUnasked(session: ClientSession, source: PasswordSource, key: string): Promise<Unasked | undefined> {
-  const { passthrough: memory, prover } = session.ports
-  if (mustAsk(session, key)) return undefined
+async function findUnasked(client: AuthClient, source: PasswordSource, key: string): Promise<Unasked | undefined> {
+  const { passthrough: memory, prover } = client.ports
+  if (mustAsk(client, key)) return undefined
   try {
-    const proof = await prover.prove(session.pool!, undefined, candidateOf(session, source))
+    const proof = await prover.prove(client.pool, undefined, candidateOf(client, source))
     return proof === 'accepted' ? undefined : proof
   } catch (error) {
     if (error instanceof LoginError && error.askedForPassword) {
@@ -165,73 +180,73 @@ async function findUnasked(session: ClientSession, source: PasswordSource, key: 
  * is known to want one.
  * @throws AuthRefused where it may not be asked, before PostgreSQL is bothered
  */
-export function mustAsk(session: ClientSession, key: string): boolean {
-  refuseCleartext(session)
-  const { passthrough: memory } = session.ports
+export function mustAsk(client: AuthClient, key: string): boolean {
+  refuseCleartext(client)
+  const { passthrough: memory } = client.ports
   // A password that was once accepted is tried again by the login itself.
-  return !session.info.origin.local || memory.asksPassword(key) === true || memory.passwordFor(key) !== undefined
+  return !client.info.origin.local || memory.asksPassword(key) === true || memory.passwordFor(key) !== undefined
 }
 
 /** PostgreSQL asked pgbun for no password: only clients of this machine may pass. @throws AuthRefused for all others */
-export function letInUnasked(session: ClientSession, unasked: Unasked): Authenticated {
-  const { prover, passthrough, log } = session.ports
-  if (prover.admits(unasked, session.info.origin.local)) {
+export function letInUnasked(client: AuthClient, unasked: Unasked): Authenticated {
+  const { prover, passthrough, log } = client.ports
+  if (prover.admits(unasked, client.info.origin.local)) {
     if (passthrough.noteUnproven()) {
       log.warn('PostgreSQL asks for no password here, so every account of this machine gets in as any user', {
-        database: session.info.database,
-        user: session.info.user,
+        database: client.info.database,
+        user: client.info.user,
         remedy: 'require a password for pgbun in pg_hba.conf, or give clients their own secrets with auth_file',
       })
     }
     return { credentials: { kind: 'none' } }
   }
-  const why = session.info.origin.local ? unasked.merit : 'the client is on another host'
+  const why = client.info.origin.local ? unasked.merit : 'the client is on another host'
   throw new AuthRefused({
     kind: 'error',
     name: 'auth_unverified',
-    args: { args: { user: session.info.user } },
+    args: { args: { user: client.info.user } },
     reason: `PostgreSQL let pgbun in without a password, which proves nothing of this client: ${why}`,
     remedy:
       'require a password for pgbun in pg_hba.conf, or give clients their own secrets with auth_file' +
-      (session.info.origin.local ? ', or set allow_unproven_local_clients' : ''),
+      (client.info.origin.local ? ', or set allow_unproven_local_clients' : ''),
   })
 }
 
 function withSecrets(
-  session: ClientSession,
+  client: AuthClient,
   source: PasswordSource,
   authType: 'trust' | 'plain' | 'md5' | 'scram-sha-256',
 ): Authenticated | Promise<Authenticated> {
-  const { config, secrets, unknownUser, keyCache } = session.ports
+  const { config, secrets, unknownUser, keyCache } = client.ports
   const auth = createClientAuth({
     authType,
-    user: session.info.user,
-    secret: secrets?.get(session.info.user),
-    tlsEndPointHash: session.info.origin.tlsEndPointHash,
+    user: client.info.user,
+    secret: secrets?.get(client.info.user),
+    tlsEndPointHash: client.info.origin.tlsEndPointHash,
     keyCache,
     asker: {
-      neighbourhood: session.info.origin.neighbourhood,
+      neighbourhood: client.info.origin.neighbourhood,
       get signal() {
         return source.signal
       },
     },
     unknownUser,
     scramIterations: config.scramIterations,
-    cleartextAllowed: cleartextAllowed(session),
+    cleartextAllowed: cleartextAllowed(client),
     knownUsersOnly: secrets !== undefined,
   })
   const request = auth.start()
-  return request.type === 'ok' ? { credentials: request.credentials } : exchange(session, source, auth, request)
+  return request.type === 'ok' ? { credentials: request.credentials } : exchange(client, source, auth, request)
 }
 
 async function exchange(
-  session: ClientSession,
+  client: AuthClient,
   source: PasswordSource,
   auth: ClientAuth,
   request: AuthRequest,
 ): Promise<Authenticated> {
-  const { guesses } = session.ports
-  const pair = guessPair(session.info.origin.neighbourhood, session.pool!.user)
+  const { guesses } = client.ports
+  const pair = guessPair(client.info.origin.neighbourhood, client.pool.user)
   // Whoever has logged in from there with the right password does not wait for those who try wrong ones.
   const welcome = guesses.isWelcome(pair)
   let step: AuthRequest | AuthStep = request
@@ -245,47 +260,47 @@ async function exchange(
       case 'failed':
         if (welcome && !step.protocolViolation) {
           guesses.failed(pair)
-          const over = await turnOf(session, source, pair)
+          const over = await turnOf(client, source, pair)
           over()
         }
         throw new AuthRefused({
           kind: 'error',
           name: step.protocolViolation ? 'protocol_violation' : 'auth_failed',
-          args: { args: step.protocolViolation ? { what: step.reason } : { user: session.info.user } },
+          args: { args: step.protocolViolation ? { what: step.reason } : { user: client.info.user } },
           reason: step.reason,
           remedy: step.remedy,
         })
       case 'cleartext':
-        session.wire.write(AUTHENTICATION_CLEARTEXT)
+        client.wire.write(AUTHENTICATION_CLEARTEXT)
         break
       case 'md5':
-        session.wire.write(authenticationMd5(step.salt))
+        client.wire.write(authenticationMd5(step.salt))
         break
       case 'sasl':
-        session.wire.write(authenticationSasl(step.mechanisms))
+        client.wire.write(authenticationSasl(step.mechanisms))
         break
       case 'sasl-continue':
-        session.wire.write(authenticationSaslContinue(step.data))
+        client.wire.write(authenticationSaslContinue(step.data))
         break
     }
     const answer = await source.nextPassword()
     // The first message of SCRAM guesses nothing: whoever stops behind it has taken no turn.
     if (welcome || step.type === 'sasl') step = await auth.onPasswordMessage(answer)
-    else step = await judge(session, source, pair, () => auth.onPasswordMessage(answer))
+    else step = await judge(client, source, pair, () => auth.onPasswordMessage(answer))
   }
 }
 
 /** What `look` says of a password, when it is its turn. */
 async function judge(
-  session: ClientSession,
+  client: AuthClient,
   source: PasswordSource,
   pair: string,
   look: () => AuthStep | Promise<AuthStep>,
 ): Promise<AuthStep> {
-  const over = await turnOf(session, source, pair)
+  const over = await turnOf(client, source, pair)
   try {
     const step = await look()
-    if (step.type === 'failed' && !step.protocolViolation) session.ports.guesses.failed(pair)
+    if (step.type === 'failed' && !step.protocolViolation) client.ports.guesses.failed(pair)
     return step
   } finally {
     over()
@@ -293,10 +308,10 @@ async function judge(
 }
 
 /** Waits until the next password of `pair` may be looked at. The result is to be called when it was. */
-function turnOf(session: ClientSession, source: PasswordSource, pair: string): TurnOver | Promise<TurnOver> {
-  const { guesses, registry } = session.ports
+function turnOf(client: AuthClient, source: PasswordSource, pair: string): TurnOver | Promise<TurnOver> {
+  const { guesses } = client.ports
   const turn = guesses.turn(pair, () => source.signal)
   if (!(turn instanceof Promise)) return turn
-  registry.tarries(session)
-  return turn.finally(() => registry.goesOn(session))
+  source.tarries()
+  return turn.finally(() => source.goesOn())
 }

@@ -7,6 +7,7 @@
  * What a client sends ahead of its time (a query behind the password) stays in the inbox.
  */
 
+import type { Wire } from '../../net/wire.ts'
 import type { Pool } from '../../pool/pool.ts'
 import { type Batch, STARTUP } from '../../protocol/batch.ts'
 import {
@@ -21,10 +22,16 @@ import { isCancelRequest, nameInServer, PROTOCOL_3_2 } from '../../protocol/star
 import { FRONTEND, frontendName } from '../../protocol/types.ts'
 import { LoginError } from '../../server/login.ts'
 import { CLIENT_MIN_MESSAGES, type LoginNotices, shownNotices } from '../../server/login-notices.ts'
+import type { ClientSettings } from '../../settings/client-settings.ts'
 import type { Defaults } from '../../settings/server-defaults.ts'
+import type { Activity } from '../activity.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { EndReason, NamedError } from '../ending.ts'
 import { violation } from '../ending.ts'
-import type { ClientSession } from '../session.ts'
-import { AuthRefused, authenticate } from './authenticate.ts'
+import type { ServerLink } from '../link/server-link.ts'
+import type { ClientPorts, RegisteredClient } from '../ports.ts'
+import type { ClientState } from '../state.ts'
+import { type AuthClient, AuthRefused, authenticate } from './authenticate.ts'
 import { parameterMessages } from './greeting.ts'
 import { loginForReplication } from './replication-login.ts'
 import { type ClientStartup, readClientStartup } from './startup-packet.ts'
@@ -39,9 +46,29 @@ const NOTHING_SAID: readonly Buffer[] = []
 /** The client left while its login waited for something. */
 class Gone extends Error {}
 
+/** The session of a client that logs in. */
+export interface LoginSession extends RegisteredClient {
+  readonly info: ClientInfo
+  readonly activity: Activity
+  readonly settings: ClientSettings
+  readonly ports: ClientPorts
+  readonly wire: Wire
+  readonly state: ClientState
+  readonly link: ServerLink | undefined
+  setState(next: ClientState): void
+  /** Belong to `pool` from now on. */
+  join(pool: Pool): ServerLink
+  /** The login is over. */
+  loggedIn(): void
+  /** Handle what was read as far as the state allows. */
+  pump(): void
+  end(reason: EndReason): void
+  endWith(name: NamedError['name'], args?: NamedError['args']): void
+}
+
 /** The login of one client. */
 export class Login {
-  readonly #session: ClientSession
+  readonly #session: LoginSession
   #check: StartupSettingsCheck | undefined
   /** What PostgreSQL said to the client's parameters. */
   #ofParameters: readonly Buffer[] = NOTHING_SAID
@@ -53,7 +80,7 @@ export class Login {
   /** Made where something waits that is to end with the client. */
   #leaving: AbortController | undefined
 
-  constructor(session: ClientSession) {
+  constructor(session: LoginSession) {
     this.#session = session
   }
 
@@ -86,7 +113,7 @@ export class Login {
     }
     const { resolve } = this.#password
     this.#password = undefined
-    this.#session.ports.registry.goesOn(this.#session)
+    this.goesOn()
     resolve(Buffer.from(batch.bodyOf(i)))
     return true
   }
@@ -96,7 +123,7 @@ export class Login {
     this.#check?.abandon()
     this.#check = undefined
     // A pool that is waited for is not forgotten, and would go on looking for a server.
-    if (this.#welcome) this.#session.pool!.leaveWelcome(this.#welcome)
+    if (this.#welcome) this.#session.link?.pool.leaveWelcome(this.#welcome)
     this.#welcome = undefined
     this.#password?.reject(new Gone())
     this.#password = undefined
@@ -118,12 +145,22 @@ export class Login {
         return
       }
       this.#password = { resolve, reject }
-      this.#session.ports.registry.tarries(this.#session)
+      this.tarries()
       this.#session.activity.silent = this.#first
       this.#first = false
       // It may have come before we asked.
       queueMicrotask(() => this.#session.pump())
     })
+  }
+
+  /** What the login waits for next is the client, or the end of a pause behind its wrong passwords. */
+  tarries(): void {
+    this.#session.ports.registry.tarries(this.#session)
+  }
+
+  /** The login goes on. */
+  goesOn(): void {
+    this.#session.ports.registry.goesOn(this.#session)
   }
 
   #start(body: Buffer): void {
@@ -188,13 +225,14 @@ export class Login {
     }
     // By the names of PostgreSQL: a role of another spelling would have limits of its own.
     const pool = ports.pool(nameInServer(session.info.database), nameInServer(session.info.user))
-    session.join(pool)
+    const link = session.join(pool)
+    const client: AuthClient = { info: session.info, ports, wire: session.wire, pool }
     if (session.info.replication !== 'none') {
-      await this.#runReplication(startup, pool)
+      await this.#runReplication(startup, client, link)
       return
     }
     // The login of a client about whom all is known waits for nothing, not even for a microtask.
-    let result = authenticate(session, this)
+    let result = authenticate(client, this)
     if (result instanceof Promise) result = await result
     this.#stillHere()
     pool.credentials = result.credentials
@@ -205,26 +243,26 @@ export class Login {
       this.#welcome = undefined
     }
     this.#stillHere()
-    if (!areKnown(session.parameters, pool, welcome)) {
-      this.#check = new StartupSettingsCheck(session, pool)
+    if (!areKnown(session.settings, pool, welcome)) {
+      this.#check = new StartupSettingsCheck(session.info.id, session.settings, pool)
       this.#ofParameters = await this.#check.run()
       this.#check = undefined
       this.#stillHere()
     }
     session.setState('idle')
-    this.#greet(startup.version, welcome, result.final, pool.welcome.notices)
+    this.#greet(startup.version, link, welcome, result.final, pool.welcome.notices)
   }
 
-  async #runReplication({ version, parameters }: ClientStartup, pool: Pool): Promise<void> {
+  async #runReplication({ version, parameters }: ClientStartup, client: AuthClient, link: ServerLink): Promise<void> {
     const session = this.#session
     const own = [...parameters].filter(([name]) => name !== 'user' && !name.startsWith('_pq_.'))
-    const { opened, final } = await loginForReplication(session, this, own)
+    const { opened, final } = await loginForReplication(client, this, own)
     if (session.state === 'closed') {
       opened.wire.close(TERMINATE)
       throw new Gone()
     }
-    session.hold(session.ports.dedicate(pool, opened, session))
-    this.#greet(version, opened.identity.parameters, final, opened.identity.notices)
+    link.hold(session.ports.dedicate(link.pool, opened, link))
+    this.#greet(version, link, opened.identity.parameters, final, opened.identity.notices)
   }
 
   /** Take over what the startup packet asks for. */
@@ -234,7 +272,7 @@ export class Login {
     session.info.database = database
     session.info.applicationName = applicationName
     session.info.replication = replication
-    session.parameters.setStartup(settings)
+    session.settings.setStartup(settings)
     // Answered exactly once, before anything else (protocol chapter "Start-up").
     if (version > PROTOCOL_3_2 || unknown.length > 0) {
       session.wire.write(negotiateProtocolVersion(Math.min(version, PROTOCOL_3_2), unknown))
@@ -242,7 +280,7 @@ export class Login {
   }
 
   /** What PostgreSQL says behind a successful login. */
-  #greet(version: number, welcome: Defaults, final: Buffer | undefined, notices: LoginNotices): void {
+  #greet(version: number, link: ServerLink, welcome: Defaults, final: Buffer | undefined, notices: LoginNotices): void {
     const session = this.#session
     const { registry, config, log } = session.ports
     const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
@@ -250,13 +288,12 @@ export class Login {
     session.info.secret = key.secret.toString('latin1')
     const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
     parts.push(...notices.early, ...this.#ofParameters)
-    parts.push(parameterMessages(welcome, session.parameters), backendKeyData(key.pid, key.secret))
-    parts.push(...shownNotices(notices.late, session.parameters.get(CLIENT_MIN_MESSAGES)), READY_IDLE)
+    parts.push(parameterMessages(welcome, session.settings), backendKeyData(key.pid, key.secret))
+    parts.push(...shownNotices(notices.late, session.settings.get(CLIENT_MIN_MESSAGES)), READY_IDLE)
     session.wire.write(Buffer.concat(parts))
-    session.told = welcome
-    session.pool!.counters.logins++
+    link.greeted(welcome)
+    link.pool.counters.logins++
     session.loggedIn()
-    session.activity.turned()
     if (config.logConnections) {
       log.info('client connected', {
         ...session.info.about(),
@@ -275,9 +312,10 @@ export class Login {
   #failed(error: unknown): void {
     const session = this.#session
     if (session.state === 'closed' || error instanceof Gone) return
+    const { link } = session
     if (error instanceof AuthRefused || error instanceof ParameterRefused) session.end(error.reason)
-    else if (error instanceof LoginError) {
-      session.end({ kind: 'refused', fields: session.pool!.failureFields(error), remedy: error.remedy })
+    else if (error instanceof LoginError && link !== undefined) {
+      session.end({ kind: 'refused', fields: link.pool.failureFields(error), remedy: error.remedy })
     } else session.end({ kind: 'fault', error })
   }
 }

@@ -1,7 +1,7 @@
 /**
  * How a replication client gets in, and its server connection: who it is is proven as for any client; then a connection
  * is opened for it alone, with its own startup parameters. With auth_type passthrough that connection is the proof: a
- * walsender of no database is admitted by other lines of pg_hba.conf than any ordinary session, and its user may have
+ * walsender of no database is admitted by other lines of pg_hba.conf than any ordinary client, and its user may have
  * no database to connect to.
  */
 
@@ -9,8 +9,8 @@ import type { Credentials } from '../../auth/credentials.ts'
 import { type Proof, passthroughKey } from '../../routing/password-proof.ts'
 import { LoginError } from '../../server/login.ts'
 import type { OpenedServer } from '../../server/open.ts'
-import type { ClientSession } from '../session.ts'
 import {
+  type AuthClient,
   askPassword,
   authenticate,
   candidateOf,
@@ -30,17 +30,16 @@ export interface ReplicationLogin {
 type Open = (credentials: Credentials) => Promise<OpenedServer>
 
 /**
- * Authenticate the client of `session` and open its server connection.
+ * Authenticate `client` and open its server connection.
  * @param parameters its startup parameters, without the user
  * @throws AuthRefused, or a LoginError where PostgreSQL refused
  */
 export async function loginForReplication(
-  session: ClientSession,
+  client: AuthClient,
   source: PasswordSource,
   parameters: readonly (readonly [string, string])[],
 ): Promise<ReplicationLogin> {
-  const { ports, info } = session
-  const pool = session.pool!
+  const { ports, info, pool } = client
   const open: Open = async (credentials) => {
     try {
       const opened = await ports.openDedicated(pool, credentials, { mode: info.replication, parameters })
@@ -51,32 +50,32 @@ export async function loginForReplication(
       throw error
     }
   }
-  if (ports.config.authType === 'passthrough') return { opened: await passThrough(session, source, open) }
-  const { credentials, final } = await authenticate(session, source)
+  if (ports.config.authType === 'passthrough') return { opened: await passThrough(client, source, open) }
+  const { credentials, final } = await authenticate(client, source)
   return { opened: await open(credentials), final }
 }
 
-async function passThrough(session: ClientSession, source: PasswordSource, open: Open): Promise<OpenedServer> {
-  const { passthrough: memory, prover } = session.ports
-  const pool = session.pool!
+async function passThrough(client: AuthClient, source: PasswordSource, open: Open): Promise<OpenedServer> {
+  const { passthrough: memory, prover } = client.ports
+  const { pool } = client
   // pg_hba.conf knows a logical walsender by its database, a physical one by the word replication.
-  const key = session.info.replication === 'physical' ? physicalKey(pool.user) : passthroughKey(pool)
+  const key = client.info.replication === 'physical' ? physicalKey(pool.user) : passthroughKey(pool)
   const login = (password?: string): Promise<Login> => {
-    return prover.login(key, password, candidateOf(session, source), open)
+    return prover.login(key, password, candidateOf(client, source), open)
   }
   const merit = memory.meritOf(key)
-  if (merit !== undefined) letInUnasked(session, { merit })
-  if (!mustAsk(session, key)) {
+  if (merit !== undefined) letInUnasked(client, { merit })
+  if (!mustAsk(client, key)) {
     try {
-      return checked(session, await login())
+      return checked(client, await login())
     } catch (error) {
       if (!(error instanceof LoginError && error.askedForPassword)) throw error
       memory.markPassword(key)
     }
   }
-  const password = await askPassword(session, source)
-  const proven = await guarded(session, source, key, password, () => login(password))
-  return checked(session, proven === 'accepted' ? await login(password) : proven)
+  const password = await askPassword(client, source)
+  const proven = await guarded(client, source, key, password, () => login(password))
+  return checked(client, proven === 'accepted' ? await login(password) : proven)
 }
 
 interface Login {
@@ -85,10 +84,10 @@ interface Login {
 }
 
 /** What was opened, where that has proven who the client is, or need not. */
-function checked(session: ClientSession, { opened, proof }: Login): OpenedServer {
+function checked(client: AuthClient, { opened, proof }: Login): OpenedServer {
   if (proof === 'accepted') return opened
   try {
-    letInUnasked(session, proof)
+    letInUnasked(client, proof)
     return opened
   } catch (error) {
     opened.wire.destroy()

@@ -23,7 +23,6 @@ import { spellingOf } from '../../sql/parameter-names.ts'
 import type { BoundedMap } from '../../util/bounded-map.ts'
 import type { EndReason } from '../ending.ts'
 import { applySettings } from '../link/apply-settings.ts'
-import type { ClientSession } from '../session.ts'
 
 /** PostgreSQL does not take the client's parameters, or cannot be asked. */
 export class ParameterRefused extends Error {
@@ -47,7 +46,7 @@ export class StartupSettingsCheck implements Waiter {
   readonly lastServer = 0
   readonly id: number
   readonly mode = 'transaction'
-  readonly #session: ClientSession
+  readonly #settings: ClientSettings
   readonly #pool: Pool
   #lease: Lease | undefined
   /** What is still to be judged, one after the other. */
@@ -55,11 +54,12 @@ export class StartupSettingsCheck implements Waiter {
   #resolve: (notices: readonly Buffer[]) => void = () => {}
   #reject: (error: Error) => void = () => {}
 
-  constructor(session: ClientSession, pool: Pool) {
-    this.id = session.info.id
-    this.#session = session
+  /** @param id number of the client */
+  constructor(id: number, settings: ClientSettings, pool: Pool) {
+    this.id = id
+    this.#settings = settings
     this.#pool = pool
-    this.#steps = stepsOf(session.parameters)
+    this.#steps = stepsOf(settings)
   }
 
   /** Resolves when the parameters are known to be good, with what PostgreSQL said to them. @throws ParameterRefused */
@@ -73,7 +73,7 @@ export class StartupSettingsCheck implements Waiter {
   }
 
   suits(server: ServerConnection): boolean {
-    return this.#session.parameters.matches(server.settings)
+    return this.#settings.matches(server.settings)
   }
 
   /** The client left. */
@@ -88,7 +88,7 @@ export class StartupSettingsCheck implements Waiter {
     this.#lease = lease
     // What is set there another client may have set with other rights: nothing would be asked of it.
     const { settings } = lease.server
-    for (const name of this.#session.parameters.names()) {
+    for (const name of this.#settings.names()) {
       if (settings.applied(name) === undefined) continue
       this.#steps.unshift(new ClientSettings())
       break
@@ -135,7 +135,7 @@ export class StartupSettingsCheck implements Waiter {
   }
 
   #accept(notices: readonly Buffer[]): void {
-    const { parameters } = this.#session
+    const parameters = this.#settings
     const spelled = new Map<string, string>()
     const shown = shownNotices(notices, parameters.get(CLIENT_MIN_MESSAGES))
     for (const [name, value] of parameters.startup) {
@@ -185,8 +185,8 @@ function stepsOf(parameters: ClientSettings): ClientSettings[] {
 type Welcome = ReadonlyMap<string, string>
 
 /**
- * What wanted are in the server's spelling, by the parameters a pool welcomes with, which are replaced as a whole. The
- * startup packets of a program are all the same (startup-packet.ts), and so are their wanted.
+ * Wanted values in the server's spelling, by the parameters a pool welcomes with, which are replaced as a whole. The
+ * startup packets of a program are all the same (startup-packet.ts), and so are the values they want.
  */
 const known = new WeakMap<Welcome, WeakMap<SettingValues, SettingValues>>()
 

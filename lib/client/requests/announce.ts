@@ -17,12 +17,12 @@ import {
   SYNC,
 } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import type { ClientSession } from '../session.ts'
+import type { ClientEffects } from '../state/client-effects.ts'
 import { noteReset } from '../state/note-effects.ts'
 
 /** Message `i` of `batch` is sent to `server`. */
 export function announce(
-  session: ClientSession,
+  client: ClientEffects,
   { plan }: ServerConnection,
   type: number,
   batch: Batch,
@@ -31,7 +31,7 @@ export function announce(
   switch (type) {
     case FRONTEND.Query:
     case FRONTEND.Parse:
-      noteReset(session, batch.bodyOf(i))
+      noteReset(client, batch.bodyOf(i))
       plan.expect(type === FRONTEND.Query ? QUERY : PARSE)
       return
     case FRONTEND.Bind:

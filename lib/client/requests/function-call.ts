@@ -3,7 +3,7 @@
 import type { ServerConnection } from '../../server/connection.ts'
 import { settingsInBytes } from '../../sql/function-sources.ts'
 import { ANY, KEEPS, NEXTVAL, SEQUENCE, SLOT } from '../../sql/state-effects.ts'
-import type { ClientSession } from '../session.ts'
+import type { ClientEffects } from '../state/client-effects.ts'
 import { lookFor, noteEffects, noteUnread } from '../state/note-effects.ts'
 
 /** Functions of PostgreSQL's own, by number: it is the same in all versions. */
@@ -23,9 +23,9 @@ const BY_NUMBER: Readonly<Record<number, number>> = {
 }
 
 /** A FunctionCall with this body, which may not be there as a whole: it may be of pg_advisory_lock(), or set_config(). */
-export function noteCall(session: ClientSession, server: ServerConnection, body: Buffer, whole: boolean): void {
+export function noteCall(client: ClientEffects, server: ServerConnection, body: Buffer, whole: boolean): void {
   const known = body.length < 4 ? undefined : BY_NUMBER[body.readUInt32BE(0)]
-  noteEffects(session, server, ANY | (known ?? 0), '')
-  lookFor(session, settingsInBytes(body.toString('latin1', 4)))
-  if (!whole) noteUnread(session, 'a long call that may set parameters')
+  noteEffects(client, server, ANY | (known ?? 0), '')
+  lookFor(client, server, settingsInBytes(body.toString('latin1', 4)))
+  if (!whole) noteUnread(client, server, 'a long call that may set parameters')
 }

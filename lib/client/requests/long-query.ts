@@ -2,18 +2,18 @@
 
 import type { ServerConnection } from '../../server/connection.ts'
 import { LongText } from '../../sql/long-text.ts'
-import type { ClientSession } from '../session.ts'
+import type { ClientEffects } from '../state/client-effects.ts'
 import { noteLong } from '../state/note-effects.ts'
 
 /** One of them, on its way. */
 export class LongQuery {
-  readonly #session: ClientSession
+  readonly #client: ClientEffects
   readonly #server: ServerConnection
   readonly #text = new LongText()
 
   /** @param body the beginning of the text */
-  constructor(session: ClientSession, server: ServerConnection, body: Buffer) {
-    this.#session = session
+  constructor(client: ClientEffects, server: ServerConnection, body: Buffer) {
+    this.#client = client
     this.#server = server
     this.#text.add(body)
   }
@@ -23,7 +23,7 @@ export class LongQuery {
     this.#text.add(bytes)
     if (!last) return this
     this.#text.end()
-    noteLong(this.#session, this.#server, this.#text)
+    noteLong(this.#client, this.#server, this.#text)
     return undefined
   }
 }

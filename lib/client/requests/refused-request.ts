@@ -3,19 +3,44 @@
  * of it is thrown away; an extended one up to its Sync (protocol chapter "Extended Query"). The client stays connected.
  */
 
-import type { ErrorFields } from '../../errors.ts'
+import { type ErrorFields, errorInLog } from '../../errors.ts'
+import type { Wire } from '../../net/wire.ts'
 import { type Batch, LAST } from '../../protocol/batch.ts'
 import { errorResponse, READY_IDLE } from '../../protocol/build.ts'
 import { FRONTEND } from '../../protocol/types.ts'
-import type { ClientSession } from '../session.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { EndReason } from '../ending.ts'
+import type { ClientPorts } from '../ports.ts'
+
+/** The session whose requests are refused. */
+export interface RefusingSession {
+  readonly info: ClientInfo
+  readonly ports: ClientPorts
+  readonly wire: Wire
+  end(reason: EndReason): void
+}
+
+/** Say in the log that a request was refused with `fields`. */
+export function logRefused({ info, ports }: RefusingSession, fields: ErrorFields): void {
+  const { config, log } = ports
+  if (!config.logPoolerErrors) return
+  const { level, happened, remedy } = errorInLog(fields)
+  log[level](`request refused: ${happened}`, {
+    ...info.about(),
+    detail: fields.detail?.trim() || undefined,
+    hint: fields.hint,
+    sqlstate: fields.sqlstate,
+    remedy,
+  })
+}
 
 /** Throws away what belongs to a refused request of one client. */
 export class RefusedRequest {
-  readonly #session: ClientSession
+  readonly #session: RefusingSession
   /** Type of the message that ends the request; 0 where nothing is being thrown away. */
   #last = 0
 
-  constructor(session: ClientSession) {
+  constructor(session: RefusingSession) {
     this.#session = session
   }
 
@@ -24,13 +49,12 @@ export class RefusedRequest {
     return this.#last !== 0
   }
 
-  /** Refuse the request that begins at the cursor of `batch`. */
-  refuse(batch: Batch, fields: ErrorFields): void {
+  /** Refuse the request that begins with a message of `type`. */
+  refuse(type: number, fields: ErrorFields): void {
     const session = this.#session
-    const type = batch.type(batch.cursor)
     this.#last = type === FRONTEND.Query || type === FRONTEND.FunctionCall ? type : FRONTEND.Sync
     session.wire.write(errorResponse({ ...fields, severity: 'ERROR' }))
-    session.logRefused(fields)
+    logRefused(session, fields)
   }
 
   /** Throw away the segment at the cursor of `batch`. */

@@ -3,9 +3,10 @@
  * type, and neighbouring ones leave as one slice of the chunk. Only what names a prepared statement is looked into, and
  * only in transaction and statement mode: named statements are named-statements.ts's, the unnamed one unnamed-statement.ts's.
  *
- * Comes in: batches of an active client. Goes out: bytes on the server's wire. Called by session.ts alone.
+ * Comes in: batches of an active client. Goes out: bytes on the server's wire. Called by server-link.ts alone.
  */
 
+import type { ErrorFields } from '../../errors.ts'
 import { type Batch, FIRST, IN_HEAD, LAST } from '../../protocol/batch.ts'
 import { FLUSH } from '../../protocol/build.ts'
 import type { ErrorSummary } from '../../protocol/error-response.ts'
@@ -16,8 +17,10 @@ import type { PlanRef } from '../../server/ports.ts'
 import { ANY, EXECUTES, effectsOf, PREPARED, SEQUENCE } from '../../sql/state-effects.ts'
 import { DEALLOCATING } from '../../sql/statement-names.ts'
 import { speaksOfSession, textOf } from '../../statements/shared-statements.ts'
-import { mustClear } from '../link/clear-database.ts'
-import type { ClientSession } from '../session.ts'
+import type { Activity } from '../activity.ts'
+import { type ClearingClient, mustClear } from '../link/clear-database.ts'
+import type { ClientPorts } from '../ports.ts'
+import type { ClientEffects } from '../state/client-effects.ts'
 import {
   noteEffects,
   noteNamed,
@@ -28,7 +31,6 @@ import {
 } from '../state/note-effects.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, FAILING_QUERY, refuseState } from '../state/refused-state.ts'
 import { DeallocatingQuery } from '../statements/deallocating-query.ts'
-import { clear, type Rewrite } from '../statements/named-statements.ts'
 import { waitsForNames } from '../statements/pending-names.ts'
 import { deallocateAnswer, SPEAKS } from '../statements/sql-statements.ts'
 import { StatementParts, unnamedStatement } from '../statements/statement-parts.ts'
@@ -40,7 +42,18 @@ import { hidesNames } from './bind-names.ts'
 import { noteCall } from './function-call.ts'
 import { LongQuery } from './long-query.ts'
 import { bindsPlain, bindsUnnamed, isUnnamed, kindOf, passesBarrier, queryText, STATEMENT } from './message-kinds.ts'
-import { leave } from './without-server.ts'
+import { clear, type Rewrite } from './rewrite.ts'
+
+/** The client whose requests these are. */
+export interface RequestingClient extends ClearingClient {
+  /** Answer a Query without a server; `status` is the transaction's. */
+  answer(bytes: Buffer, status: number): void
+  /** A message of `type` ends the session. */
+  leave(type: number): void
+  logRefused(fields: ErrorFields): void
+  /** Look again at what waits. */
+  pump(): void
+}
 
 /** The client-to-server direction of one client. */
 export class Upstream {
@@ -48,7 +61,10 @@ export class Upstream {
   barrier = false
   /** The server has the first part of a message whose rest has not come yet. */
   midMessage = false
-  readonly #session: ClientSession
+  readonly #client: RequestingClient
+  readonly #effects: ClientEffects
+  readonly #activity: Activity
+  readonly #ports: ClientPorts
   #parts: StatementParts | undefined
   readonly #unnamed: UnnamedStatement
   /** The server is to be asked for the answer the barrier waits for as soon as something waits. */
@@ -61,20 +77,21 @@ export class Upstream {
   /** Named statements are shared with other clients, and follow this one. */
   #sharing: boolean | undefined
 
-  constructor(session: ClientSession) {
-    this.#session = session
-    this.#unnamed = unnamedStatement(session, this.#lift)
+  constructor(client: RequestingClient, effects: ClientEffects, activity: Activity, ports: ClientPorts) {
+    this.#client = client
+    this.#effects = effects
+    this.#activity = activity
+    this.#ports = ports
+    this.#unnamed = unnamedStatement(effects, this.#lift)
   }
 
-  /** Send the rest of `batch` to the server; false where a part of it has to wait for the barrier. */
-  forward(batch: Batch): boolean {
-    const session = this.#session
-    const { server } = session.lease!
+  /** Send the rest of `batch` to `server`; false where a part of it has to wait for the barrier. */
+  forward(server: ServerConnection, batch: Batch): boolean {
     const count = batch.count
     // The stretch of the chunk that is to be sent and has not been.
     let from = -1
     let to = -1
-    if (!session.activity.running) this.#begin()
+    if (!this.#activity.running) this.#begin(server)
     for (let i = batch.cursor; i < count; i++) {
       const flags = batch.flags(i)
       let start = batch.start(i)
@@ -96,7 +113,7 @@ export class Upstream {
         ) {
           if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
           batch.cursor = count
-          leave(session, type)
+          this.#client.leave(type)
           return true
         }
         this.#look(server, type, batch, i)
@@ -134,7 +151,7 @@ export class Upstream {
     if (server.plan.copyIn) return false
     if (this.barrier && !passesBarrier(type)) return true
     const parses = type === FRONTEND.Query || type === FRONTEND.Parse
-    if (parses && mustClear(this.#session, server, type, batch, i)) return true
+    if (parses && mustClear(this.#client, server, type, batch, i)) return true
     if (server.plan.readies === 0 || !this.#pooled()) return false
     return waitsForNames(server, type, batch.bytesOf(i), this.#parts?.prepared, this.#unnamed, this.#batch)
   }
@@ -160,7 +177,7 @@ export class Upstream {
   takeDeallocate(batch: Batch, i: number, status: number): boolean {
     if (!this.#parts?.spoken.deallocate(batch, i)) return false
     this.#unnamed.forget()
-    this.#session.answer(deallocateAnswer(status), status)
+    this.#client.answer(deallocateAnswer(status), status)
     return true
   }
 
@@ -171,10 +188,10 @@ export class Upstream {
   }
 
   /** All that was sent is answered. */
-  settled(): void {
+  settled(server: ServerConnection): void {
     this.barrier = false
     this.#parts?.last.spoil()
-    this.#parts?.spoken.settled(this.#session.lease!.server)
+    this.#parts?.spoken.settled(server)
   }
 
   /** What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused). */
@@ -182,13 +199,13 @@ export class Upstream {
     const query = ref instanceof DeallocatingQuery
     if (query) ref.onRefused()
     if (ref === this.#unnamed || (query && ref.other === this.#unnamed)) this.#unnamed.onRefused(error)
-    return this.#made().onRefused(server, error, body, ref, this.barrier)
+    return this.#made(server).onRefused(server, error, body, ref, this.barrier)
   }
 
   /** Send the batch again that failed; returns what of it has to wait. */
-  repeat(): Batch | undefined {
+  repeat(server: ServerConnection): Batch | undefined {
     const batch = this.#parts!.takeAgain()
-    if (!this.forward(batch)) return batch
+    if (!this.forward(server, batch)) return batch
     batch.release()
   }
 
@@ -198,11 +215,9 @@ export class Upstream {
   }
 
   /** The first message of a request. */
-  #begin(): void {
-    const session = this.#session
-    const { server } = session.lease!
+  #begin(server: ServerConnection): void {
     if (this.#parts !== undefined) this.#beginBatch(server)
-    session.activity.began()
+    this.#activity.began()
   }
 
   #beginBatch(server: ServerConnection): void {
@@ -211,7 +226,7 @@ export class Upstream {
 
   #send(server: ServerConnection, bytes: Buffer): void {
     if (bytes.length === 0) return
-    this.#session.pool!.counters.received += bytes.length
+    this.#effects.pool.counters.received += bytes.length
     server.send(bytes)
   }
 
@@ -219,7 +234,7 @@ export class Upstream {
   #look(server: ServerConnection, type: number, batch: Batch, i: number): void {
     clear(this.#rewrite)
     if (!this.#pooled()) {
-      announce(this.#session, server, type, batch, i)
+      announce(this.#effects, server, type, batch, i)
       return
     }
     switch (type) {
@@ -234,7 +249,7 @@ export class Upstream {
         return
       case FRONTEND.Describe:
         if (kindOf(batch, i) !== STATEMENT) server.plan.expect(DESCRIBE)
-        else if (this.#made().prepared.onDescribe(server, batch.bytesOf(i))) return
+        else if (this.#made(server).prepared.onDescribe(server, batch.bytesOf(i))) return
         else if (isUnnamed(batch.bodyOf(i))) {
           const own = this.#speak(server, this.#unnamed.current?.effects ?? 0, this.#unnamed.current?.text ?? '')
           this.#rewrite.prefix = this.#unnamed.onDescribe(server, this.#batch)
@@ -242,9 +257,9 @@ export class Upstream {
         } else server.plan.expect(DESCRIBE)
         return
       case FRONTEND.Close:
-        if (this.#made().prepared.onClose(server, batch.bytesOf(i))) return
+        if (this.#made(server).prepared.onClose(server, batch.bytesOf(i))) return
         if (isUnnamed(batch.bodyOf(i))) this.#unnamed.onClose(server, this.#batch)
-        else if (closesStrange(this.#session, server, batch.bodyOf(i))) this.#rewrite.omit = true
+        else if (closesStrange(this.#effects, server, batch.bodyOf(i))) this.#rewrite.omit = true
         else server.plan.expect(CLOSE)
         return
       case FRONTEND.Execute:
@@ -259,30 +274,31 @@ export class Upstream {
         if (this.#parts !== undefined) this.#parts.prepared.batch = this.#batch
         return
       case FRONTEND.FunctionCall:
-        noteCall(this.#session, server, batch.bodyOf(i), (batch.flags(i) & LAST) !== 0)
+        noteCall(this.#effects, server, batch.bodyOf(i), (batch.flags(i) & LAST) !== 0)
     }
-    announce(this.#session, server, type, batch, i)
+    announce(this.#effects, server, type, batch, i)
   }
 
   #onQuery(server: ServerConnection, batch: Batch, i: number): void {
     let deallocating: DeallocatingQuery | undefined
     if ((batch.flags(i) & LAST) === 0) {
-      this.#long = new LongQuery(this.#session, server, batch.bodyOf(i))
+      this.#long = new LongQuery(this.#effects, server, batch.bodyOf(i))
       this.barrier = true
     } else {
       const sql = queryText(batch, i)
       const effects = effectsOf(sql)
-      const refused = effects === 0 ? undefined : refuseState(this.#session, sql, false)
+      const refused = effects === 0 ? undefined : refuseState(this.#effects, sql, false)
       if (refused !== undefined) {
+        this.#client.logRefused(refused.fields)
         this.#unnamed.onQuery(server, this.#batch, refused)
         this.#rewrite.prefix = FAILING_QUERY
         this.#rewrite.omit = true
         return
       }
-      noteEffects(this.#session, server, effects, sql)
-      if ((effects & SPEAKS) !== 0) this.#rewrite.prefix = this.#made().spoken.onQuery(server, sql, this.#batch)
+      noteEffects(this.#effects, server, effects, sql)
+      if ((effects & SPEAKS) !== 0) this.#rewrite.prefix = this.#made(server).spoken.onQuery(server, sql, this.#batch)
       this.barrier = (effects & PREPARED) !== 0 && DEALLOCATING.test(sql)
-      if (this.barrier) deallocating = this.#made().spoken.refOf(server, sql)
+      if (this.barrier) deallocating = this.#made(server).spoken.refOf(server, sql)
     }
     this.#unnamed.onQuery(server, this.#batch, deallocating)
     // In a batch that failed it does nothing, and only the Sync behind it will be answered.
@@ -291,19 +307,19 @@ export class Upstream {
 
   #onBind(server: ServerConnection, batch: Batch, i: number): void {
     const plain = bindsPlain(batch, i)
-    const entry = plain ? false : this.#made().prepared.onBind(server, batch.bytesOf(i))
+    const entry = plain ? false : this.#made(server).prepared.onBind(server, batch.bytesOf(i))
     if (entry !== false) {
       if (this.#rewrite.held) return
       const sql = entry === true || entry.effects === 0 ? '' : textOf(entry.body)
-      if (entry !== true) noteNamed(this.#session, server, entry)
+      if (entry !== true) noteNamed(this.#effects, server, entry)
       if (sql !== '' || this.#parts!.spoken.bound) this.#parts!.spoken.onBind(batch.bodyOf(i), sql)
       return
     }
     if (plain || bindsUnnamed(batch.bodyOf(i))) {
       const { effects = 0, text = '' } = this.#unnamed.current ?? {}
-      noteUnnamed(this.#session, server, this.#unnamed.current)
-      const own = (effects & SPEAKS) === 0 ? undefined : this.#made().spoken.beforeBind(server, text, this.#batch)
-      if (text !== '' || this.#parts?.spoken.bound) this.#made().spoken.onBind(batch.bodyOf(i), text)
+      noteUnnamed(this.#effects, server, this.#unnamed.current)
+      const own = (effects & SPEAKS) === 0 ? undefined : this.#made(server).spoken.beforeBind(server, text, this.#batch)
+      if (text !== '' || this.#parts?.spoken.bound) this.#made(server).spoken.onBind(batch.bodyOf(i), text)
       this.#unnamed.onBind(server, this.#batch, this.#rewrite)
       this.#putInFront(own)
     } else server.plan.expect(BIND)
@@ -312,7 +328,7 @@ export class Upstream {
   /** What must be sent before `sql` is parsed or described, because its columns are another statement's. */
   #speak(server: ServerConnection, effects: number, sql: string): Buffer | undefined {
     if ((effects & EXECUTES) === 0 || !speaksOfSession(sql)) return undefined
-    return this.#made().spoken.beforeBind(server, sql, this.#batch)
+    return this.#made(server).spoken.beforeBind(server, sql, this.#batch)
   }
 
   #onExecute(server: ServerConnection, body: Buffer): void {
@@ -323,19 +339,19 @@ export class Upstream {
 
   readonly #lift = (): void => {
     this.barrier = false
-    queueMicrotask(() => this.#session.pump())
+    queueMicrotask(() => this.#client.pump())
   }
 
   #onParse(server: ServerConnection, batch: Batch, i: number): void {
     const whole = (batch.flags(i) & LAST) !== 0
     // The first byte of the body ends an empty name.
     const named = batch.buffer(i)[batch.start(i) + 5] !== 0
-    const session = this.#session
+    const client = this.#effects
     if (whole && !named) {
       const again = this.#unnamed.repeated(batch, i)
       if (again !== undefined) {
         // Its text leaves nothing behind: there is nothing to refuse, and nothing to note before it is bound.
-        this.#unnamed.stays = noteUnmovable(session, false, true)
+        this.#unnamed.stays = noteUnmovable(client, server, false, true)
         this.#unnamed.onParse(server, again, this.#batch)
         return
       }
@@ -344,27 +360,28 @@ export class Upstream {
     const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
     const effects = whole ? effectsOf(sql) : ANY
     const movable = !named || this.#shares
-    const refused = whole && (effects !== 0 || !movable) ? refuseState(session, sql, !movable) : undefined
+    const refused = whole && (effects !== 0 || !movable) ? refuseState(client, sql, !movable) : undefined
     if (refused !== undefined) {
+      this.#client.logRefused(refused.fields)
       if (named) server.plan.expect(PARSE, FORWARD, refused)
       else this.#unnamed.onParse(server, unnamedOf(FAILING_PARSE, 0, ''), this.#batch, refused)
       this.#rewrite.prefix = named ? FAILING_NAMED_PARSE : FAILING_PARSE
       this.#rewrite.omit = true
       return
     }
-    if ((effects & SEQUENCE) !== 0) noteSequence(session, server, effects)
-    if (named && effects !== 0) notePrepared(session, effects)
+    if ((effects & SEQUENCE) !== 0) noteSequence(client, server, effects)
+    if (named && effects !== 0) notePrepared(client, effects)
     const own = this.#speak(server, effects, sql)
     if (whole && named && this.#shares) {
-      const before = this.#made().spoken.beforeParse(server, batch.bytesOf(i), this.#batch)
-      const refused = this.#made().prepared.onParse(server, batch.bytesOf(i))
-      if (refused !== undefined) session.logRefused(refused)
+      const before = this.#made(server).spoken.beforeParse(server, batch.bytesOf(i), this.#batch)
+      const refused = this.#made(server).prepared.onParse(server, batch.bytesOf(i))
+      if (refused !== undefined) this.#client.logRefused(refused)
       this.#putInFront(before)
       this.#putInFront(own)
       return
     }
     this.#rewrite.prefix = own
-    const pins = noteUnmovable(session, named, whole)
+    const pins = noteUnmovable(client, server, named, whole)
     if (!named) {
       this.#unnamed.stays = pins
       this.#unnamed.onParse(server, unnamedOf(whole ? batch.bytesOf(i) : undefined, effects, sql), this.#batch)
@@ -373,7 +390,7 @@ export class Upstream {
     // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
     server.content.names.leaveNameless()
     if (whole) server.plan.expect(PARSE)
-    else this.#made().prepared.onLongParse(server, batch.bytesOf(i), pins)
+    else this.#made(server).prepared.onLongParse(server, batch.bytesOf(i), pins)
   }
 
   #putInFront(bytes: Buffer | undefined): void {
@@ -382,21 +399,21 @@ export class Upstream {
   }
 
   /** What the prepared statements need, from now on. */
-  #made(): StatementParts {
+  #made(server: ServerConnection): StatementParts {
     if (this.#parts === undefined) {
-      this.#parts = new StatementParts(this.#session, this.#batch, this.#rewrite, this.#lift)
-      this.#beginBatch(this.#session.lease!.server)
+      this.#parts = new StatementParts(this.#effects, this.#ports, this.#batch, this.#rewrite, this.#lift)
+      this.#beginBatch(server)
     }
     return this.#parts
   }
 
   /** As it was when first asked for: names given one way would not be found the other way. */
   get #shares(): boolean {
-    this.#sharing ??= this.#session.ports.config.maxPreparedStatements > 0
+    this.#sharing ??= this.#ports.config.maxPreparedStatements > 0
     return this.#sharing
   }
 
   #pooled(): boolean {
-    return this.#session.mode !== 'session'
+    return this.#effects.mode !== 'session'
   }
 }

@@ -2,13 +2,21 @@
  * Input of a client that holds no server: what can be answered, or ignored, without one is not worth a lease.
  */
 
+import type { Wire } from '../../net/wire.ts'
 import { type Batch, RUN, STARTUP } from '../../protocol/batch.ts'
 import { READY_IDLE } from '../../protocol/build.ts'
 import { FRONTEND, frontendName } from '../../protocol/types.ts'
-import type { ClientSession } from '../session.ts'
+import type { EndReason, NamedError } from '../ending.ts'
+
+/** A session that may end with what it has sent. */
+interface LeavingSession {
+  readonly wire: Wire
+  end(reason: EndReason): void
+  endWith(name: NamedError['name'], args?: NamedError['args']): void
+}
 
 /** Take the segment at the cursor of `batch` without a server; false where it needs one. */
-export function takeWithoutServer(session: ClientSession, batch: Batch): boolean {
+export function takeWithoutServer(session: LeavingSession, batch: Batch): boolean {
   const type = batch.type(batch.cursor)
   switch (type) {
     case FRONTEND.Sync:
@@ -35,7 +43,7 @@ export function takeWithoutServer(session: ClientSession, batch: Batch): boolean
 }
 
 /** A message of `type` ends the session. */
-export function leave(session: ClientSession, type: number): void {
+export function leave(session: LeavingSession, type: number): void {
   const names = type === FRONTEND.Bind || type === FRONTEND.Parse
   const what = names ? `too long a name in ${frontendName(type)}` : `unexpected ${frontendName(type)}`
   if (type === FRONTEND.Terminate) session.end({ kind: 'terminated' })

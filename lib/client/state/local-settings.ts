@@ -3,16 +3,16 @@
  * else, sent in a transaction block and answered without an error. Then its statements are shared with those who have
  * set the same. Whatever else may have happened, nothing is known until the transaction is over.
  *
- * Called by note-effects.ts when something is sent, by session.ts when a transaction block is open at the end of a
+ * Called by note-effects.ts when something is sent, by effects.ts when a transaction block is open at the end of a
  * request, by parse-settings.ts.
  */
 
 import { TX_BLOCK } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
+import type { ClientSettings } from '../../settings/client-settings.ts'
 import { digestOf, isHarmless, type ParseSettings, type SettingValues } from '../../settings/setting-values.ts'
 import { type LocalStep, localSteps } from '../../sql/local-steps.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
-import type { ClientSession } from '../session.ts'
 
 /** Texts that may end a transaction, or take back what was set since a savepoint, and leave a block open behind them. */
 const CONTROLS = /\b(?:commit|rollback|abort)\b|(?:^|[;/\n\r])[ \t]*end\b/i
@@ -87,29 +87,36 @@ function withSteps(wanted: SettingValues, all: readonly LocalStep[]): ParseSetti
   return { fingerprint: digestOf(text), values: wanted.values, steps }
 }
 
+/** Where what is known of one client's transaction is kept. */
+interface LocalClient {
+  readonly parameters: ClientSettings
+  readonly remembered: { inBlock(): void }
+  unsettled: boolean
+  local: LocalSettings | undefined
+}
+
 /** `text` may change settings, or what names stand for: `bound` to a portal, or sent as a Query. */
-export function noteMeaning(session: ClientSession, server: ServerConnection, text: string, bound: boolean): void {
-  if (!session.unsettled) {
-    session.unsettled = true
+export function noteMeaning(client: LocalClient, server: ServerConnection, text: string, bound: boolean): void {
+  if (!client.unsettled) {
+    client.unsettled = true
     const { effects, statements } = server
     const clean = !effects.touched && !effects.parametersChanged && !statements.altering
-    const { wanted } = session.parameters
-    if (clean && !CATALOG.test(wanted.values.get('search_path') ?? ''))
-      session.local = new LocalSettings(server, wanted)
+    const { wanted } = client.parameters
+    if (clean && !CATALOG.test(wanted.values.get('search_path') ?? '')) client.local = new LocalSettings(server, wanted)
   }
-  if (session.local?.note(text, bound) === false) session.local = undefined
+  if (client.local?.note(text, bound) === false) client.local = undefined
 }
 
 /** `text` is sent, whatever it is. */
-export function noteControl(session: ClientSession, text: string): void {
-  if (CONTROLS.test(text)) session.local = undefined
+export function noteControl(client: LocalClient, text: string): void {
+  if (CONTROLS.test(text)) client.local = undefined
 }
 
 /** A request has ended in a transaction block. */
-export function settleLocal(session: ClientSession, server: ServerConnection, status: number): void {
-  session.remembered.inBlock()
-  const { local } = session
+export function settleLocal(client: LocalClient, server: ServerConnection, status: number): void {
+  client.remembered.inBlock()
+  const { local } = client
   if (local === undefined) return
   const known = status === TX_BLOCK && server.plan.settled
-  if (!known || !local.confirm(server, session.parameters.changes(server.settings))) session.local = undefined
+  if (!known || !local.confirm(server, client.parameters.changes(server.settings))) client.local = undefined
 }

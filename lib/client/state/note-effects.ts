@@ -27,8 +27,8 @@ import {
   SLOT,
 } from '../../sql/state-effects.ts'
 import { type StatementEntry, textOf } from '../../statements/shared-statements.ts'
-import type { ClientSession } from '../session.ts'
 import type { Unnamed } from '../statements/unnamed-statement.ts'
+import type { ClientEffects } from './client-effects.ts'
 import { noteControl, noteMeaning } from './local-settings.ts'
 
 /**
@@ -36,105 +36,105 @@ import { noteControl, noteMeaning } from './local-settings.ts'
  * @param bound it is bound to a portal, which may be executed
  */
 export function noteEffects(
-  session: ClientSession,
+  client: ClientEffects,
   server: ServerConnection,
   effects: number,
   text: string,
   bound = false,
 ): void {
-  if (session.local !== undefined) noteControl(session, text)
-  if (!session.pool!.functions.quiet || server.content.functionsChanged) noteHidden(session, server, effects, text)
+  if (client.local !== undefined) noteControl(client, text)
+  if (!client.functions.quiet || server.content.functionsChanged) noteHidden(client, server, effects, text)
   if (effects === 0) return
-  if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) session.pool!.functions.learnFrom(text)
+  if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) client.functions.learnFrom(text)
   if ((effects & ANY) === ANY && (effects & DISCARD) === 0) {
-    noteCode(session, server, text)
-    lookFor(session, settingsInStrings(text))
+    noteCode(client, server, text)
+    lookFor(client, server, settingsInStrings(text))
   }
-  if ((effects & (PREPARED | EXECUTES)) !== 0) noteSpoken(session, server, effects)
+  if ((effects & (PREPARED | EXECUTES)) !== 0) noteSpoken(client, server, effects)
   // Whether it is a temporary one, or made at all, is of no account: no other client gets this server.
   if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
-  if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(session, server, effects)
-  if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(session, server, effects, text)
+  if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(client, server, effects)
+  if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(client, server, effects, text)
   if ((effects & SETTINGS) !== 0 && mayReseed(text, (effects & ANY) === ANY))
-    noteKept(session, server, 'set the parameter seed', 'the parameter seed')
-  if ((effects & MEANING) !== 0) noteMeaning(session, server, text, bound)
+    noteKept(client, server, 'set the parameter seed', 'the parameter seed')
+  if ((effects & MEANING) !== 0) noteMeaning(client, server, text, bound)
   const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES | KEEPS | KEEPS_BEFORE_18)
-  if (rest !== 0) session.remembered.note(rest, text)
+  if (rest !== 0) client.remembered.note(rest, text)
 }
 
 /** A named statement is bound. */
-export function noteNamed(session: ClientSession, server: ServerConnection, entry: StatementEntry): void {
-  const { functions } = session.pool!
+export function noteNamed(client: ClientEffects, server: ServerConnection, entry: StatementEntry): void {
+  const { functions } = client
   const known = functions.quiet || !functions.suspectsAgain(entry, () => textOf(entry.body))
-  if (entry.effects === 0 && known && !server.content.functionsChanged && session.local === undefined) return
-  noteEffects(session, server, entry.effects, textOf(entry.body), true)
+  if (entry.effects === 0 && known && !server.content.functionsChanged && client.local === undefined) return
+  noteEffects(client, server, entry.effects, textOf(entry.body), true)
 }
 
 /** The unnamed statement is bound. */
-export function noteUnnamed(session: ClientSession, server: ServerConnection, unnamed: Unnamed | undefined): void {
+export function noteUnnamed(client: ClientEffects, server: ServerConnection, unnamed: Unnamed | undefined): void {
   if (unnamed === undefined) return
   const { effects, message } = unnamed
-  const quiet = session.pool!.functions.quiet && !server.content.functionsChanged && session.local === undefined
+  const quiet = client.functions.quiet && !server.content.functionsChanged && client.local === undefined
   if (effects === 0 && quiet) return
   // Its Parse message: type, length, the empty name, the text.
   const text = unnamed.text || (message === undefined ? '' : textOf(message.subarray(6)))
-  noteEffects(session, server, effects, text, true)
+  noteEffects(client, server, effects, text, true)
 }
 
 /** Functions of the database's own: what those that `text` names may leave, it does not say. */
-function noteHidden(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
-  const { functions } = session.pool!
+function noteHidden(client: ClientEffects, server: ServerConnection, effects: number, text: string): void {
+  const { functions } = client
   if (functions.defines(text)) server.content.changedFunctions()
   // What EXECUTE runs was prepared by another text.
-  if (functions.keeps(text)) noteKeeping(session, server, KEEPS, '')
+  if (functions.keeps(text)) noteKeeping(client, server, KEEPS, '')
   if (!server.content.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
   server.effects.suspect()
-  noteMeaning(session, server, '', false)
-  session.remembered.note(ANY, '')
-  noteCode(session, server, '')
-  lookFor(session, settingsInStrings(text))
+  noteMeaning(client, server, '', false)
+  client.remembered.note(ANY, '')
+  noteCode(client, server, '')
+  lookFor(client, server, settingsInStrings(text))
 }
 
 /**
  * PREPARE and EXECUTE of SQL, which runs statements prepared by messages, too: what one of a client's prepared
  * statements would leave behind, any EXECUTE of it may.
  */
-function noteSpoken(session: ClientSession, server: ServerConnection, effects: number): void {
-  if ((effects & PREPARED) !== 0) notePrepared(session, effects)
+function noteSpoken(client: ClientEffects, server: ServerConnection, effects: number): void {
+  if ((effects & PREPARED) !== 0) notePrepared(client, effects)
   if ((effects & EXECUTES) === 0) return
-  if ((session.preparedEffects & SEQUENCE) !== 0) noteSequence(session, server, SEQUENCE)
-  if ((session.preparedEffects & MEANING) !== 0) noteMeaning(session, server, '', false)
-  if ((session.preparedEffects & (KEEPS | KEEPS_BEFORE_18)) !== 0)
-    noteKeeping(session, server, session.preparedEffects, '')
-  if ((session.preparedEffects & (ANY | SLOT)) === 0) return
-  session.remembered.note(ANY, '')
-  noteCode(session, server, '')
+  if ((client.preparedEffects & SEQUENCE) !== 0) noteSequence(client, server, SEQUENCE)
+  if ((client.preparedEffects & MEANING) !== 0) noteMeaning(client, server, '', false)
+  if ((client.preparedEffects & (KEEPS | KEEPS_BEFORE_18)) !== 0)
+    noteKeeping(client, server, client.preparedEffects, '')
+  if ((client.preparedEffects & (ANY | SLOT)) === 0) return
+  client.remembered.note(ANY, '')
+  noteCode(client, server, '')
 }
 
 /** What a function keeps in the session, nobody can ask for, and it ends with the session alone. */
-function noteKeeping(session: ClientSession, server: ServerConnection, effects: number, text: string): void {
+function noteKeeping(client: ClientEffects, server: ServerConnection, effects: number, text: string): void {
   if ((effects & KEEPS) === 0 && majorOf(server.settings) >= 18) return
   const name = keepingFunction(text)
   const what = name === undefined ? 'a function that keeps session state' : `${name}()`
-  noteKept(session, server, `called ${what}`, what)
+  noteKept(client, server, `called ${what}`, what)
 }
 
-function noteKept(session: ClientSession, server: ServerConnection, did: string, what: string): void {
+function noteKept(client: ClientEffects, server: ServerConnection, did: string, what: string): void {
   server.closeReason ??= `its client has ${did}`
   // With `error` it was refused, or is in no statement that runs.
-  if (session.remembered.policy !== 'error') session.pin('other', what)
+  if (client.remembered.policy !== 'error') client.pin(server, 'other', what)
 }
 
 /** A statement with these effects is prepared under a name. */
-export function notePrepared(session: ClientSession, effects: number): void {
-  session.preparedEffects |= effects & ~(PREPARED | EXECUTES)
+export function notePrepared(client: ClientEffects, effects: number): void {
+  client.preparedEffects |= effects & ~(PREPARED | EXECUTES)
 }
 
 /** Code runs that may do anything: should its client vanish before the server is asked, nothing of it may stay. */
-function noteCode(session: ClientSession, server: ServerConnection, text: string): void {
-  const { functions } = session.pool!
+function noteCode(client: ClientEffects, server: ServerConnection, text: string): void {
+  const { functions } = client
   server.content.ranCode()
-  lookFor(session, functions.settings)
+  lookFor(client, server, functions.settings)
   if (functions.enabled && DEFINES.test(text)) server.content.changedFunctions()
   if (LOADS.test(text)) server.content.ranLoad()
 }
@@ -143,33 +143,33 @@ function noteCode(session: ClientSession, server: ServerConnection, text: string
 const ASKED_LIMIT = 1000
 
 /** Ask for the parameters `names` as well when the transaction is over: PostgreSQL does not list them. */
-export function lookFor(session: ClientSession, names: readonly string[]): void {
-  const { remembered } = session
+export function lookFor(client: ClientEffects, server: ServerConnection, names: readonly string[]): void {
+  const { remembered } = client
   const { hiddenSettings: before } = remembered
   if (names.every((name) => before.includes(name))) return
   const all = [...new Set([...names, ...before])]
-  if (all.length > ASKED_LIMIT) noteUnread(session, 'more parameters than can be asked for')
+  if (all.length > ASKED_LIMIT) noteUnread(client, server, 'more parameters than can be asked for')
   remembered.hiddenSettings = all.slice(0, ASKED_LIMIT)
 }
 
 /** Parameters may be set of which only the server knows the names: it is the client's as long as that may keep it. */
-export function noteUnread(session: ClientSession, reason: string): void {
-  if (session.remembered.policy === 'pin') session.pin('other', reason)
+export function noteUnread(client: ClientEffects, server: ServerConnection, reason: string): void {
+  if (client.remembered.policy === 'pin') client.pin(server, 'other', reason)
 }
 
 /** A Query too long to be looked at as a whole has been read as it streamed by. */
-export function noteLong(session: ClientSession, server: ServerConnection, long: LongText): void {
+export function noteLong(client: ClientEffects, server: ServerConnection, long: LongText): void {
   const { effects, text, words, doubtful } = long
-  if (!session.pool!.functions.quiet || server.content.functionsChanged) noteHidden(session, server, effects, words)
-  noteEffects(session, server, effects, text)
+  if (!client.functions.quiet || server.content.functionsChanged) noteHidden(client, server, effects, words)
+  noteEffects(client, server, effects, text)
   // What it sets for its transaction, and where that ends, is not looked at.
-  session.unsettled = true
-  session.local = undefined
-  if ((effects & ANY) === ANY) noteCode(session, server, words)
+  client.unsettled = true
+  client.local = undefined
+  if ((effects & ANY) === ANY) noteCode(client, server, words)
   if (doubtful) server.closeReason ??= 'its client has sent a text that cannot be read'
   if (!long.unread) return
   server.content.ranCode()
-  noteUnread(session, 'a long text that may set parameters')
+  noteUnread(client, server, 'a long text that may set parameters')
 }
 
 /** LOAD in a DO, whose tag does not tell of it. */
@@ -181,38 +181,43 @@ const LOADS = /\bload\b/i
  * because programs call that all day; but where values are read at all, the server is not taken away before the next
  * transaction, which may read it, or a moment of silence (timeouts.ts).
  */
-export function noteSequence(session: ClientSession, server: ServerConnection, effects: number): void {
-  const { functions } = session.pool!
+export function noteSequence(client: ClientEffects, server: ServerConnection, effects: number): void {
+  const { functions } = client
   if ((effects & SEQUENCE) === 0) {
-    if (functions.readsSequences && session.remembered.policy === 'pin') session.holds = 2
+    if (functions.readsSequences && client.remembered.policy === 'pin') client.holds = 2
     return
   }
   functions.noteReader()
   // Others had the server before anybody read one. Inside a transaction the values may be its own.
-  const foreign = server.content.sequenceOwner !== session.info.id
-  if (foreign && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, session.info.id)
-  const { policy } = session.remembered
+  const foreign = server.content.sequenceOwner !== client.id
+  if (foreign && server.plan.settled && server.txStatus === TX_IDLE) forgetSequences(server, client.id)
+  const { policy } = client.remembered
   // With `error` it was refused, or is in no statement that runs.
-  if (policy !== 'error') session.pin('sequence')
+  if (policy !== 'error') client.pin(server, 'sequence')
 }
 
 /**
  * What cannot be carried to another server keeps the client where it is: a text too long to be kept, or any where
  * max_prepared_statements is 0. Returns whether it may stay there.
  */
-export function noteUnmovable(session: ClientSession, named: boolean, whole: boolean): boolean {
-  const pins = session.remembered.policy === 'pin'
-  if (named) session.pin('other', 'prepared statement')
-  else if (!whole && pins) session.pin('other', 'long unnamed statement')
+export function noteUnmovable(
+  client: ClientEffects,
+  server: ServerConnection,
+  named: boolean,
+  whole: boolean,
+): boolean {
+  const pins = client.remembered.policy === 'pin'
+  if (named) client.pin(server, 'other', 'prepared statement')
+  else if (!whole && pins) client.pin(server, 'other', 'long unnamed statement')
   return pins
 }
 
 /** In session mode only what takes parameters back to their defaults matters: those are the client's own. */
-export function noteReset(session: ClientSession, body: Buffer): void {
-  if (session.parameters.startup.size === 0) return
+export function noteReset(client: ClientEffects, body: Buffer): void {
+  if (client.parameters.startup.size === 0) return
   const text = body.toString('latin1')
   if (!RESETTING.test(text)) return
   // The body of a Query, or of a Parse behind its name.
   const sql = textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body)
-  session.remembered.note(SETTINGS, sql)
+  client.remembered.note(SETTINGS, sql)
 }

@@ -3,9 +3,13 @@
  * The first pin of a client is worth a line, those after it one for whoever debugs.
  */
 
+import type { Pool } from '../../pool/pool.ts'
+import type { ServerConnection } from '../../server/connection.ts'
 import type { PinKind } from '../../sql/state-kinds.ts'
 import { now } from '../../util/clock.ts'
-import type { ClientRecord } from '../client-record.ts'
+import type { Logger } from '../../util/logger.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { RememberedState } from './remembered-state.ts'
 
 const NONE: readonly PinKind[] = []
 
@@ -16,13 +20,23 @@ export class Pins {
   #kinds: readonly PinKind[] = NONE
   #reasons = ''
   #told = false
+  readonly #info: ClientInfo
+  readonly #pool: Pool
+  readonly #log: Logger
 
-  /** Take down what changed since the last call. */
-  update(client: ClientRecord): void {
-    const { pinned, pool, remembered } = client
-    if (pool === undefined || (pinned === this.#reasons && pinned === '')) return
+  constructor(info: ClientInfo, pool: Pool, log: Logger) {
+    this.#info = info
+    this.#pool = pool
+    this.#log = log
+  }
+
+  /** Take down what changed since the last call: `remembered` says why the client keeps `server`. */
+  update(remembered: RememberedState, server: ServerConnection): void {
+    const { pinned } = remembered
+    const pool = this.#pool
+    if (pinned === this.#reasons && pinned === '') return
     if (pinned === '') {
-      this.end(client)
+      this.end()
       return
     }
     const kinds = [...remembered.kinds.keys()]
@@ -35,20 +49,20 @@ export class Pins {
     }
     if (pinned === this.#reasons) return
     this.#reasons = pinned
-    client.ports.log[this.#told ? 'debug' : 'info']('client keeps its server connection', {
-      ...client.info.about(),
-      server: client.lease?.server.id,
-      server_pid: client.lease?.server.identity.pid,
+    this.#log[this.#told ? 'debug' : 'info']('client keeps its server connection', {
+      ...this.#info.about(),
+      server: server.id,
+      server_pid: server.identity.pid,
       reason: pinned,
     })
     this.#told = true
   }
 
   /** The client keeps no server any more. */
-  end({ pool }: ClientRecord): void {
-    if (this.since === 0 || pool === undefined) return
-    pool.pins.now--
-    pool.counters.pinTime += now() - this.since
+  end(): void {
+    if (this.since === 0) return
+    this.#pool.pins.now--
+    this.#pool.counters.pinTime += now() - this.since
     this.since = 0
     this.#kinds = NONE
     this.#reasons = ''

@@ -6,14 +6,14 @@
  * transaction that has failed before, or behind a cancel request, the server's own stands.
  */
 
-import { errorFields } from '../../errors.ts'
+import { type ErrorFields, errorFields } from '../../errors.ts'
 import { errorResponse, message, query } from '../../protocol/build.ts'
 import { FRONTEND } from '../../protocol/types.ts'
 import type { PlanRef } from '../../server/ports.ts'
 import { type LastingState, lastingState } from '../../sql/lasting-state.ts'
 import { STATE_KINDS } from '../../sql/state-kinds.ts'
-import type { ClientSession } from '../session.ts'
-import type { SharedRef } from '../statements/unnamed-statement.ts'
+import type { SharedRef } from '../statements/statement-refs.ts'
+import type { ClientEffects } from './client-effects.ts'
 
 /** There is no such column: a text that is fine but for that is refused after the state of the transaction is looked at. */
 const FAILING = 'SELECT "refused by pgbun"'
@@ -28,10 +28,12 @@ export const FAILING_NAMED_PARSE = message(FRONTEND.Parse, Buffer.from(`pgbun_re
 /** The answer to a refused statement. */
 export class RefusedState implements SharedRef {
   readonly error: Buffer
+  readonly fields: ErrorFields
   other: PlanRef | undefined
 
-  constructor(error: Buffer) {
-    this.error = error
+  constructor(fields: ErrorFields) {
+    this.fields = fields
+    this.error = errorResponse(fields)
   }
 
   answered(): void {
@@ -47,19 +49,18 @@ export class RefusedState implements SharedRef {
  * What the client is told instead of what `text` would do; undefined where it may do it.
  * @param named it is to be a prepared statement under a name that cannot be carried to another server
  */
-export function refuseState(session: ClientSession, text: string, named: boolean): RefusedState | undefined {
-  if (session.remembered.policy !== 'error') return undefined
+export function refuseState(client: ClientEffects, text: string, named: boolean): RefusedState | undefined {
+  if (client.remembered.policy !== 'error') return undefined
   const found = lastingState(text) ?? (named ? NAMED : undefined)
   if (found === undefined) return undefined
   const { kind, statement, instead } = found
-  session.pool!.counters.stateRefusals++
+  client.pool.counters.stateRefusals++
   const fields = errorFields('session_state_refused', {
     args: { what: statement },
     detail: `What it leaves in the session (${STATE_KINDS[kind].label}) cannot follow the client to another server connection.`,
     hint: instead === '' ? 'It needs session_state = pin.' : `${instead}; or set session_state = pin.`,
   })
-  session.logRefused(fields)
-  return new RefusedState(errorResponse(fields))
+  return new RefusedState(fields)
 }
 
 const NAMED: LastingState = {

@@ -2,7 +2,7 @@
 
 import type { PlanRef } from '../../server/ports.ts'
 import type { LastDeallocation } from '../../sql/statement-names.ts'
-import type { SharedRef } from './unnamed-statement.ts'
+import type { SharedRef } from './statement-refs.ts'
 
 /** What to do where a Query has deallocated. */
 export interface Deallocations {

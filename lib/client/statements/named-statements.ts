@@ -14,7 +14,7 @@
  */
 
 import { type ErrorFields, errorFields } from '../../errors.ts'
-import { errorResponse, message } from '../../protocol/build.ts'
+import { message } from '../../protocol/build.ts'
 import { BACKEND, FRONTEND, TX_FAILED } from '../../protocol/types.ts'
 import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
@@ -26,31 +26,12 @@ import type { StatementEntry } from '../../statements/shared-statements.ts'
 import { speaksOfSession, textOf } from '../../statements/shared-statements.ts'
 import { now } from '../../util/clock.ts'
 import { STATEMENT } from '../requests/message-kinds.ts'
+import type { Rewrite } from '../requests/rewrite.ts'
 import { FAILING_NAMED_PARSE, RefusedState } from '../state/refused-state.ts'
 import { wayOf } from './parse-under.ts'
 import { SPEAKS, type SqlStatements } from './sql-statements.ts'
 import { ChangedName, ChangedResult, FirstUse, StandIn } from './statement-refs.ts'
 import { concat, describeMessage, joined, StatementSlots } from './statement-slots.ts'
-
-/** What happens to a message. */
-export interface Rewrite {
-  /** The message is not sent at all. */
-  omit: boolean
-  /** Sent before the rest of the message. */
-  prefix: Buffer | undefined
-  /** Where the rest of the message begins, in bytes from its start. */
-  skip: number
-  /** Only `prefix` is sent: the message waits for what comes of it, and is looked at once more then. */
-  held: boolean
-}
-
-/** The message is sent as it is. */
-export function clear(rewrite: Rewrite): void {
-  rewrite.omit = false
-  rewrite.prefix = undefined
-  rewrite.skip = 0
-  rewrite.held = false
-}
 
 /** Options that bound prepared statements; 0 is no limit for the last two. */
 export interface StatementLimits {
@@ -165,7 +146,7 @@ export class NamedStatements {
     const refusal = this.#refusal(settings, body)
     if (refusal !== undefined) {
       // PostgreSQL makes the batch fail, or the transaction; the words are ours.
-      server.plan.expect(PARSE, FORWARD, new RefusedState(errorResponse(refusal)))
+      server.plan.expect(PARSE, FORWARD, new RefusedState(refusal))
       this.#send(true, FAILING_NAMED_PARSE, 0)
       return refusal
     }

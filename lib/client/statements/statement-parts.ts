@@ -9,17 +9,18 @@ import type { ErrorSummary } from '../../protocol/error-response.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { type PlanRef, REPEAT } from '../../server/ports.ts'
 import { ClientStatements } from '../../statements/client-statements.ts'
-import type { ClientSession } from '../session.ts'
+import type { ClientPorts } from '../ports.ts'
+import type { Rewrite } from '../requests/rewrite.ts'
+import type { ClientEffects } from '../state/client-effects.ts'
 import { LastBatch } from './last-batch.ts'
-import { NamedStatements, type Rewrite } from './named-statements.ts'
-import { parseSettings } from './parse-settings.ts'
+import { NamedStatements } from './named-statements.ts'
 import { SqlStatements } from './sql-statements.ts'
 import { remedyFor } from './stale-statements.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 /** The unnamed statement of one client. @param resume called when a message that is held can be looked at */
-export function unnamedStatement(session: ClientSession, resume: () => void): UnnamedStatement {
-  return new UnnamedStatement((server) => parseSettings(session, server), resume)
+export function unnamedStatement(client: ClientEffects, resume: () => void): UnnamedStatement {
+  return new UnnamedStatement((server) => client.parseSettings(server), resume)
 }
 
 /** The parts, of upstream.ts alone. */
@@ -35,15 +36,14 @@ export class StatementParts {
    * @param rewrite where it is said what happens to a message
    * @param resume called when a message that is held can be looked at
    */
-  constructor(session: ClientSession, batch: number, rewrite: Rewrite, resume: () => void) {
-    const { ports } = session
-    this.names = new ClientStatements(ports.statements, session.pool!.user)
+  constructor(client: ClientEffects, ports: ClientPorts, batch: number, rewrite: Rewrite, resume: () => void) {
+    this.names = new ClientStatements(ports.statements, client.pool.user)
     this.spoken = new SqlStatements(this.names)
     this.prepared = new NamedStatements(
       this.names,
       () => ports.config,
       this.spoken,
-      (server) => parseSettings(session, server),
+      (server) => client.parseSettings(server),
       rewrite,
       resume,
     )

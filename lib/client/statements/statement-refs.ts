@@ -8,6 +8,12 @@ import { type Description, DescriptionReader } from '../../statements/descriptio
 import { Slot } from '../../statements/server-statements.ts'
 import type { StatementEntry } from '../../statements/shared-statements.ts'
 
+/** What the reply plan knows a message by, where it is not the unnamed statement alone that wants to know its end. */
+export interface SharedRef extends PlanRef {
+  /** Who else wants to know. */
+  other: PlanRef | undefined
+}
+
 /** A name the client gave or closed: nothing came of it if the server discarded that. */
 export class ChangedName implements PlanRef {
   readonly #names: ClientStatements

@@ -26,10 +26,11 @@ import { type ParseSettings, UNKNOWN_SETTINGS } from '../../settings/setting-val
 import { type Description, typedBody } from '../../statements/description.ts'
 import { speaksOfSession, textOf } from '../../statements/shared-statements.ts'
 import { Queue } from '../../util/queue.ts'
+import type { Rewrite } from '../requests/rewrite.ts'
 import { FAILING_NAMED_PARSE } from '../state/refused-state.ts'
-import type { Rewrite } from './named-statements.ts'
+
 import { parseUnder, wayOf } from './parse-under.ts'
-import { ChangedResult, UnnamedDescription } from './statement-refs.ts'
+import { ChangedResult, type SharedRef, UnnamedDescription } from './statement-refs.ts'
 
 /** Close of the unnamed statement, sent where a client binds one it does not have. */
 const CLOSE_UNNAMED = Buffer.from([FRONTEND.Close, 0, 0, 0, 6, 0x53, 0])
@@ -46,12 +47,6 @@ const PARSE_HEAD = 6
  * ReplyPlan.mixed).
  */
 const SPARING = /^(pq_|StartTransactionCommand$)/
-
-/** What the reply plan knows a message by, where it is not the unnamed statement alone that wants to know its end. */
-export interface SharedRef extends PlanRef {
-  /** Who else wants to know. */
-  other: PlanRef | undefined
-}
 
 /** One unnamed statement, and at the same time the mark a server carries that has it. */
 export interface Unnamed {

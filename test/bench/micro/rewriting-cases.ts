@@ -5,13 +5,15 @@
  */
 
 import { Activity } from '../../../lib/client/activity.ts'
-import { Upstream } from '../../../lib/client/requests/upstream.ts'
-import type { ClientSession } from '../../../lib/client/session.ts'
+import type { ClientPorts } from '../../../lib/client/ports.ts'
+import { type RequestingClient, Upstream } from '../../../lib/client/requests/upstream.ts'
+import type { ClientEffects } from '../../../lib/client/state/client-effects.ts'
 import { Batch } from '../../../lib/protocol/batch.ts'
 import { Scanner } from '../../../lib/protocol/scanner.ts'
 import { BACKEND_TABLE, FRONTEND_TABLE, type MessageTable } from '../../../lib/protocol/types.ts'
 import { DESYNC, FAKE } from '../../../lib/replies/reply-kinds.ts'
 import { ReplyPlan } from '../../../lib/replies/reply-plan.ts'
+import type { ServerConnection } from '../../../lib/server/connection.ts'
 import { LeaseEffects } from '../../../lib/server/lease-effects.ts'
 import type { PlanRef } from '../../../lib/server/ports.ts'
 import { SessionContent } from '../../../lib/server/session-content.ts'
@@ -26,6 +28,7 @@ import { replies, requests } from './replies.ts'
 class Lab {
   readonly upstream: Upstream
   readonly statements = new StatementStore()
+  readonly #server: ServerConnection
   readonly #plan = new ReplyPlan({
     onAnswered: (_kind, _action, ref) => (ref as PlanRef | undefined)?.answered(),
     onDropped: (_kind, _action, ref, failed) => (ref as PlanRef | undefined)?.dropped(failed),
@@ -49,32 +52,34 @@ class Lab {
         plan.expect(kind, FAKE, ref)
       },
     }
-    const session = {
+    const effects = {
       id: 1,
       mode: 'transaction',
-      activity: new Activity(),
-      lease: { server },
       unsettled: false,
+      local: undefined,
       parameters: { wanted: NO_SETTING_VALUES, startup: new Map() },
+      parseSettings: () => NO_SETTING_VALUES,
       remembered: { suspected: false, kinds: new Map(), note() {} },
-      pool: {
-        database: 'database',
-        user: 'user',
-        counters: { received: 0 },
-        functions: { quiet: true, readsSequences: false },
-      },
-      ports: {
-        statements,
-        config: { maxPreparedStatements: 200, maxClientPreparedStatements: 0, maxPreparedStatementMemory: 0 },
-      },
+      functions: { quiet: true, readsSequences: false },
+      pool: { database: 'database', user: 'user', counters: { received: 0 } },
       pin() {},
     }
-    this.upstream = new Upstream(session as unknown as ClientSession)
+    const ports = {
+      statements,
+      config: { maxPreparedStatements: 200, maxClientPreparedStatements: 0, maxPreparedStatementMemory: 0 },
+    }
+    this.#server = server as unknown as ServerConnection
+    this.upstream = new Upstream(
+      {} as RequestingClient,
+      effects as unknown as ClientEffects,
+      new Activity(),
+      ports as unknown as ClientPorts,
+    )
   }
 
   /** Forward what `batch` holds; the batch goes back. */
   forward(batch: Batch): void {
-    if (!this.upstream.forward(batch)) throw new Error('the upstream direction waits for something')
+    if (!this.upstream.forward(this.#server, batch)) throw new Error('the upstream direction waits for something')
     batch.release()
   }
 
