@@ -351,13 +351,13 @@ t.test('a statement name that is taken, too long or used by pgbun is answered as
     await client.end()
   })
 
-  await t.test('a name without an end ends the session', async (t) => {
+  await t.test('a name without an end is answered as by PostgreSQL', async (t) => {
     const parse = frontend.parse('', 'name').subarray(0, 9)
     parse.writeInt32BE(8, 1)
     await same(t, [[parse], [frontend.parse('SELECT 1', 'name')]])
   })
 
-  await t.test('a client may use a name that looks like one of pgbun', async (t) => {
+  await t.test('the name that a statement has on the server is of no use to another client', async (t) => {
     const owner = await loginRaw(t, pgbun)
     const client = await loginRaw(t, pgbun)
     const direct = await loginRaw(t, target)
