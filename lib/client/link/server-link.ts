@@ -340,7 +340,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     this.effects.remembered.failed()
     // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
     if (this.lease!.server.plan.skipping) {
-      this.requests.upstream.barrier = false
+      this.requests.upstream.discarded()
       this.#session.pump()
     }
   }

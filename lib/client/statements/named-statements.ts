@@ -29,6 +29,7 @@ import { STATEMENT } from '../requests/message-kinds.ts'
 import type { Rewrite } from '../requests/rewrite.ts'
 import { FAILING_NAMED_PARSE, RefusedState } from '../state/refused-state.ts'
 import { wayOf } from './parse-under.ts'
+import type { PendingNames } from './pending-names.ts'
 import { SPEAKS, type SqlStatements } from './sql-statements.ts'
 import { ChangedName, ChangedResult, FirstUse, StandIn } from './statement-refs.ts'
 import { concat, describeMessage, joined, StatementSlots } from './statement-slots.ts'
@@ -49,6 +50,7 @@ export class NamedStatements {
   #lastEntry: StatementEntry | undefined
   #lastName = ''
   readonly #slots: StatementSlots
+  readonly #pending: PendingNames
   /** Names the client gave to texts too long to be kept: they are what the server it keeps has under them. */
   #there: Set<string> | undefined
   readonly #spoken: SqlStatements
@@ -61,23 +63,15 @@ export class NamedStatements {
     spoken: SqlStatements,
     settings: (server: ServerConnection) => ParseSettings,
     rewrite: Rewrite,
-    resume: () => void,
+    pending: PendingNames,
   ) {
+    this.#pending = pending
     this.#settings = settings
     this.#spoken = spoken
     this.#rewrite = rewrite
     this.#names = names
     this.#limits = limits
-    this.#slots = new StatementSlots(names, settings, () => limits().maxPreparedStatements, resume)
-  }
-
-  /** Number of the batch (what lies between two Syncs) under way. */
-  get batch(): number {
-    return this.#slots.batch
-  }
-
-  set batch(batch: number) {
-    this.#slots.batch = batch
+    this.#slots = new StatementSlots(names, settings, () => limits().maxPreparedStatements, pending)
   }
 
   /** A batch is run again that failed because of `entry`: its client asks for the columns in it, and is told anew. */
@@ -95,13 +89,13 @@ export class NamedStatements {
     const end = bytes.indexOf(0, start)
     if (end <= start) return false
     const name = statementName(bytes, start, end)
-    if (!this.#names.certain(name, this.batch)) return true
+    if (!this.#names.certain(name, this.#pending.batch)) return true
     const entry = this.#names.get(name)
     if (entry && (entry.effects & SPEAKS) !== 0 && this.sqlNamesPending(server, textOf(entry.body))) return true
-    if (entry === undefined) return !server.statements.closed(this.batch)
+    if (entry === undefined) return !server.statements.closed(this.#pending.batch)
     const settings = this.#settings(server)
     const executed = needs ? this.#names.known(entry, settings) : entry
-    if (!server.statements.certain(executed, this.batch)) return true
+    if (!server.statements.certain(executed, this.#pending.batch)) return true
     return needs && !server.statements.has(executed) && wayOf(server, executed, settings) === 'wait'
   }
 
@@ -116,7 +110,7 @@ export class NamedStatements {
 
   /** The same for the names in a text that is run. */
   sqlNamesPending(server: ServerConnection, sql: string): boolean {
-    return sql !== '' && !this.#spoken.certain(server, sql, this.batch)
+    return sql !== '' && !this.#spoken.certain(server, sql, this.#pending.batch)
   }
 
   /** The same for a Parse, whose description depends on the statement it executes. */
@@ -151,7 +145,7 @@ export class NamedStatements {
       return refusal
     }
     const entry = this.#names.hold(settings, body)
-    this.#names.change(name, entry, this.batch)
+    this.#names.change(name, entry, this.#pending.batch)
     const ref = new ChangedName(this.#names, name)
     if (server.statements.use(entry)?.ready && now() - entry.checkedAt < FRESH_MS && !mayRefuse(server)) {
       this.#names.stand(name, 'assumed')
@@ -187,7 +181,7 @@ export class NamedStatements {
     const entry = this.#names.get(key)
     if (entry === undefined) {
       if (!name.startsWith(STATEMENT_PREFIX)) return this.#unknown(server, BIND)
-      const nobodys = new StandIn(name, this.batch)
+      const nobodys = new StandIn(name, this.#pending.batch)
       server.plan.expect(BIND, FORWARD, nobodys)
       this.#send(false, renamed(bytes, portalEnd + 1, nameEnd, nobodys), nameEnd + 1)
       return true
@@ -217,7 +211,7 @@ export class NamedStatements {
 
   /** What must be sent before the text of `entry` is prepared or bound, because it names other statements. */
   #speak(server: ServerConnection, { effects, body }: StatementEntry): Buffer | undefined {
-    return (effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(body), this.batch)
+    return (effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(body), this.#pending.batch)
   }
 
   /** What a message is known by that uses `slot` under the client's `name`. */
@@ -232,7 +226,7 @@ export class NamedStatements {
     const nobodys = entry === undefined && isOurs(bytes)
     if (entry === undefined && !nobodys) return this.#unknown(server, DESCRIBE)
     if (entry === undefined) {
-      const nobodys = new StandIn(bytes.toString('latin1', 6, bytes.length - 1), this.batch)
+      const nobodys = new StandIn(bytes.toString('latin1', 6, bytes.length - 1), this.#pending.batch)
       server.plan.expect(DESCRIBE, FORWARD, nobodys)
       this.#send(true, describeMessage(nobodys), 0)
       return true
@@ -253,7 +247,7 @@ export class NamedStatements {
     // Where it is there under this very name, for SQL to find, that goes, too.
     const there = server.content.names.closingOwn(name)
     this.#send(!there, undefined, 0)
-    this.#names.change(name, undefined, this.batch)
+    this.#names.change(name, undefined, this.#pending.batch)
     const ref = new ChangedName(this.#names, name)
     if (there) server.plan.expect(CLOSE, FORWARD, ref)
     else server.expectFake(CLOSE, ref)
@@ -270,7 +264,7 @@ export class NamedStatements {
     const name = statementName(bytes, 5, nameEnd)
     const entry = this.#names.get(name)
     if (entry !== undefined || name.startsWith(STATEMENT_PREFIX)) {
-      const taken = new StandIn(bytes.toString('latin1', 5, nameEnd), this.batch)
+      const taken = new StandIn(bytes.toString('latin1', 5, nameEnd), this.#pending.batch)
       this.#take(server, taken)
       const first = message(FRONTEND.Parse, Buffer.concat([taken.name, entry?.body ?? EMPTY_STATEMENT]))
       this.#send(false, Buffer.concat([first, renamed(bytes, 5, nameEnd, taken)]), nameEnd + 1)
@@ -321,7 +315,7 @@ export class NamedStatements {
 
   /** Let PostgreSQL say that the name exists: prepare the same twice, under a name that is nobody's. */
   #provokeDuplicate(server: ServerConnection, bytes: Buffer, nameEnd: number): void {
-    const taken = new StandIn(bytes.toString('latin1', 5, nameEnd), this.batch)
+    const taken = new StandIn(bytes.toString('latin1', 5, nameEnd), this.#pending.batch)
     this.#take(server, taken)
     const parse = message(FRONTEND.Parse, Buffer.concat([taken.name, bytes.subarray(nameEnd + 1)]))
     this.#send(true, Buffer.concat([parse, parse]), 0)

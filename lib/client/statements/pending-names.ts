@@ -1,46 +1,64 @@
-/** Whether a message must wait because what it names is not known yet. Called by upstream.ts. */
-
-import { FRONTEND } from '../../protocol/types.ts'
-import type { ServerConnection } from '../../server/connection.ts'
-import { bindsUnnamed, STATEMENT } from '../requests/message-kinds.ts'
-import type { NamedStatements } from './named-statements.ts'
-import type { UnnamedStatement } from './unnamed-statement.ts'
-
 /**
- * True for a message whose meaning depends on a batch that was sent and has not been answered: were that to fail, a
- * statement it prepared would not be there, or one of the same name would still be. It waits for the answer. A driver
- * that pipelines meets this once for each new statement; a batch never waits for itself.
- * @param bytes the message, at least its names
- * @param current number of the batch it belongs to
+ * The one rule by which a client's message waits for an answer of the server: what a name in it stands for is not known yet.
+ * Either something sent before deallocates statements, and its answer says which (`barrier`); or the name was given by a batch
+ * that was sent and has not been answered, which may fail (waits-for-names.ts).
+ *
+ * Called by requests/upstream.ts for each message, and by whoever sends what others wait for.
  */
-export function waitsForNames(
-  server: ServerConnection,
-  type: number,
-  bytes: Buffer,
-  prepared: NamedStatements | undefined,
-  unnamed: UnnamedStatement,
-  current: number,
-): boolean {
-  switch (type) {
-    case FRONTEND.Query:
-      return prepared?.uncertainText(server, bytes.toString('latin1', 5, bytes.length - 1)) ?? false
-    case FRONTEND.Parse:
-      if (prepared === undefined) return false
-      return (bytes[5] !== 0 && prepared.uncertain(server, bytes, 5)) || prepared.parsesUncertain(server, bytes)
-    case FRONTEND.Bind:
-      if (bindsUnnamed(bytes.subarray(5))) {
-        return (
-          !unnamed.certain(server, current) || (prepared?.sqlNamesPending(server, unnamed.current?.text ?? '') ?? false)
-        )
-      }
-      return prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1, true) ?? false
-    case FRONTEND.Describe:
-    case FRONTEND.Close:
-      if (bytes[5] !== STATEMENT) return false
-      // A Close makes an end of the unnamed statement whatever it was.
-      if (bytes[6] === 0) return type === FRONTEND.Describe && !unnamed.certain(server, current)
-      return prepared?.uncertain(server, bytes, 6, type === FRONTEND.Describe) ?? false
-    default:
-      return false
+
+import { passesBarrier } from '../requests/message-kinds.ts'
+
+/** What the messages of one client wait for. */
+export class PendingNames {
+  /** Number of the batch under way: the messages between two Syncs, of which an error takes all that follow. */
+  batch = 0
+  /** What was sent decides what names stand for: what may name a statement waits for the answer. */
+  #barrier = false
+  /** The server is to be asked for that answer (Flush) as soon as something waits: it would keep it until a Sync. */
+  #flush = false
+  readonly #pump: () => void
+
+  /** @param pump has the client's messages looked at again */
+  constructor(pump: () => void) {
+    this.#pump = pump
+  }
+
+  /** Something waits, or would. */
+  get waiting(): boolean {
+    return this.#barrier
+  }
+
+  /** What is sent next decides what names stand for. */
+  wait(): void {
+    this.#barrier = true
+  }
+
+  /** The same for an Execute, whose answer the server keeps back until it is asked. */
+  waitForExecute(): void {
+    this.#barrier = true
+    this.#flush = true
+  }
+
+  /** The answer is here, or will not come. */
+  over(): void {
+    this.#barrier = false
+  }
+
+  /** The same outside of the client's turn: what waits is looked at again. */
+  readonly lift = (): void => {
+    this.#barrier = false
+    queueMicrotask(this.#pump)
+  }
+
+  /** A message waits. Returns true where the server must be asked for what it waits for. */
+  takeFlush(): boolean {
+    const wanted = this.#barrier && this.#flush
+    this.#flush = false
+    return wanted
+  }
+
+  /** True where a message of `type` waits for what was sent before it. */
+  holds(type: number): boolean {
+    return this.#barrier && !passesBarrier(type)
   }
 }

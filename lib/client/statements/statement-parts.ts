@@ -6,6 +6,7 @@
 
 import type { Batch } from '../../protocol/batch.ts'
 import type { ErrorSummary } from '../../protocol/error-response.ts'
+import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { type PlanRef, REPEAT } from '../../server/ports.ts'
 import { ClientStatements } from '../../statements/client-statements.ts'
@@ -14,6 +15,7 @@ import type { Rewrite } from '../requests/rewrite.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
 import { LastBatch } from './last-batch.ts'
 import { NamedStatements } from './named-statements.ts'
+import type { PendingNames } from './pending-names.ts'
 import { SqlStatements } from './sql-statements.ts'
 import { remedyFor } from './stale-statements.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
@@ -32,11 +34,10 @@ export class StatementParts {
   #again: Batch | undefined
 
   /**
-   * @param batch number of the client's batch under way
+   * @param pending what the client's messages wait for
    * @param rewrite where it is said what happens to a message
-   * @param resume called when a message that is held can be looked at
    */
-  constructor(client: ClientEffects, ports: ClientPorts, batch: number, rewrite: Rewrite, resume: () => void) {
+  constructor(client: ClientEffects, ports: ClientPorts, pending: PendingNames, rewrite: Rewrite) {
     this.names = new ClientStatements(ports.statements, client.pool.user)
     this.spoken = new SqlStatements(this.names)
     this.prepared = new NamedStatements(
@@ -45,9 +46,13 @@ export class StatementParts {
       this.spoken,
       (server) => client.parseSettings(server),
       rewrite,
-      resume,
+      pending,
     )
-    this.prepared.batch = batch
+  }
+
+  /** A request begins on `server`: its batch could be sent again. */
+  begin(server: ServerConnection): void {
+    if (server.txStatus === TX_IDLE && server.plan.settled) this.last.begin()
   }
 
   /**

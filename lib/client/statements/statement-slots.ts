@@ -17,11 +17,11 @@ import type { Slot } from '../../statements/server-statements.ts'
 import { agrees, type StatementEntry } from '../../statements/shared-statements.ts'
 import { STATEMENT } from '../requests/message-kinds.ts'
 import { parseUnder, wayOf } from './parse-under.ts'
+import type { PendingNames } from './pending-names.ts'
 import { type ChangedName, PreparedSlot, RetiredName, SlotDescription } from './statement-refs.ts'
 
 /** The statements of one client, as they are prepared on the server at hand. */
 export class StatementSlots {
-  #batch = 0
   /** Must be sent for what was asked for last. */
   injected: Buffer | undefined
   /** The batch that runs again failed because of this one. */
@@ -31,32 +31,22 @@ export class StatementSlots {
   readonly #names: ClientStatements
   readonly #settings: (server: ServerConnection) => ParseSettings
   readonly #limit: () => number
-  readonly #resume: () => void
+  readonly #pending: PendingNames
 
   /**
    * @param settings what holds for the client on its server now
-   * @param resume called when a Bind that waits can be looked at
+   * @param pending lifted when a Bind that waits can be looked at
    */
   constructor(
     names: ClientStatements,
     settings: (server: ServerConnection) => ParseSettings,
     limit: () => number,
-    resume: () => void,
+    pending: PendingNames,
   ) {
     this.#names = names
     this.#settings = settings
     this.#limit = limit
-    this.#resume = resume
-  }
-
-  /** Number of the batch (what lies between two Syncs) under way. */
-  get batch(): number {
-    return this.#batch
-  }
-
-  set batch(batch: number) {
-    this.#batch = batch
-    this.renewing = undefined
+    this.#pending = pending
   }
 
   /** True where a Bind of `entry` has waited and was found to differ. Known once. */
@@ -80,7 +70,7 @@ export class StatementSlots {
     const anew = this.#names.standing(name) === 'anew'
     const present = statements.use(entry)
     // One on its way may come to be something else, which is for the name alone that it was sent for.
-    const own = present !== undefined && present.adopter === name && present.batch === this.batch
+    const own = present !== undefined && present.adopter === name && present.batch === this.#pending.batch
     const usable = own || (present !== undefined && (present.ready || description === undefined))
     if (own || (!anew && named !== this.renewing)) {
       if (usable) {
@@ -142,7 +132,7 @@ export class StatementSlots {
         named.outdated = true
         server.statements.discard(slot)
       }
-      this.#resume()
+      this.#pending.lift()
     })
     this.injected = Buffer.concat([this.injected!, FLUSH])
   }
@@ -161,7 +151,7 @@ export class StatementSlots {
     known: (slot: Slot, description: Description) => void,
   ): Slot {
     const messages = this.#makeRoom(server)
-    const slot = server.statements.add(entry, this.batch)
+    const slot = server.statements.add(entry, this.#pending.batch)
     const parse = (): Buffer => {
       server.plan.expect(PARSE, parsed === undefined ? SKIP : FORWARD, new PreparedSlot(server, slot, parsed))
       const bytes = message(FRONTEND.Parse, Buffer.concat([slot.name, body]))
@@ -200,7 +190,7 @@ export class StatementSlots {
   }
 
   #close(server: ServerConnection, name: Buffer): Buffer {
-    server.statements.closing(this.batch)
+    server.statements.closing(this.#pending.batch)
     const text = name.toString('latin1', 0, name.length - 1)
     server.plan.expect(CLOSE, SKIP, new RetiredName(server, name, server.content.names.closing(text)))
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))

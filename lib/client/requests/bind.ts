@@ -1,0 +1,32 @@
+/** A Bind of a client of transaction or statement mode: the statement it names has to be on the server, and be the client's. */
+
+import type { Batch } from '../../protocol/batch.ts'
+import { BIND } from '../../replies/reply-kinds.ts'
+import type { ServerConnection } from '../../server/connection.ts'
+import { textOf } from '../../statements/shared-statements.ts'
+import { noteNamed, noteUnnamed } from '../state/note-effects.ts'
+import { SPEAKS } from '../statements/sql-statements.ts'
+import type { MessageContext } from './message-context.ts'
+import { bindsPlain, bindsUnnamed } from './message-kinds.ts'
+
+/** Message `i` of `batch`, a Bind, is sent to `server`. */
+export function onBind(context: MessageContext, server: ServerConnection, batch: Batch, i: number): void {
+  const plain = bindsPlain(batch, i)
+  const entry = plain ? false : context.made(server).prepared.onBind(server, batch.bytesOf(i))
+  if (entry !== false) {
+    if (context.rewrite.held) return
+    const sql = entry === true || entry.effects === 0 ? '' : textOf(entry.body)
+    if (entry !== true) noteNamed(context.effects, server, entry)
+    if (sql !== '' || context.parts!.spoken.bound) context.parts!.spoken.onBind(batch.bodyOf(i), sql)
+    return
+  }
+  if (plain || bindsUnnamed(batch.bodyOf(i))) {
+    const { effects = 0, text = '' } = context.unnamed.current ?? {}
+    noteUnnamed(context.effects, server, context.unnamed.current)
+    const own =
+      (effects & SPEAKS) === 0 ? undefined : context.made(server).spoken.beforeBind(server, text, context.pending.batch)
+    if (text !== '' || context.parts?.spoken.bound) context.made(server).spoken.onBind(batch.bodyOf(i), text)
+    context.unnamed.onBind(server, context.pending.batch, context.rewrite)
+    context.putInFront(own)
+  } else server.plan.expect(BIND)
+}

@@ -1,0 +1,67 @@
+/** A Parse of a client of transaction or statement mode: whose statement it becomes, and what running it may leave behind. */
+
+import { type Batch, LAST } from '../../protocol/batch.ts'
+import { FORWARD, PARSE } from '../../replies/reply-kinds.ts'
+import type { ServerConnection } from '../../server/connection.ts'
+import { ANY, effectsOf, SEQUENCE } from '../../sql/state-effects.ts'
+import { textOf } from '../../statements/shared-statements.ts'
+import { notePrepared, noteSequence, noteUnmovable } from '../state/note-effects.ts'
+import { FAILING_NAMED_PARSE, FAILING_PARSE, refuseState } from '../state/refused-state.ts'
+import { unnamedOf } from '../statements/unnamed-statement.ts'
+import type { MessageContext } from './message-context.ts'
+
+/** Message `i` of `batch`, a Parse, is sent to `server`. */
+export function onParse(context: MessageContext, server: ServerConnection, batch: Batch, i: number): void {
+  const whole = (batch.flags(i) & LAST) !== 0
+  // The first byte of the body ends an empty name.
+  const named = batch.buffer(i)[batch.start(i) + 5] !== 0
+  const client = context.effects
+  if (whole && !named) {
+    const again = context.unnamed.repeated(batch, i)
+    if (again !== undefined) {
+      // Its text leaves nothing behind: there is nothing to refuse, and nothing to note before it is bound.
+      context.unnamed.stays = noteUnmovable(client, server, false, true)
+      context.unnamed.onParse(server, again, context.pending.batch)
+      return
+    }
+  }
+  const text = batch.bodyOf(i)
+  const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
+  const effects = whole ? effectsOf(sql) : ANY
+  const movable = !named || context.shares
+  const refused = whole && (effects !== 0 || !movable) ? refuseState(client, sql, !movable) : undefined
+  if (refused !== undefined) {
+    context.owner.logRefused(refused.fields)
+    if (named) server.plan.expect(PARSE, FORWARD, refused)
+    else context.unnamed.onParse(server, unnamedOf(FAILING_PARSE, 0, ''), context.pending.batch, refused)
+    context.rewrite.prefix = named ? FAILING_NAMED_PARSE : FAILING_PARSE
+    context.rewrite.omit = true
+    return
+  }
+  if ((effects & SEQUENCE) !== 0) noteSequence(client, server, effects)
+  if (named && effects !== 0) notePrepared(client, effects)
+  const own = context.beforeExecute(server, effects, sql)
+  if (whole && named && context.shares) {
+    const before = context.made(server).spoken.beforeParse(server, batch.bytesOf(i), context.pending.batch)
+    const refused = context.made(server).prepared.onParse(server, batch.bytesOf(i))
+    if (refused !== undefined) context.owner.logRefused(refused)
+    context.putInFront(before)
+    context.putInFront(own)
+    return
+  }
+  context.rewrite.prefix = own
+  const pins = noteUnmovable(client, server, named, whole)
+  if (!named) {
+    context.unnamed.stays = pins
+    context.unnamed.onParse(
+      server,
+      unnamedOf(whole ? batch.bytesOf(i) : undefined, effects, sql),
+      context.pending.batch,
+    )
+    return
+  }
+  // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.
+  server.content.names.leaveNameless()
+  if (whole) server.plan.expect(PARSE)
+  else context.made(server).prepared.onLongParse(server, batch.bytesOf(i), pins)
+}
