@@ -1,7 +1,7 @@
 /** A cancel request for what a client runs, or is about to run (protocol chapter "Canceling Requests in Progress"). */
 
-import { forgetsSequences } from '../pool/cleanup.ts'
 import type { ServerConnection } from '../server/connection.ts'
+import { forgetsSequences } from '../server/forget-sequences.ts'
 import { afterTurn, delay, now } from '../util/clock.ts'
 import type { Activity } from './activity.ts'
 import type { ServerLink } from './link/server-link.ts'

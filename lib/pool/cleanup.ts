@@ -1,262 +1,190 @@
-/** What a pool does to a server between two clients: reset it, or look whether it is still alive. */
+/**
+ * What a pool does with a server before another client gets it: the one place where that is decided. Pure: clean-server.ts
+ * and the pool carry it out.
+ *
+ * Holds: a server is lent to a client only where the decision for that client was 'nothing'. The reset is the smallest
+ * that is safe; the client that used a server last gets it back as it is, unless the server was disowned.
+ */
 
-import { query } from '../protocol/build.ts'
-import { QUERY, SKIP } from '../replies/reply-kinds.ts'
-import type { ServerConnection } from '../server/connection.ts'
-import { Drain } from '../server/drain.ts'
-import { InternalQuery } from '../server/internal-query.ts'
-import type { PlanRef } from '../server/ports.ts'
-import { DISCARD_ALL, DISCARD_SEQUENCES, isDiscardAll, KEEP_STATEMENTS } from '../settings/reset.ts'
-import { mayWait, OWN_TRANSACTION } from '../settings/settings-sql.ts'
-import { now } from '../util/clock.ts'
-import type { Logger } from '../util/logger.ts'
-import type { FunctionCatalog } from './function-catalog.ts'
+import type { ServerState } from '../server/ports.ts'
+import type { SessionContent } from '../server/session-content.ts'
+import { DISCARD_ALL, KEEP_STATEMENTS } from '../settings/reset.ts'
+import type { ServerSettings } from '../settings/server-settings.ts'
 import type { LeaseOutcome } from './lease.ts'
-import type { PoolPorts } from './ports.ts'
-import type { ServerLists } from './server-lists.ts'
 import type { PoolMode, PoolSettings } from './settings.ts'
 
-/** The smallest reset that makes `server` clean for anybody. */
-export function smallestReset(server: ServerConnection): string {
-  return server.content.sqlPrepared || !server.content.names.none ? DISCARD_ALL : KEEP_STATEMENTS
+/** When a server is looked at. */
+export type Moment =
+  /** A lease has ended so. */
+  | Exclude<LeaseOutcome, 'broken'>
+  /** What a lease has left has come to its end. */
+  | 'drained'
+  /** Nothing holds the server any more: no lease, no query of pgbun's own. */
+  | 'free'
+  /** A client is to get the server. */
+  | 'wanted'
+  /** The janitor passes by an idle server. */
+  | 'idle'
+
+/** What is to be done. */
+export type Cleanup =
+  | { readonly kind: 'nothing' }
+  /** Let what the lease has left come to its end, or cancel it. */
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'close'; readonly reason: string }
+  /** Run this, which resets the session. */
+  | { readonly kind: 'run'; readonly sql: string }
+  /** Reset `idle_session_timeout`, where nothing else need be. */
+  | { readonly kind: 'end-idle-limit' }
+  /** Ask whether the role of the session is still there. */
+  | { readonly kind: 'ask-role' }
+  /** Ask for the functions of the database; `hurried` where a client may wait. */
+  | { readonly kind: 'ask-functions'; readonly hurried: boolean }
+  /** Run this to see whether the server is alive. */
+  | { readonly kind: 'check'; readonly sql: string }
+
+/** What is known of the server. */
+export interface CleanupServer {
+  readonly content: SessionContent
+  readonly settings: ServerSettings
+  readonly state: ServerState
+  /** The server owes nothing and is in no transaction. */
+  readonly settled: boolean
+  /** Cancel requests under way towards it. */
+  readonly cancels: number
+  /** Why it is not to be used again. */
+  readonly closeReason: string | undefined
+  readonly openedAt: number
+  readonly usedAt: number
+  /** Which part of `server_lifetime` it lives for. */
+  readonly lifetimeShare: number
 }
 
-/** What must be run on `server` before client `id` gets it; undefined for nothing. */
-export function resetBefore(server: ServerConnection, id: number): string | undefined {
-  return server.content.needsReset && server.content.lastUser !== id ? smallestReset(server) : undefined
-}
-
-/**
- * Take from `server` the values sequences gave to others, in front of what client `id` sends next: it cannot fail, so
- * that nobody need wait for its answer.
- */
-export function forgetSequences(server: ServerConnection, id: number): void {
-  server.plan.expect(QUERY, SKIP, FORGETTING)
-  server.content.unnamedGone()
-  server.send(mayWait(server.settings) ? FORGET_AT_ONCE : FORGET_SEQUENCES)
-  server.content.sequencesForgotten(id)
-}
-
-const FORGET_SEQUENCES = query(DISCARD_SEQUENCES)
-const FORGET_AT_ONCE = query(OWN_TRANSACTION + DISCARD_SEQUENCES)
-const FORGETTING: PlanRef = { answered() {}, dropped() {} }
-
-/** True while that is what `server` answers next: a cancel request would have it fail. */
-export function forgetsSequences(server: ServerConnection): boolean {
-  return server.plan.ref === FORGETTING
-}
-
-/** Makes a server ready, and says whether it is well. */
-export type Preparation = (done: (well: boolean) => void) => void
-
-/** What `server` is prepared with. */
-export interface PreparationNeeds {
+/** What is known of its pool. */
+export interface CleanupPool {
   readonly settings: PoolSettings
-  readonly functions: FunctionCatalog
+  readonly functions: CleanupCatalog
+  /** How many servers the pool has. */
+  readonly connected: number
+  /** Nobody is served any more. */
+  readonly closing: boolean
 }
 
-/** What must be done with `server` before client `id` gets it; undefined for nothing. */
-export function preparation(
-  server: ServerConnection,
-  id: number,
-  { settings, functions }: PreparationNeeds,
-  log: Logger,
-): Preparation | undefined {
-  if (functions.enabled) server.content.functionsKnown(functions.stamp)
-  const reset = resetBefore(server, id)
-  if (reset !== undefined) return (done) => resetServer(server, reset, done)
-  if (server.content.roleDoubted) return (done) => askForRole(server, done)
-  if (functions.wanted(server)) return (done) => functions.ask(server, true, log, done)
-  const { checkQuery, checkDelayMs } = settings
-  if (checkQuery === undefined || server.state !== 'idle' || now() - server.usedAt < checkDelayMs) return undefined
-  return (done) => checkServer(server, checkQuery, log, done)
+/** What is known of the functions of the database (function-catalog.ts). */
+export interface CleanupCatalog {
+  /** Of the last change of what sessions begin with. */
+  readonly defaultsStamp: number
+  /** The functions are to be asked for before a server with `content` is lent. */
+  wanted(content: SessionContent): boolean
+  /** The functions are to be asked for where a server is idle. */
+  overdue(at: number): boolean
 }
 
-/** Whether the role of `server`'s session is still there: PostgreSQL cannot name one that was dropped. */
-function askForRole(server: ServerConnection, done: (well: boolean) => void): void {
-  server.content.askedForRole()
-  InternalQuery.run(server, 'SELECT session_user', 'hold', (result) => {
-    server.content.askedForRole()
-    if (result.kind === 'error') {
-      server.close(`its role is not there any more: ${result.error.message}`)
-      server.owner.onRoles?.('gone')
-    }
-    done(result.kind === 'done')
-  })
-}
+const NOTHING: Cleanup = { kind: 'nothing' }
+const DRAIN: Cleanup = { kind: 'drain' }
+const END_IDLE_LIMIT: Cleanup = { kind: 'end-idle-limit' }
+const ASK_ROLE: Cleanup = { kind: 'ask-role' }
+const ASK_HURRIED: Cleanup = { kind: 'ask-functions', hurried: true }
+const ASK: Cleanup = { kind: 'ask-functions', hurried: false }
 
-/** The reset that `server` needs as soon as it comes back from a lease of `mode`; undefined for none. */
-export function resetAfter(
-  server: ServerConnection,
-  mode: PoolMode,
-  { resetQuery }: PoolSettings,
-): Preparation | undefined {
-  if (mode === 'session' && resetQuery !== '') return (done) => resetServer(server, resetQuery, done)
-  // Nobody may have it as it is: its locks and its listening end now, not when somebody needs it.
-  if (server.content.dirty && server.content.lastUser === 0)
-    return (done) => resetServer(server, smallestReset(server), done)
-  // Without a reset query the operator vouches for what a session leaves behind.
-  if (mode === 'session') server.content.vouchedFor()
-  else if ((server.settings.applied(IDLE_LIMIT) ?? '0') !== '0') return (done) => endIdleLimit(server, done)
-  return undefined
-}
+/** In the place of a client's number. */
+const NOBODY = 0
 
 /** PostgreSQL ends a session that idles for longer: its client's, and nobody else's who has just got the server. */
-const IDLE_LIMIT = 'idle_session_timeout'
-
-function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): void {
-  InternalQuery.run(server, `RESET ${IDLE_LIMIT}`, 'hold', (result) => {
-    if (result.kind === 'done') server.settings.wasSet(IDLE_LIMIT, undefined)
-    else if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
-    done(result.kind === 'done')
-  })
-}
-
-/** Close what was idle for too long, and have the others `prepare`d that need it. */
-export function sweepIdle(
-  idle: Iterable<ServerConnection>,
-  at: number,
-  needs: RetirementNeeds,
-  closing: boolean,
-  log: Logger,
-  prepare: (server: ServerConnection, needed: Preparation) => void,
-): void {
-  for (const server of idle) {
-    const reason = reasonToRetire(server, at, needs, closing)
-    const needed = reason === undefined ? idlePreparation(server, at, needs.functions, log) : undefined
-    if (reason !== undefined) server.close(reason)
-    else if (needed !== undefined) prepare(server, needed)
-  }
-}
-
-/** What is done with `server`, which is idle; undefined for nothing. */
-function idlePreparation(
-  server: ServerConnection,
-  at: number,
-  functions: FunctionCatalog,
-  log: Logger,
-): Preparation | undefined {
-  // Its client did not come back at once; the next one shall not have to wait for the reset.
-  if (server.content.needsReset) return (done) => resetServer(server, smallestReset(server), done)
-  return functions.overdue(at) || functions.wanted(server)
-    ? (done) => functions.ask(server, false, log, done)
-    : undefined
-}
+export const IDLE_LIMIT = 'idle_session_timeout'
 
 /**
- * Whether `server`, of which a lease has ended, has to come to an end of what is left first; and no reset of a session may
- * be hit by a cancel request that is under way.
+ * What is to be done with `server` of `pool` at this `moment`, which is `at`.
+ * @param mode of the lease that has ended, or begins
+ * @param client number of the client that is to get the server
  */
-export function needsDrain(server: ServerConnection, mode: PoolMode, outcome: LeaseOutcome): boolean {
-  if (outcome === 'done') return mode === 'session' && server.cancels > 0
-  if (server.settled && server.cancels === 0) return false
-  server.content.leftState()
-  return true
-}
-
-/** Have `server` come to an end of what its lease has left; `done` is called then. */
-export function drain(
-  server: ServerConnection,
-  outcome: LeaseOutcome,
-  { drainTimeoutMs }: PoolSettings,
-  ports: PoolPorts,
-  done: () => void,
-): void {
-  const cancel = (target: ServerConnection): void => void ports.cancel(target)
-  new Drain(server, outcome === 'finishing' ? undefined : cancel, drainTimeoutMs, done)
-}
-
-/** Close what nobody uses, and have the rest closed as it comes back. */
-export function retireServers(lists: ServerLists, reason: string): void {
-  for (const server of [...lists.idle, ...lists.beingCanceled]) server.close(reason)
-  for (const server of lists.all()) server.closeReason ??= reason
-}
-
-/** Why `server`, which comes back, is not to be used again; undefined where it is. */
-export function reasonToClose(
-  server: ServerConnection,
-  closing: boolean,
-  { defaultsStamp }: FunctionCatalog,
-): string | undefined {
-  if (server.closeReason !== undefined) return server.closeReason
-  if (server.content.defaultsStamp !== defaultsStamp)
-    return 'ALTER ROLE or ALTER DATABASE has changed what sessions begin with'
-  // A library that was loaded stays in the process: no reset takes it away.
-  return closing ? 'shutting down' : server.content.loaded ? 'its client has run LOAD' : undefined
-}
-
-/** What decides whether a server is kept; `connected` is how many there are. */
-interface RetirementNeeds extends PreparationNeeds {
-  readonly connected: number
-}
-
-/** Why `server`, one of so many, is closed at `at`, idle or come back a moment ago; undefined where it is not. */
-export function reasonToRetire(
-  server: ServerConnection,
+export function cleanup(
+  moment: Moment,
+  server: CleanupServer,
+  pool: CleanupPool,
   at: number,
-  { settings, functions, connected }: RetirementNeeds,
-  closing: boolean,
-): string | undefined {
-  const reason = reasonToClose(server, closing, functions)
+  mode: PoolMode = 'transaction',
+  client = NOBODY,
+): Cleanup {
+  switch (moment) {
+    case 'done':
+      // No reset of a session may be hit by a cancel request that is under way.
+      return mode === 'session' && server.cancels > 0 ? DRAIN : afterLease(server, pool, at, mode)
+    case 'abandoned':
+    case 'finishing':
+      return !server.settled || server.cancels > 0 ? DRAIN : afterLease(server, pool, at, mode)
+    case 'drained':
+      return afterLease(server, pool, at, mode)
+    case 'free':
+      return close(reasonToClose(server, pool)) ?? NOTHING
+    case 'wanted':
+      return beforeLease(server, pool, at, client)
+    case 'idle':
+      return whileIdle(server, pool, at)
+  }
+}
+
+function afterLease(server: CleanupServer, pool: CleanupPool, at: number, mode: PoolMode): Cleanup {
+  const closing = close(reasonToRetire(server, pool, at))
+  if (closing !== undefined) return closing
+  const { content } = server
+  const { resetQuery } = pool.settings
+  if (mode === 'session' && resetQuery !== '') return { kind: 'run', sql: resetQuery }
+  // Nobody may have it as it is: its locks and its listening end now, not when somebody needs it.
+  if (content.dirty && content.lastUser === NOBODY) return smallestReset(content)
+  // Without a reset query the operator vouches for what a session leaves behind.
+  if (mode === 'session') return NOTHING
+  return (server.settings.applied(IDLE_LIMIT) ?? '0') === '0' ? NOTHING : END_IDLE_LIMIT
+}
+
+function beforeLease(server: CleanupServer, pool: CleanupPool, at: number, client: number): Cleanup {
+  const closing = close(reasonToClose(server, pool))
+  if (closing !== undefined) return closing
+  const { content } = server
+  if (content.needsReset && content.lastUser !== client) return smallestReset(content)
+  if (content.roleDoubted) return ASK_ROLE
+  if (pool.functions.wanted(content)) return ASK_HURRIED
+  const { checkQuery, checkDelayMs } = pool.settings
+  if (checkQuery === undefined || server.state !== 'idle' || at - server.usedAt < checkDelayMs) return NOTHING
+  return { kind: 'check', sql: checkQuery }
+}
+
+function whileIdle(server: CleanupServer, pool: CleanupPool, at: number): Cleanup {
+  const closing = close(reasonToRetire(server, pool, at))
+  if (closing !== undefined) return closing
+  // Its client did not come back at once; the next one shall not have to wait for the reset.
+  if (server.content.needsReset) return smallestReset(server.content)
+  return pool.functions.overdue(at) || pool.functions.wanted(server.content) ? ASK : NOTHING
+}
+
+/** The smallest reset that makes a session clean for anybody. */
+function smallestReset({ sqlPrepared, names }: SessionContent): Cleanup {
+  return { kind: 'run', sql: sqlPrepared || !names.none ? DISCARD_ALL : KEEP_STATEMENTS }
+}
+
+function close(reason: string | undefined): Cleanup | undefined {
+  return reason === undefined ? undefined : { kind: 'close', reason }
+}
+
+/** Why `server` is not to be used again; undefined where it is. */
+function reasonToClose(server: CleanupServer, { closing, functions }: CleanupPool): string | undefined {
+  if (server.closeReason !== undefined) return server.closeReason
+  const { defaultsStamp, loaded } = server.content
+  if (defaultsStamp !== functions.defaultsStamp) {
+    return 'ALTER ROLE or ALTER DATABASE has changed what sessions begin with'
+  }
+  // A library that was loaded stays in the process: no reset takes it away.
+  return closing ? 'shutting down' : loaded ? 'its client has run LOAD' : undefined
+}
+
+/** Why `server` is not to be kept at `at`, idle or come back a moment ago; undefined where it is. */
+function reasonToRetire(server: CleanupServer, pool: CleanupPool, at: number): string | undefined {
+  const reason = reasonToClose(server, pool)
   if (reason !== undefined) return reason
-  const { lifetimeMs, idleTimeoutMs } = settings
+  const { lifetimeMs, idleTimeoutMs, size, reserveSize, minSize } = pool.settings
   if (lifetimeMs > 0 && at - server.openedAt > lifetimeMs * server.lifetimeShare) return 'server_lifetime'
-  if (connected > settings.size + settings.reserveSize) return 'pool_size was made smaller'
-  const unused = server.state === 'idle' && connected > settings.minSize
+  const { connected } = pool
+  if (connected > size + reserveSize) return 'pool_size was made smaller'
+  const unused = server.state === 'idle' && connected > minSize
   return unused && idleTimeoutMs > 0 && at - server.usedAt > idleTimeoutMs ? 'server_idle_timeout' : undefined
-}
-
-/** Close `server` because `sql` failed on it: where that is the operator's own, no connection is ever used twice. */
-function giveUp(server: ServerConnection, reason: string, sql: string): void {
-  server.log.warn(`server connection closed: ${reason}`, { ...server.about(), sql })
-  server.close(reason)
-}
-
-/** SQLSTATE where a privilege is missing. */
-const NOT_PERMITTED = '42501'
-
-/** Run the reset `sql`; `done` is told whether the server is clean. One that cannot be reset is closed. */
-export function resetServer(server: ServerConnection, sql: string, done: (clean: boolean) => void): void {
-  InternalQuery.run(server, sql, 'lifted where canceled', (result) => {
-    if (result.kind === 'error' && result.error.sqlstate === NOT_PERMITTED && sql === KEEP_STATEMENTS) {
-      // A database may keep pg_advisory_unlock_all() from its users.
-      resetServer(server, DISCARD_ALL, done)
-      return
-    }
-    if (result.kind === 'error') giveUp(server, `reset failed: ${result.error.message}`, sql)
-    else if (result.kind === 'done' && !server.settled) giveUp(server, 'reset failed: transaction left open', sql)
-    if (result.kind !== 'done' || server.state === 'closed') {
-      done(false)
-      return
-    }
-    const wholly = sql === KEEP_STATEMENTS || isDiscardAll(sql)
-    if (wholly) server.settings.wereReset()
-    // What a reset of the operator's own leaves set is not known.
-    else server.settings.doubtAll()
-    if (isDiscardAll(sql)) server.content.deallocatedAll(server.plan.parsing)
-    server.content.wasReset(wholly)
-    done(true)
-  })
-}
-
-/** Run the liveness check `sql`; `done` is told whether the server is well. One that is not is closed. */
-export function checkServer(server: ServerConnection, sql: string, log: Logger, done: (well: boolean) => void): void {
-  InternalQuery.run(server, sql, 'lifted where canceled', (result) => {
-    if (result.kind === 'closed') {
-      log.info('idle server connection was dead', server.about())
-    } else if (result.kind === 'error') giveUp(server, `server_check_query failed: ${result.error.message}`, sql)
-    done(result.kind === 'done')
-  })
-}
-
-/** Close what takes too long: to get rid of what a client left behind, or to answer the pooler itself. */
-export function closeOverdue({ draining, busy }: ServerLists, at: number, taskTimeoutMs: number): void {
-  for (const server of draining) {
-    if (!(server.consumer instanceof Drain)) continue
-    if (at > server.consumer.deadline) server.close('its client left, and what was running did not end in time')
-    else server.consumer.cancel()
-  }
-  for (const server of busy) {
-    if (at - server.usedAt > taskTimeoutMs) server.close('a query of the pooler took too long')
-  }
 }

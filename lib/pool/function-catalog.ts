@@ -163,24 +163,26 @@ export class FunctionCatalog {
     this.#update()
   }
 
-  /** True where `server` is to be asked before it is lent. */
-  wanted(server: ServerConnection): boolean {
+  /** True where the server that holds `content` is to be asked before it is lent. */
+  wanted(content: SessionContent): boolean {
     if (!this.#enabled || !this.#mayAsk(now())) return false
     if (this.#failures > 0) return now() >= this.#hurriedRetryAt
-    if (server.content.functionsAsked && !this.due) return false
-    if (this.due || this.#answered === 0 || now() - this.#askedAt >= SHARE * this.#tookMs) return true
-    // Another server of this database was asked a moment ago.
-    server.content.askedForFunctions()
-    return false
+    if (content.functionsAsked && !this.due) return false
+    return this.due || this.#answered === 0 || now() - this.#askedAt >= SHARE * this.#tookMs
   }
 
-  /** Called by the janitor. True where an idle server is to be asked now. */
+  /** The server that holds `content` is not `wanted`. If that is because another one was asked a moment ago, it never is. */
+  passed(content: SessionContent): void {
+    if (content.functionsAsked || !this.#enabled || this.#failures > 0 || !this.#mayAsk(now())) return
+    content.askedForFunctions()
+  }
+
+  /** True where an idle server is to be asked at `at`. */
   overdue(at: number): boolean {
     if (!this.#enabled || !this.#mayAsk(at)) return false
     if (this.#failures > 0) return true
     const since = at - this.#askedAt
-    if (since >= PERIOD_MS || (this.#changed && since >= SHARE * this.#tookMs)) this.due = true
-    return this.due
+    return this.due || since >= PERIOD_MS || (this.#changed && since >= SHARE * this.#tookMs)
   }
 
   #mayAsk(at: number): boolean {

@@ -10,6 +10,7 @@
 import type { Credentials } from '../auth/credentials.ts'
 import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
+import { Drain } from '../server/drain.ts'
 import { LoginError } from '../server/login.ts'
 import type { RoleChange, ServerOwner, ServerState } from '../server/ports.ts'
 import type { Defaults } from '../settings/server-defaults.ts'
@@ -18,18 +19,8 @@ import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import { chooseServer } from './choose-server.ts'
-import {
-  closeOverdue,
-  drain,
-  needsDrain,
-  type Preparation,
-  preparation,
-  reasonToClose,
-  reasonToRetire,
-  resetAfter,
-  retireServers,
-  sweepIdle,
-} from './cleanup.ts'
+import { cleanServer, type Query } from './clean-server.ts'
+import { type Cleanup, cleanup, type Moment } from './cleanup.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { DedicatedServers } from './dedicated.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
@@ -156,8 +147,7 @@ export class Pool implements ServerOwner {
       server.cut(reason || 'broken')
       return
     }
-    if (!needsDrain(server, mode, outcome)) this.#finish(server, mode)
-    else drain(server, outcome, this.settings, this.#ports, () => this.#finish(server, mode))
+    this.#cameBack(server, mode, outcome)
   }
 
   /** Add a connection opened outside of the queue (a login that was proven with it). */
@@ -175,11 +165,11 @@ export class Pool implements ServerOwner {
   sweep(at: number): void {
     const why = (): string => this.#ports.limits.reached(this) ?? whyWaiting(this)
     refuseOverdue(this.waiters, at, this.settings.queryWaitTimeoutMs, why)
-    closeOverdue(this.#lists, at, this.settings.connectTimeoutMs)
+    this.#lists.closeOverdue(at, this.settings.connectTimeoutMs)
     this.functions.hurry(this, this.waiters.size > 0, at, (server) => void this.#ports.cancel(server))
-    sweepIdle(this.#lists.idle, at, this, this.#closing, this.#ports.log, (server, needed) =>
-      this.#prepare(server, needed),
-    )
+    for (const server of this.#lists.idle) {
+      this.#attend(server, cleanup('idle', server, this, at))
+    }
     this.#warm()
     this.grow()
     this.#serve()
@@ -195,7 +185,7 @@ export class Pool implements ServerOwner {
   /** Close what is idle, let the rest go as it comes back, and open nothing for a while. */
   clear(reason: string, pauseMs = 0): void {
     this.#pausedUntil = now() + pauseMs
-    retireServers(this.#lists, reason)
+    this.#lists.retire(reason)
   }
 
   /** Close every connection now. */
@@ -251,14 +241,8 @@ export class Pool implements ServerOwner {
 
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
   #ready(server: ServerConnection, waiter: Waiter): boolean {
-    const reason = reasonToClose(server, this.#closing, this.functions)
-    if (reason !== undefined) {
-      server.close(reason)
-      return false
-    }
-    const needed = preparation(server, waiter.id, this, this.#ports.log)
-    if (needed !== undefined) this.#prepare(server, needed)
-    return needed === undefined
+    if (this.functions.enabled) server.content.functionsKnown(this.functions.stamp)
+    return this.#attend(server, cleanup('wanted', server, this, now(), waiter.mode, waiter.id))
   }
 
   #lend(server: ServerConnection, waiter: Waiter, at: number): Lease {
@@ -269,19 +253,42 @@ export class Pool implements ServerOwner {
     return lease
   }
 
-  /** The server is free of its lease or drain: reset it where the mode demands that, then offer it. */
-  #finish(server: ServerConnection, mode: PoolMode): void {
+  /** A lease of `mode` is over, or what it left has come to its end: reset the server where that is needed, then offer it. */
+  #cameBack(server: ServerConnection, mode: PoolMode, moment: Exclude<LeaseOutcome, 'broken'> | 'drained'): void {
     if (server.state === 'closed') return
-    this.functions.note(server.content)
-    const reason = reasonToRetire(server, now(), this, this.#closing)
-    if (reason !== undefined) {
-      server.close(reason)
-      return
+    // Behind a transaction only: one that is rolled back may change something yet.
+    if (moment === 'done' || server.settled) this.functions.note(server.content)
+    const at = now()
+    const needed = cleanup(moment, server, this, at, mode)
+    server.usedAt = at
+    if (needed.kind === 'drain') this.#drain(server, mode, moment)
+    else if (this.#carryOut(server, needed)) {
+      if (mode === 'session') server.content.vouchedFor()
+      this.#offer(server)
     }
-    server.usedAt = now()
-    const needed = resetAfter(server, mode, this.settings)
-    if (needed !== undefined) this.#prepare(server, needed)
-    else this.#offer(server)
+  }
+
+  /** Have `server` come to an end of what its lease has left. */
+  #drain(server: ServerConnection, mode: PoolMode, moment: Moment): void {
+    if (moment !== 'done') server.content.leftState()
+    const cancel = (target: ServerConnection): void => void this.#ports.cancel(target)
+    new Drain(server, moment === 'finishing' ? undefined : cancel, this.settings.drainTimeoutMs, () =>
+      this.#cameBack(server, mode, 'drained'),
+    )
+  }
+
+  /** Do with `server` what is `needed`; true where that is nothing. */
+  #carryOut(server: ServerConnection, needed: Cleanup): boolean {
+    if (needed.kind === 'nothing') return true
+    if (needed.kind === 'close') server.close(needed.reason)
+    else if (needed.kind !== 'drain') this.#clean(server, needed)
+    return false
+  }
+
+  /** The same for a server that is to be lent, or idles: it was looked at whether to ask for the functions of the database. */
+  #attend(server: ServerConnection, needed: Cleanup): boolean {
+    if (needed.kind === 'nothing' || needed.kind === 'check') this.functions.passed(server.content)
+    return this.#carryOut(server, needed)
   }
 
   /** Give the server to the first who waits, or put it among the idle ones. */
@@ -292,9 +299,9 @@ export class Pool implements ServerOwner {
       return
     }
     const waiter = this.waiters.first
+    const needed = cleanup('free', server, this, now())
     const reason =
-      reasonToClose(server, this.#closing, this.functions) ??
-      this.#ports.limits.reasonToGive(server, this, waiter !== null)
+      needed.kind === 'close' ? needed.reason : this.#ports.limits.reasonToGive(server, this, waiter !== null)
     if (reason !== undefined) {
       server.close(reason)
       return
@@ -321,13 +328,18 @@ export class Pool implements ServerOwner {
     }
   }
 
-  #prepare(server: ServerConnection, preparation: Preparation): void {
+  #clean(server: ServerConnection, needed: Query): void {
     this.#preparing++
-    preparation((well) => {
+    cleanServer(server, needed, this.functions, this.#ports.log, (well) => {
       this.#preparing--
       if (well) this.#offer(server)
       else this.onServerGone(server)
     })
+  }
+
+  /** Nobody is served any more. */
+  get closing(): boolean {
+    return this.#closing
   }
 
   /** Somebody waits for a connection that is not made ready yet, and the pool may have one more. */

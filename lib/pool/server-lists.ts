@@ -1,6 +1,7 @@
 /** The connections of one pool, by state. */
 
 import type { ServerConnection } from '../server/connection.ts'
+import { Drain } from '../server/drain.ts'
 import type { ServerState } from '../server/ports.ts'
 import { List } from '../util/list.ts'
 
@@ -36,6 +37,24 @@ export class ServerLists {
   /** Connections in all. */
   get size(): number {
     return this.idle.size + this.active.size + this.busy.size + this.draining.size + this.beingCanceled.size
+  }
+
+  /** Close what nobody uses, and have the rest closed as it comes back. */
+  retire(reason: string): void {
+    for (const server of [...this.idle, ...this.beingCanceled]) server.close(reason)
+    for (const server of this.all()) server.closeReason ??= reason
+  }
+
+  /** Close what takes too long at `at`: to get rid of what a client left behind, or to answer pgbun itself. */
+  closeOverdue(at: number, queryTimeoutMs: number): void {
+    for (const server of this.draining) {
+      if (!(server.consumer instanceof Drain)) continue
+      if (at > server.consumer.deadline) server.close('its client left, and what was running did not end in time')
+      else server.consumer.cancel()
+    }
+    for (const server of this.busy) {
+      if (at - server.usedAt > queryTimeoutMs) server.close('a query of the pooler took too long')
+    }
   }
 
   /** All connections. */

@@ -10,7 +10,6 @@
  */
 
 import { type ErrorFields, errorFields } from '../../errors.ts'
-import { forgetSequences } from '../../pool/cleanup.ts'
 import type { Lease } from '../../pool/lease.ts'
 import type { Pool } from '../../pool/pool.ts'
 import type { PoolMode } from '../../pool/settings.ts'
@@ -18,6 +17,7 @@ import type { Waiter } from '../../pool/waiter.ts'
 import type { ErrorSummary } from '../../protocol/error-response.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
+import { forgetSequences } from '../../server/forget-sequences.ts'
 import type { InternalQueryResult } from '../../server/internal-query.ts'
 import type { PlanRef, ServerEnd } from '../../server/ports.ts'
 import type { QueryResult } from '../../server/query-result.ts'

@@ -3,9 +3,9 @@
  * the transaction is over (release.ts).
  */
 
-import { forgetSequences } from '../../pool/cleanup.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
+import { forgetSequences } from '../../server/forget-sequences.ts'
 import { majorOf } from '../../settings/time-limits.ts'
 import { DEFINES, settingsInStrings } from '../../sql/function-sources.ts'
 import { keepingFunction } from '../../sql/known-functions.ts'
