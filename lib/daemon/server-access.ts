@@ -8,6 +8,7 @@ import { type DialOptions, sendAndWaitClose } from '../net/dial.ts'
 import type { DialTarget } from '../net/dial-error.ts'
 import type { TlsStore } from '../net/tls-context.ts'
 import type { Pool } from '../pool/pool.ts'
+import type { OpeningPool } from '../pool/ports.ts'
 import type { ServerLimits, Slot } from '../pool/server-limits.ts'
 import { writeCancelRequest } from '../protocol/startup.ts'
 import { passthroughKey } from '../routing/password-proof.ts'
@@ -25,7 +26,7 @@ export interface ServerAccessParts {
   keyCache: ScramKeyCache
   passthrough: PassthroughMemory
   /** PostgreSQL refuses the pool's user, or its password, which it took before. */
-  loginRefused: (pool: Pool) => void
+  loginRefused: (pool: OpeningPool) => void
   statements: StatementStore
   limits: ServerLimits
   log: Logger
@@ -45,7 +46,7 @@ export class ServerAccess {
   }
 
   /** One more connection of `pool` in `slot`, with its credentials. Rejects with a LoginError. */
-  async open(pool: Pool, slot: Slot): Promise<ServerConnection> {
+  async open(pool: OpeningPool, slot: Slot): Promise<ServerConnection> {
     const { config, passthrough } = this.#parts
     const { credentials } = pool
     const key = passthroughKey(pool)
@@ -68,7 +69,7 @@ export class ServerAccess {
   }
 
   /** What to do where PostgreSQL has refused what pgbun logged in with of its own. */
-  #wrongSecret({ user }: Pool): string {
+  #wrongSecret({ user }: OpeningPool): string {
     const { authFile } = this.#parts.config()
     if (authFile === '') return 'pgbun has no password for the user: set auth_file, or auth_type to passthrough'
     return (
@@ -93,7 +94,7 @@ export class ServerAccess {
   }
 
   /** Open a connection in `slot`, which is given back when it is closed, or comes to nothing. */
-  async #openIn(slot: Slot, pool: Pool, credentials: Credentials): Promise<OpenedServer> {
+  async #openIn(slot: Slot, pool: OpeningPool, credentials: Credentials): Promise<OpenedServer> {
     try {
       return await this.#openServer(pool, credentials, { onWire: (wire) => this.#parts.limits.bind(slot, wire) })
     } finally {
@@ -102,7 +103,7 @@ export class ServerAccess {
   }
 
   #openServer(
-    pool: Pool,
+    pool: OpeningPool,
     credentials: Credentials,
     more: Pick<OpenOptions, 'onWire' | 'replication'>,
   ): Promise<OpenedServer> {
@@ -143,7 +144,7 @@ export class ServerAccess {
    * Make a server connection of `owner` of what was opened.
    * @throws LoginError where it has ended by now: nobody would ever hear of that
    */
-  keep(owner: ServerOwner, { wire, identity }: OpenedServer): ServerConnection {
+  keep(owner: ServerOwner<ServerConnection>, { wire, identity }: OpenedServer): ServerConnection {
     if (wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
     return new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
   }

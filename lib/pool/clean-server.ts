@@ -81,7 +81,7 @@ function askForRole(server: ServerConnection, done: (well: boolean) => void): vo
     server.content.askedForRole()
     if (result.kind === 'error') {
       server.close(`its role is not there any more: ${result.error.message}`)
-      server.owner.onRoles?.('gone')
+      server.rolesBecame('gone')
     }
     done(result.kind === 'done')
   })

@@ -13,7 +13,7 @@ import { List } from '../util/list.ts'
 import { Lease, type LeaseOutcome, type LeaseOwner } from './lease.ts'
 
 /** The connections of one database and user that are not shared. */
-export class DedicatedServers implements ServerOwner, LeaseOwner {
+export class DedicatedServers implements ServerOwner<ServerConnection>, LeaseOwner {
   /** Clients that have or will have one of their own. */
   clients = 0
   readonly #servers = new List<ServerConnection>('dedicated')

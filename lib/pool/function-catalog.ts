@@ -190,12 +190,17 @@ export class FunctionCatalog {
   }
 
   /** How many servers of `owner` have been asked for so long that whoever waits should not wait for them: one or none. */
-  slowIn(owner: ServerOwner, at = now()): number {
+  slowIn(owner: ServerOwner<ServerConnection>, at = now()): number {
     return this.#asking?.owner === owner && at - this.#askedAt > IMPATIENCE_MS ? 1 : 0
   }
 
   /** Called by the janitor, for each pool: see to it that the question of a server of `owner` comes to an end. */
-  hurry(owner: ServerOwner, waiting: boolean, at: number, cancel: (server: ServerConnection) => void): void {
+  hurry(
+    owner: ServerOwner<ServerConnection>,
+    waiting: boolean,
+    at: number,
+    cancel: (server: ServerConnection) => void,
+  ): void {
     const server = this.#asking
     if (server?.owner !== owner) return
     if (at > this.#deadline) server.close('the look into functions took too long')

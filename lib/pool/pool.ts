@@ -33,7 +33,7 @@ import { refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 
 /** Connections of one database and user. */
-export class Pool implements ServerOwner {
+export class Pool implements ServerOwner<ServerConnection> {
   readonly database: string
   readonly user: string
   readonly counters: Counters = createCounters()

@@ -1,15 +1,23 @@
 /** What a pool needs from the process it lives in. */
 
+import type { Credentials } from '../auth/credentials.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { RoleChange } from '../server/ports.ts'
+import type { RoleChange, ServerOwner } from '../server/ports.ts'
 import type { Logger } from '../util/logger.ts'
-import type { Pool } from './pool.ts'
 import type { ServerLimits, Slot } from './server-limits.ts'
+
+/** The pool of a connection that is being opened. */
+export interface OpeningPool extends ServerOwner<ServerConnection> {
+  readonly database: string
+  readonly user: string
+  /** What to log in with. */
+  readonly credentials: Credentials
+}
 
 /** Passed in by whoever makes the pool. */
 export interface PoolPorts {
-  /** Open and log in one more connection of this pool in `slot`. Rejects with a LoginError. */
-  open(pool: Pool, slot: Slot): Promise<ServerConnection>
+  /** Open and log in one more connection of `pool` in `slot`. Rejects with a LoginError. */
+  open(pool: OpeningPool, slot: Slot): Promise<ServerConnection>
   readonly limits: ServerLimits
   /** Ask PostgreSQL to cancel what runs on `server`. */
   cancel(server: ServerConnection): Promise<void>

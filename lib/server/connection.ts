@@ -22,10 +22,10 @@ import type { StatementStore } from '../statements/shared-statements.ts'
 import { now } from '../util/clock.ts'
 import type { ListNode } from '../util/list.ts'
 import { asError, type LogFields, type Logger } from '../util/logger.ts'
-import { Downstream } from './downstream.ts'
+import { Downstream, type DownstreamServer } from './downstream.ts'
 import { LeaseEffects } from './lease-effects.ts'
 import type { LoginNotices } from './login-notices.ts'
-import type { Consumer, PlanRef, ServerEnd, ServerOwner, ServerState } from './ports.ts'
+import type { Consumer, PlanRef, RoleChange, ServerEnd, ServerOwner, ServerState } from './ports.ts'
 import { SessionContent } from './session-content.ts'
 
 /** What login learnt about a connection. */
@@ -65,7 +65,7 @@ const NO_OPERATION = Buffer.concat([closePortal('pgbun_no_such_portal'), SYNC_ME
 let nextId = 1
 
 /** A connection to PostgreSQL after its login. */
-export class ServerConnection implements WireHandler, ListNode<ServerConnection> {
+export class ServerConnection implements WireHandler, ListNode<ServerConnection>, DownstreamServer {
   list: { readonly name: string } | null = null
   prev: ServerConnection | null = null
   next: ServerConnection | null = null
@@ -74,7 +74,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly identity: ServerIdentity
   readonly wire: Wire
   readonly plan: ReplyPlan
-  readonly owner: ServerOwner
+  readonly owner: ServerOwner<ServerConnection>
   readonly log: Logger
   /** Takes the replies while the server is lent out or runs a task. */
   consumer: Consumer | null = null
@@ -104,7 +104,13 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   #state: ServerState = 'busy'
   readonly #downstream: Downstream
 
-  constructor(wire: Wire, identity: ServerIdentity, owner: ServerOwner, store: StatementStore, log: Logger) {
+  constructor(
+    wire: Wire,
+    identity: ServerIdentity,
+    owner: ServerOwner<ServerConnection>,
+    store: StatementStore,
+    log: Logger,
+  ) {
     this.wire = wire
     this.identity = identity
     this.owner = owner
@@ -147,6 +153,16 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.setState(state)
     this.consumer = consumer
     this.usedAt = now()
+  }
+
+  /** No session has set the parameter `name`, which is reported as `value`: that is the default from now on. */
+  defaultBecame(name: string, value: string): void {
+    this.owner.onServerParameter(this, name, value)
+  }
+
+  /** Roles have changed, which other connections have to know. */
+  rolesBecame(change: RoleChange): void {
+    this.owner.onRoles?.(change)
   }
 
   /** Write to the server. What it will answer must be in the plan already. */

@@ -15,9 +15,13 @@ import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import type { PlanObserver } from '../replies/reply-kinds.ts'
 import { CLOSE, DESYNC, EXECUTE, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../replies/reply-kinds.ts'
+import type { ReplyPlan } from '../replies/reply-plan.ts'
+import type { ServerSettings } from '../settings/server-settings.ts'
 import { STATE_KIND_ROWS } from '../sql/state-kinds.ts'
-import type { ServerConnection } from './connection.ts'
-import { NOTHING, type PlanRef, REPEAT } from './ports.ts'
+import type { ServerStatements } from '../statements/server-statements.ts'
+import type { LeaseEffects } from './lease-effects.ts'
+import { type Consumer, NOTHING, type PlanRef, REPEAT, type RoleChange, type ServerState } from './ports.ts'
+import type { SessionContent } from './session-content.ts'
 
 /**
  * First words of command tags that change a session: a net below what statements' texts are suspected of. Of CREATE and
@@ -62,13 +66,35 @@ const NOTIFIER_END = 9
 /** Tags after which a server has no prepared statement left. */
 const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
 
+/** The connection whose replies these are: what is known of it, and what its replies change. */
+export interface DownstreamServer {
+  readonly identity: { readonly pid: number }
+  readonly state: ServerState
+  readonly consumer: Consumer | null
+  readonly plan: ReplyPlan
+  readonly settings: ServerSettings
+  readonly statements: ServerStatements
+  readonly content: SessionContent
+  readonly effects: LeaseEffects
+  /** Status byte of the last ReadyForQuery. */
+  txStatus: number
+  /** Requests of clients that were answered. */
+  answered: number
+  defaultBecame(name: string, value: string): void
+  rolesBecame(change: RoleChange): void
+  /** The server said that it ends the session. */
+  onFatal(fields: { sqlstate: string; message: string }): void
+  /** The connection cannot be trusted any more. */
+  abort(reason: string): void
+}
+
 /** The server-to-client direction of one server connection. */
 export class Downstream implements PlanObserver {
   /** The consumer got the first part of a message whose rest has not come yet. */
   midMessage = false
   /** The consumer got the server's own FATAL. */
   fatalRelayed = false
-  readonly #server: ServerConnection
+  readonly #server: DownstreamServer
   /** What is done with the rest of the message that began last. */
   #disposition = TO_CLIENT
   /** Wants to read the message that began last. */
@@ -76,7 +102,7 @@ export class Downstream implements PlanObserver {
   /** Replies of our own whose turn came with the segment just looked at. */
   #fakes: Buffer[] = []
 
-  constructor(server: ServerConnection) {
+  constructor(server: DownstreamServer) {
     this.#server = server
   }
 
@@ -153,7 +179,7 @@ export class Downstream implements PlanObserver {
         if (server.statements.altering && status === TX_IDLE) server.statements.altered()
         const { rolesChanged } = server.content
         if (rolesChanged !== undefined && status === TX_IDLE) {
-          server.owner.onRoles?.(rolesChanged)
+          server.rolesBecame(rolesChanged)
           server.content.rolesNoted()
         }
         const disposition = server.consumer ? server.plan.onMessage(type, status) : DESYNC
@@ -253,7 +279,7 @@ export class Downstream implements PlanObserver {
     if (before === undefined && server.settings.reported.size >= PARAMETER_LIMIT) return DESYNC
     server.settings.report(name, value)
     // Nobody's session made this change: a reload, or, whoever has the server, its promotion.
-    if (server.consumer === null || name === 'in_hot_standby') server.owner.onServerParameter(server, name, value)
+    if (server.consumer === null || name === 'in_hot_standby') server.defaultBecame(name, value)
     // What pgbun sets around a Parse is taken back behind it; before 14, PostgreSQL reports each on its own, changed or not.
     if (server.consumer === null || this.#setsForParse) return SWALLOW
     server.effects.parameterCame()

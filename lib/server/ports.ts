@@ -5,8 +5,7 @@
 
 import type { ErrorFields } from '../errors.ts'
 import type { ErrorSummary } from '../protocol/error-response.ts'
-import type { List } from '../util/list.ts'
-import type { ServerConnection } from './connection.ts'
+import type { List, ListNode } from '../util/list.ts'
 
 /** Answer to `onServerRefused`: neither the error nor the ReadyForQuery behind it passes, the consumer asks again. */
 export const REPEAT = Buffer.alloc(0)
@@ -101,16 +100,16 @@ export type ServerState =
  */
 export type RoleChange = 'logins' | 'replaced' | 'gone'
 
-/** Keeps the connections of one pool. */
-export interface ServerOwner {
+/** Keeps the connections of one pool, each of which is a `Server`. */
+export interface ServerOwner<Server extends ListNode<Server>> {
   /** The list of the connections in `state`. */
-  listOf(state: ServerState): List<ServerConnection>
+  listOf(state: ServerState): List<Server>
   /** Roles have changed. */
   onRoles?(change: RoleChange): void
   /** A reported parameter of an unlent server changed (a promotion flips in_hot_standby). */
-  onServerParameter(server: ServerConnection, name: string, value: string): void
+  onServerParameter(server: Server, name: string, value: string): void
   /** The connection is gone and on no list. */
-  onServerGone(server: ServerConnection, end: ServerEnd): void
+  onServerGone(server: Server, end: ServerEnd): void
   /** Nothing holds the server any more: no lease, no task, no cancel request. */
-  onServerFree(server: ServerConnection): void
+  onServerFree(server: Server): void
 }

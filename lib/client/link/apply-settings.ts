@@ -137,7 +137,7 @@ function takeReported(server: ServerConnection, parameters: ClientSettings, sett
 /** What `server` reports of `name` (in its spelling) is what a new session has: where RESET goes to. */
 export function noteDefault(server: ServerConnection, name: string): void {
   const { settings } = server
-  if (!settings.isDefault(name)) server.owner.onServerParameter(server, name, settings.get(name)!)
+  if (!settings.isDefault(name)) server.defaultBecame(name, settings.get(name)!)
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
