@@ -174,7 +174,7 @@ export class ServerAccess {
       await this.#attempt((signal) => sendAndWaitClose(target, this.#dialOptions(timeoutMs, signal), packet))
     } catch (error) {
       // Whether it arrived is not known: it may still hit whatever runs there later.
-      server.closeReason ??= 'a cancel request was not acknowledged'
+      server.retire('a cancel request was not acknowledged')
       const what =
         'cancel request not acknowledged by PostgreSQL: the query may go on, its server connection is not used again'
       this.#parts.log.warn(what, { ...server.about(), reason: (error as Error).message })

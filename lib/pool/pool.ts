@@ -372,7 +372,7 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   #opened(server: ServerConnection): void {
     this.counters.opened++
-    if (now() < this.#pausedUntil) server.closeReason ??= 'opened while a database was to be left alone'
+    if (now() < this.#pausedUntil) server.retire('opened while a database was to be left alone')
     server.content.openedAfter(this.functions.defaultsStamp)
     // Another version may spell values in another way, or refuse them.
     if (this.welcome.begin(server.settings.baseline, server.identity.notices)) this.accepted.clear()

@@ -42,7 +42,7 @@ export class ServerLists {
   /** Close what nobody uses, and have the rest closed as it comes back. */
   retire(reason: string): void {
     for (const server of [...this.idle, ...this.beingCanceled]) server.close(reason)
-    for (const server of this.all()) server.closeReason ??= reason
+    for (const server of this.all()) server.retire(reason)
   }
 
   /** Close what takes too long at `at`: to get rid of what a client left behind, or to answer pgbun itself. */

@@ -92,8 +92,6 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   answered = 0
   /** Cancel requests under way towards it. */
   cancels = 0
-  /** Not to be used again, and why. */
-  closeReason: string | undefined
   /** When it logged in, when it was lent or came back last (ms of the clock). */
   readonly openedAt = now()
   usedAt = this.openedAt
@@ -103,6 +101,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   readonly lifetimeShare = 0.8 + Math.random() * 0.2
   #state: ServerState = 'busy'
   readonly #downstream: Downstream
+  #closeReason: string | undefined
 
   constructor(
     wire: Wire,
@@ -217,10 +216,21 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     else this.consumer?.onServerCancelOver?.()
   }
 
+  /** Why the connection is not to be used again; undefined where it is. */
+  get closeReason(): string | undefined {
+    return this.#closeReason
+  }
+
+  /** The connection is not to be used again when it comes back: the first `reason` counts. Returns that. */
+  retire(reason: string): string {
+    this.#closeReason ??= reason
+    return this.#closeReason
+  }
+
   /** End the connection in an orderly way. `reason` is logged. */
   close(reason: string): void {
     if (this.#state === 'closed') return
-    this.closeReason ??= reason
+    this.retire(reason)
     this.wire.close(this.plan.copyIn ? undefined : TERMINATE)
     this.#gone(this.#endWith(reason), undefined)
   }
@@ -228,7 +238,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** End the connection at once because its last message was not sent whole: whatever followed would be taken for it. */
   cut(reason: string): void {
     if (this.#state === 'closed') return
-    this.closeReason ??= reason
+    this.retire(reason)
     this.wire.destroy()
     this.#gone(this.#endWith(reason), undefined)
   }
@@ -236,7 +246,7 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** End the connection at once because it cannot be trusted any more. */
   abort(reason: string): void {
     if (this.#state === 'closed') return
-    this.closeReason ??= reason
+    this.retire(reason)
     this.log.error(`server connection closed: lost synchronization: ${reason}`, this.about())
     this.wire.destroy()
     this.#gone(
@@ -273,17 +283,17 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
   /** The server said that it ends the session (FATAL): it is not used again even if it takes its time to close. */
   onFatal(fields: { sqlstate: string; message: string }): void {
     if (this.#state === 'closed') return
-    this.closeReason ??= `${fields.message} (${fields.sqlstate})`
+    const reason = this.retire(`${fields.message} (${fields.sqlstate})`)
     if (this.consumer !== null) return
     // It would fail whoever gets it before it has closed.
     this.wire.close(TERMINATE)
-    this.#gone(this.#endWith(this.closeReason), this.closeReason)
+    this.#gone(this.#endWith(reason), reason)
   }
 
   #endWith(cause: string): ServerEnd {
     return {
       fields: this.#lostFields(cause),
-      reason: this.closeReason ?? cause,
+      reason: this.#closeReason ?? cause,
       relayed: this.#downstream.fatalRelayed || this.plan.streamOver,
       midMessage: this.#downstream.midMessage,
     }
@@ -293,8 +303,8 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     if (cause !== undefined) {
       const level = this.#state === 'idle' ? 'info' : 'warn'
       const doing = level === 'info' ? undefined : this.#doing()
-      this.log[level](`server connection lost: ${this.closeReason ?? cause}`, { ...this.about(), doing })
-    } else this.log.debug(`server connection closed: ${this.closeReason}`, this.about())
+      this.log[level](`server connection lost: ${this.#closeReason ?? cause}`, { ...this.about(), doing })
+    } else this.log.debug(`server connection closed: ${this.#closeReason}`, this.about())
     const consumer = this.consumer
     this.consumer = null
     this.setState('closed')

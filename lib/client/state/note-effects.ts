@@ -52,7 +52,7 @@ export function noteEffects(
   }
   if ((effects & (PREPARED | EXECUTES)) !== 0) noteSpoken(client, server, effects)
   // Whether it is a temporary one, or made at all, is of no account: no other client gets this server.
-  if ((effects & SLOT) !== 0) server.closeReason ??= 'its client may have made a temporary replication slot'
+  if ((effects & SLOT) !== 0) server.retire('its client may have made a temporary replication slot')
   if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(client, server, effects)
   if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(client, server, effects, text)
   if ((effects & SETTINGS) !== 0 && mayReseed(text, (effects & ANY) === ANY))
@@ -120,7 +120,7 @@ function noteKeeping(client: ClientEffects, server: ServerConnection, effects: n
 }
 
 function noteKept(client: ClientEffects, server: ServerConnection, did: string, what: string): void {
-  server.closeReason ??= `its client has ${did}`
+  server.retire(`its client has ${did}`)
   // With `error` it was refused, or is in no statement that runs.
   if (client.remembered.policy !== 'error') client.pin(server, 'other', what)
 }
@@ -166,7 +166,7 @@ export function noteLong(client: ClientEffects, server: ServerConnection, long: 
   client.unsettled = true
   client.local = undefined
   if ((effects & ANY) === ANY) noteCode(client, server, words)
-  if (doubtful) server.closeReason ??= 'its client has sent a text that cannot be read'
+  if (doubtful) server.retire('its client has sent a text that cannot be read')
   if (!long.unread) return
   server.content.ranCode()
   noteUnread(client, server, 'a long text that may set parameters')
