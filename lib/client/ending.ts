@@ -1,6 +1,6 @@
 /**
- * Every way a client's session can end (R10), and for each, decided in one place: what the client is told, what is
- * logged, and what becomes of the server it held.
+ * Every way a client's session can end (R10), and for each, decided in one place: what the client is told, what is logged and
+ * counted, and what becomes of its requests and of both connections.
  */
 
 import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorInLog } from '../errors.ts'
@@ -20,8 +20,8 @@ export interface NamedError {
 export type EndReason =
   /** The client sent Terminate. */
   | { kind: 'terminated' }
-  /** The client's connection was closed or failed. */
-  | { kind: 'disconnected'; error: Error | undefined }
+  /** The client's connection was closed or failed; `answered` where the client had closed its side and got all answers. */
+  | { kind: 'disconnected'; error: Error | undefined; answered?: boolean }
   /** The connection carried a cancel request. */
   | { kind: 'cancel-request' }
   /** What came first cannot be a startup packet. As PostgreSQL, pgbun closes in silence: it may be any other protocol. */
@@ -34,8 +34,23 @@ export type EndReason =
   /** A defect of pgbun. */
   | { kind: 'fault'; error: unknown }
 
+/** What ends are counted by: the reason, or the error's name. */
+export type EndName = Exclude<EndReason['kind'], 'error'> | ErrorName
+
+/** How many sessions have ended, by reason, since the process began. Reasons that did not occur are missing. */
+export type EndCounts = Partial<Record<EndName, number>>
+
 /** What follows from a reason. */
 export interface Ending {
+  /** By what name the end is counted. */
+  counter: EndName
+  /**
+   * What becomes of requests that the server has not answered: those sent in front of a Terminate come to their end, as
+   * PostgreSQL itself would read it behind them; all others are canceled.
+   */
+  outstanding: 'finishing' | 'abandoned'
+  /** How the client's connection is closed: at once, behind the client's own end, or behind the error. */
+  connection: 'destroyed' | 'closed-behind-peer' | 'closed'
   /** Sent to the client before its connection is closed. */
   fields: ErrorFields | undefined
   level: 'debug' | 'info' | 'warn' | 'error'
@@ -52,40 +67,64 @@ export interface Ending {
   fault?: Error
 }
 
+/** Nothing is said to the client: its own end, or none of pgbun's business. */
+const QUIET = { fields: undefined, outstanding: 'abandoned', connection: 'closed', poolerError: false } as const
+/** The client is told why. */
+const LOUD = { outstanding: 'abandoned', connection: 'closed', poolerError: true } as const
+
 /** What follows from `reason`. */
 export function endingOf(reason: EndReason): Ending {
   switch (reason.kind) {
     case 'terminated':
-      return { fields: undefined, level: 'info', text: '', poolerError: false }
+      return {
+        ...QUIET,
+        counter: 'terminated',
+        outstanding: 'finishing',
+        connection: 'closed-behind-peer',
+        level: 'info',
+        text: '',
+      }
     case 'disconnected':
       return {
-        fields: undefined,
+        ...QUIET,
+        counter: 'disconnected',
+        connection: reason.answered ? 'closed-behind-peer' : 'destroyed',
         level: 'info',
         text: reason.error ? `connection lost: ${reason.error.message}` : '',
-        poolerError: false,
       }
     case 'cancel-request':
-      return { fields: undefined, level: 'debug', text: 'cancel request', poolerError: false }
+      return { ...QUIET, counter: 'cancel-request', level: 'debug', text: 'cancel request' }
     case 'no-startup':
-      return { fields: undefined, level: 'info', text: reason.what, poolerError: false }
+      return { ...QUIET, counter: 'no-startup', level: 'info', text: reason.what }
     case 'error': {
       const fields = errorFields(reason.name, reason.args)
       const { happened: text, level, remedy } = errorInLog(fields)
-      return { fields, level, text, poolerError: true, reason: reason.reason, remedy: reason.remedy ?? remedy }
+      return {
+        ...LOUD,
+        counter: reason.name,
+        fields,
+        level,
+        text,
+        reason: reason.reason,
+        remedy: reason.remedy ?? remedy,
+      }
     }
     case 'refused': {
       const { happened: text, remedy } = errorInLog(reason.fields)
       return {
+        ...LOUD,
+        counter: 'refused',
         fields: { ...reason.fields, severity: 'FATAL' },
         level: 'warn',
         text,
-        poolerError: true,
         fromServer: reason.fields.name === undefined,
         remedy: reason.remedy ?? remedy,
       }
     }
     case 'server-lost':
       return {
+        ...LOUD,
+        counter: 'server-lost',
         fields: reason.end.relayed || reason.end.midMessage ? undefined : reason.end.fields,
         level: 'warn',
         text: reason.end.relayed ? `PostgreSQL ended its session: ${reason.end.reason}` : reason.end.fields.message,
@@ -93,15 +132,21 @@ export function endingOf(reason: EndReason): Ending {
       }
     case 'fault':
       return {
+        ...LOUD,
+        counter: 'fault',
         fields: errorFields('internal_error'),
         level: 'error',
         text: 'internal error of pgbun',
-        poolerError: true,
         fault: reason.error instanceof Error ? reason.error : new Error(String(reason.error)),
       }
     default:
       return unreachable(reason)
   }
+}
+
+/** Count an end. */
+export function countEnd(counts: EndCounts, { counter }: Ending): void {
+  counts[counter] = (counts[counter] ?? 0) + 1
 }
 
 /** The reason where a client in `state` sent bytes that are no message. */

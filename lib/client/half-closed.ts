@@ -50,7 +50,7 @@ export class HalfClosed {
 
   /** End the session where nothing is owed any more. */
   look(): void {
-    if (!this.#session.isOwed) this.#session.end({ kind: 'disconnected', error: undefined })
+    if (!this.#session.isOwed) this.#session.end({ kind: 'disconnected', error: undefined, answered: true })
   }
 
   /** The session is over. */
@@ -75,7 +75,7 @@ export class HalfClosed {
     if (session.link?.server?.midReply) {
       // Its rest will tell. Where that does not come, nothing can be written in between.
       const stuck = this.#probes > 2 && this.#stuckAt === session.wire.bytesOut
-      if (stuck) session.end({ kind: 'disconnected', error: undefined })
+      if (stuck) session.end({ kind: 'disconnected', error: undefined, answered: true })
       this.#stuckAt = session.wire.bytesOut
     } else if (version !== undefined) session.wire.write(parameterStatus('server_version', version))
     this.look()

@@ -17,6 +17,7 @@ import type { Consumer } from '../server/ports.ts'
 import type { StatementStore } from '../statements/shared-statements.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ClientInfo } from './client-info.ts'
+import type { EndCounts } from './ending.ts'
 
 /** A client as the process knows it. */
 export interface RegisteredClient {
@@ -49,6 +50,8 @@ export interface ClientPorts {
   readonly config: Config
   readonly log: Logger
   readonly registry: Registry
+  /** How sessions have ended. */
+  readonly ends: EndCounts
   /** Secrets of `auth_file`; undefined without one. */
   readonly secrets: ReadonlyMap<string, Secret> | undefined
   /** What is shown for users that are not among them. */

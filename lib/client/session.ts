@@ -14,7 +14,7 @@ import { ClientSettings } from '../settings/client-settings.ts'
 import { Activity } from './activity.ts'
 import { cancelClient } from './cancel.ts'
 import { ClientInfo, type ClientOrigin } from './client-info.ts'
-import { type EndReason, endingOf, type NamedError, violation } from './ending.ts'
+import { countEnd, type EndReason, endingOf, type NamedError, violation } from './ending.ts'
 import { HalfClosed } from './half-closed.ts'
 import type { LinkedSession } from './link/linked-session.ts'
 import { ServerLink } from './link/server-link.ts'
@@ -188,8 +188,9 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
   }
 
   onEnd(error: Error | undefined): void {
-    // That a client reads no more either says no more than that it has left.
-    this.end({ kind: 'disconnected', error: this.#halfClosed ? undefined : error })
+    // That a client which has closed its side reads no more either says no more than that it has left.
+    if (this.#halfClosed) this.end({ kind: 'disconnected', error: undefined, answered: true })
+    else this.end({ kind: 'disconnected', error })
   }
 
   onFault(error: unknown): void {
@@ -225,15 +226,17 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
     const ending = endingOf(reason)
     const phase = this.#state
     this.setState('closed')
-    const midReply = this.link?.giveBack(reason) ?? false
-    if ((reason.kind === 'disconnected' && !this.#halfClosed) || midReply) this.wire.destroy()
-    else if (reason.kind === 'terminated' || reason.kind === 'disconnected') this.wire.closeBehindPeer()
+    const midReply = this.link?.giveBack(ending) ?? false
+    // Behind a part of a message nothing can be said.
+    if (ending.connection === 'destroyed' || midReply) this.wire.destroy()
+    else if (ending.connection === 'closed-behind-peer') this.wire.closeBehindPeer()
     else this.wire.close(ending.fields && errorResponse(ending.fields))
     this.#inbox.clear(this.#pumping)
     this.#login?.abandon()
     this.#halfClosed?.end()
     this.link?.end()
     this.ports.registry.remove(this)
+    countEnd(this.ports.ends, ending)
     logEnd(this, reason, ending, phase)
   }
 }

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { PassthroughMemory } from '../auth/passthrough.ts'
 import { ScramKeyCache } from '../auth/scram-keys.ts'
 import { unknownUserOf } from '../auth/unknown-user.ts'
+import type { EndCounts } from '../client/ending.ts'
 import type { ClientPorts } from '../client/ports.ts'
 import type { Config } from '../config/options.ts'
 import { parseUserlist, type Secret } from '../config/userlist.ts'
@@ -99,6 +100,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     log,
   })
   const registry = new Registry(() => config.maxClientConn)
+  const ends: EndCounts = {}
   const router: Router = new Router((database, user) => poolSettings(config, database, user), {
     open: (pool, slot) => access.open(pool, slot),
     cancel: (server) => access.cancel(server),
@@ -121,6 +123,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     },
     log,
     registry,
+    ends,
     keyCache,
     passthrough,
     statements,
@@ -168,7 +171,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     const remedy = 'set client_tls_cert_file and client_tls_key_file for a certificate that clients can verify'
     log.info('TLS: clients of other machines are offered it with a certificate made for this run', { remedy })
   }
-  const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router)
+  const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router, ends)
   const statsPeriodMs = () => config.statsPeriod
   const stopJanitor = startJanitor({ registry, router, statsPeriodMs, snapshot, onCrowdLeft, log })
   let closing: Promise<void> | undefined

@@ -1,5 +1,6 @@
 /** Reads the live objects into a Snapshot. */
 
+import type { EndCounts } from '../client/ending.ts'
 import type { PoolSnapshot, ServerSnapshot, Snapshot } from '../observe/snapshot.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Router } from '../routing/router.ts'
@@ -7,7 +8,13 @@ import { now } from '../util/clock.ts'
 import type { Registry } from './registry.ts'
 
 /** The state of the process as plain data. */
-export function takeSnapshot(version: string, startedAt: number, registry: Registry, router: Router): Snapshot {
+export function takeSnapshot(
+  version: string,
+  startedAt: number,
+  registry: Registry,
+  router: Router,
+  ends: EndCounts,
+): Snapshot {
   const at = now()
   const snapshot: Snapshot = {
     version,
@@ -15,6 +22,7 @@ export function takeSnapshot(version: string, startedAt: number, registry: Regis
     clientCount: registry.admitted,
     pools: [],
     forgotten: { ...router.forgotten },
+    ends: { ...ends },
     clients: [],
     servers: [],
   }

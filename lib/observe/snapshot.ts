@@ -3,6 +3,7 @@
  * is drawn from it is a pure function.
  */
 
+import type { EndCounts } from '../client/ending.ts'
 import type { ClientState } from '../client/state.ts'
 import { addCounters, type Counters } from '../pool/counters.ts'
 import type { PoolMode, PoolSettings } from '../pool/settings.ts'
@@ -84,6 +85,8 @@ export interface Snapshot {
   pools: PoolSnapshot[]
   /** What pools had counted that nobody used any more and that were forgotten. */
   forgotten: Counters
+  /** How many sessions have ended, by reason, since the process began; reasons that did not occur are missing. */
+  ends: EndCounts
   clients: ClientSnapshot[]
   servers: ServerSnapshot[]
 }

@@ -391,3 +391,16 @@ t.test('during its login, behind which nobody waits for an answer', async (t) =>
   // The pool is forgotten: what was opened for it must not stay behind.
   await waitFor(() => lab.server.connections.every((connection) => connection.closed), { what: 'no connection' })
 })
+
+t.test('the snapshot counts how sessions have ended, by reason', async (t) => {
+  const lab = await startLab(t, { poolSize: 1 })
+  await (await lab.client()).end()
+  await (await lab.client()).end()
+  const lost = await lab.client()
+  lost.destroy()
+  const wrong = await lab.connect()
+  wrong.send(Buffer.from('GET / HTTP/1.1\r\n\r\n'))
+  await wrong.expectClosed()
+  await waitFor(() => lab.pooler.snapshot().clients.length === 0, { what: 'all to be gone' })
+  t.strictSame(lab.pooler.snapshot().ends, { terminated: 2, disconnected: 1, 'no-startup': 1 })
+})

@@ -1,7 +1,7 @@
 /** How a session that ends returns the server it holds. */
 
 import type { Lease } from '../../pool/lease.ts'
-import type { EndReason } from '../ending.ts'
+import type { Ending } from '../ending.ts'
 import type { RememberedState } from '../state/remembered-state.ts'
 
 /**
@@ -9,9 +9,14 @@ import type { RememberedState } from '../state/remembered-state.ts'
  * that no error can be said to it any more.
  * @param midMessage the server has got the first part of a message of the client
  * @param remembered what the client has left in the server's session
- * @param reason where the client said that it leaves, PostgreSQL would read that behind all that was sent before
+ * @param outstanding what becomes of requests that the server has not answered; what waits for more of them never ends
  */
-export function giveBack(lease: Lease, midMessage: boolean, remembered: RememberedState, reason: EndReason): boolean {
+export function giveBack(
+  lease: Lease,
+  midMessage: boolean,
+  remembered: RememberedState,
+  { outstanding }: Pick<Ending, 'outstanding'>,
+): boolean {
   const { server } = lease
   if (remembered.suspected || remembered.found !== '' || server.effects.touched) server.content.leftState()
   // It does not come back: what it left, a lock that others wait for, ends now, not when somebody needs the server.
@@ -21,9 +26,6 @@ export function giveBack(lease: Lease, midMessage: boolean, remembered: Remember
   server.wire.resume()
   if (midMessage) lease.release('broken', 'its client left in the middle of a message')
   else if (server.settled) lease.release('done')
-  else
-    lease.release(
-      reason.kind === 'terminated' && !server.plan.needsSync && !server.plan.copyIn ? 'finishing' : 'abandoned',
-    )
+  else lease.release(server.plan.needsSync || server.plan.copyIn ? 'abandoned' : outstanding)
   return midReply
 }

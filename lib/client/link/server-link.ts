@@ -24,7 +24,7 @@ import type { QueryResult } from '../../server/query-result.ts'
 import type { Defaults } from '../../settings/server-defaults.ts'
 import type { Logger } from '../../util/logger.ts'
 import type { ClientInfo } from '../client-info.ts'
-import type { EndReason, NamedError } from '../ending.ts'
+import type { Ending, NamedError } from '../ending.ts'
 import { type RequestLink, Requests } from '../requests/requests.ts'
 import { ClientEffects } from '../state/client-effects.ts'
 import { settleLocal } from '../state/local-settings.ts'
@@ -423,11 +423,11 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   // ---- the end of the session ----
 
   /** The session ends: the server goes back as it is. True where the client has got a part of a message. */
-  giveBack(reason: EndReason): boolean {
+  giveBack(ending: Ending): boolean {
     this.pool.leave(this)
     const { lease } = this
     this.lease = undefined
-    return lease !== undefined && giveBack(lease, this.requests.upstream.midMessage, this.effects.remembered, reason)
+    return lease !== undefined && giveBack(lease, this.requests.upstream.midMessage, this.effects.remembered, ending)
   }
 
   /** The session is over. */

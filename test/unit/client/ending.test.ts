@@ -1,6 +1,6 @@
 /** Each way a session can end: what the client is told, and how it is logged. */
 import t from 'tap'
-import { type EndReason, endingOf } from '../../../lib/client/ending.ts'
+import { countEnd, type EndCounts, type EndReason, endingOf } from '../../../lib/client/ending.ts'
 import { errorFields } from '../../../lib/errors.ts'
 
 const lost = errorFields('server_lost')
@@ -52,4 +52,29 @@ t.test('a defect: the client gets no details, the log has the stack', async (t) 
   t.match(ending, { level: 'error', text: 'internal error of pgbun', fault: { name: 'TypeError', message: 'secret' } })
   t.notMatch(JSON.stringify(ending.fields), /secret/)
   t.match(endingOf({ kind: 'fault', error: 'text' }).fault, { message: 'text' })
+})
+
+t.test('what becomes of the connections: only what was sent in front of a Terminate comes to its end', async (t) => {
+  const end = (reason: EndReason) => {
+    const { outstanding, connection } = endingOf(reason)
+    return [outstanding, connection]
+  }
+  t.strictSame(end({ kind: 'terminated' }), ['finishing', 'closed-behind-peer'])
+  t.strictSame(end({ kind: 'disconnected', error: undefined }), ['abandoned', 'destroyed'])
+  t.strictSame(end({ kind: 'disconnected', error: undefined, answered: true }), ['abandoned', 'closed-behind-peer'])
+  t.strictSame(end({ kind: 'error', name: 'query_timeout' }), ['abandoned', 'closed'])
+  t.strictSame(end({ kind: 'fault', error: undefined }), ['abandoned', 'closed'])
+})
+
+t.test('ends are counted by reason, errors of the catalogue by their names', async (t) => {
+  const counts: EndCounts = {}
+  for (const reason of [
+    { kind: 'terminated' },
+    { kind: 'error', name: 'query_timeout' },
+    { kind: 'error', name: 'client_idle_timeout' },
+    { kind: 'terminated' },
+  ] satisfies EndReason[]) {
+    countEnd(counts, endingOf(reason))
+  }
+  t.strictSame(counts, { terminated: 2, query_timeout: 1, client_idle_timeout: 1 })
 })

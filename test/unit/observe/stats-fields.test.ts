@@ -11,6 +11,7 @@ function snapshot(counters: Partial<Counters>, waiting = 0, forgotten: Partial<C
     servers: [{}, {}],
     pools: [pool],
     forgotten: { ...createCounters(), ...forgotten },
+    ends: {},
     clients: [],
   } as unknown as Snapshot
 }

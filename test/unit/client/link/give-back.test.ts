@@ -23,7 +23,9 @@ function given(mode: string, found: string) {
   const outcomes: string[] = []
   const lease = { server, mode, release: (outcome: string) => outcomes.push(outcome) }
   const remembered = { suspected: false, found }
-  giveBack(lease as unknown as Lease, false, remembered as unknown as RememberedState, { kind: 'terminated' })
+  giveBack(lease as unknown as Lease, false, remembered as unknown as RememberedState, {
+    outstanding: 'finishing',
+  })
   return { dirty: content.dirty, lastUser: content.lastUser, outcomes }
 }
 
