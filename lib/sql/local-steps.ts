@@ -3,7 +3,6 @@
  * set_config() with constants, and nothing else. The opposite of setting-names, which must not miss anything. Pure.
  */
 
-import { BoundedMap } from '../util/bounded-map.ts'
 import { nameToday } from './parameter-names.ts'
 import { isWord, splitStatements, type Token } from './tokens.ts'
 
@@ -22,10 +21,8 @@ export interface LocalSteps {
   readonly tags: number
 }
 
-/** By text. A program sets the same in each of its transactions. */
-const remembered = new BoundedMap<LocalSteps | null>(1000)
-/** UTF-16 units of a text that is; a longer one is not read. */
-const MEMORABLE = 400
+/** UTF-16 units of a text; a longer one is not read. */
+const READABLE = 400
 
 /** Escapes, and letters outside of ASCII: what they are depends on other settings. */
 const DEPENDENT = /[^\n\r\t -~]|\\/
@@ -36,13 +33,7 @@ const EXCLUDED = /^(?:role|session_authorization|client_encoding|seed|transactio
 
 /** What `text` sets; undefined where it may do anything else. */
 export function localSteps(text: string): LocalSteps | undefined {
-  if (text.length > MEMORABLE) return undefined
-  let found = remembered.get(text)
-  if (found === undefined) remembered.set(text, (found = read(text) ?? null))
-  return found ?? undefined
-}
-
-function read(text: string): LocalSteps | undefined {
+  if (text.length > READABLE) return undefined
   if (DEPENDENT.test(text)) return undefined
   const steps: LocalStep[] = []
   let tags = 0

@@ -4,7 +4,6 @@
  * and applications, `app.tenant`, that PostgreSQL does not list: those are looked for in any text).
  */
 
-import { BoundedMap } from '../util/bounded-map.ts'
 import { settingsOfFunctions } from './known-functions.ts'
 import { setConfigCalls } from './lasting-state.ts'
 import { nameToday } from './parameter-names.ts'
@@ -56,20 +55,8 @@ const LINE_END = /[\n\r]|$/g
 /** What PostgreSQL takes in no name. */
 const NO_NAME = /[^\w$\x80-\uffff]/
 
-/** By text. A program sets the same in each of its transactions, and a look costs a fraction of reading. */
-const remembered = new BoundedMap<SettingNames>(1000)
-/** UTF-16 units of a text that is. */
-const MEMORABLE = 200
-
 /** What `text` says; nobody may change it. */
 export function settingNames(text: string): SettingNames {
-  if (text.length > MEMORABLE) return read(text)
-  let found = remembered.get(text)
-  if (found === undefined) remembered.set(text, (found = read(text)))
-  return found
-}
-
-function read(text: string): SettingNames {
   const statements = splitStatements(text)
   const escaped = ESCAPED_NAME.test(text)
   if (statements?.length === 1 && !escaped) {

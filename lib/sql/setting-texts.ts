@@ -1,10 +1,10 @@
 /** What the texts of one transaction say about parameters, together. Pure. */
 
-import { noteKept, noteResets, RESETTING, type SettingNames, settingNames } from './setting-names.ts'
-import { setsShortLimit } from './short-limits.ts'
+import { SqlFacts } from './facts.ts'
+import { noteKept, noteResets, type SettingNames } from './setting-names.ts'
 
 /** What a text says, or what several said one after the other. */
-export type Said = string | SettingNames
+export type Said = SqlFacts | SettingNames
 
 /** Of more suspicious texts than this in one transaction, it is kept what they say. */
 const TEXT_LIMIT = 16
@@ -21,19 +21,19 @@ export const NO_NAMES: SettingNames = { names: [], complete: true, unreadable: f
 /** What was read: the answer to each of a transaction's statements asks again. */
 const known = new WeakMap<readonly Said[], SettingNames>()
 
-/** `texts`, and `text` behind them. */
-export function alsoSaid(texts: readonly Said[], text: string): readonly Said[] {
-  return texts.length < TEXT_LIMIT ? [...texts, text] : [readNames(texts), text]
+/** `texts`, and the text of `facts` behind them. */
+export function alsoSaid(texts: readonly Said[], facts: SqlFacts): readonly Said[] {
+  return texts.length < TEXT_LIMIT ? [...texts, facts] : [readNames(texts), facts]
 }
 
 /** True where one of `texts` may set a limit of time that is short. */
 export function maySetShortLimit(texts: readonly Said[]): boolean {
-  return texts.some((text) => typeof text === 'string' && setsShortLimit(text))
+  return texts.some((text) => text instanceof SqlFacts && text.setsShortLimit)
 }
 
 /** True where one of `texts` may take something back to its default. */
 export function mayReset(texts: readonly Said[]): boolean {
-  return texts.some((text) => (typeof text === 'string' ? RESETTING.test(text) : text.resets !== 'none'))
+  return texts.some((text) => (text instanceof SqlFacts ? text.mayReset : text.resets !== 'none'))
 }
 
 /** What several texts say about parameters, one after the other. The list is never changed. */
@@ -44,10 +44,11 @@ export function readNames(texts: readonly Said[]): SettingNames {
 }
 
 function read(texts: readonly Said[]): SettingNames {
-  const length = texts.reduce((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0)
+  const length = texts.reduce((sum, text) => sum + (text instanceof SqlFacts ? text.text.length : 0), 0)
   if (length > LENGTH_LIMIT) {
     const unreadable = texts.some((text) => {
-      return typeof text === 'string' ? SETS.test(text) && text.includes('.') : text.unreadable || text.names.length > 0
+      if (text instanceof SqlFacts) return SETS.test(text.text) && text.text.includes('.')
+      return text.unreadable || text.names.length > 0
     })
     return { ...NO_NAMES, complete: false, unreadable, resets: 'all' }
   }
@@ -73,7 +74,7 @@ function read(texts: readonly Said[]): SettingNames {
 }
 
 function saidBy(text: Said): SettingNames {
-  return typeof text === 'string' ? settingNames(text) : text
+  return text instanceof SqlFacts ? text.settings : text
 }
 
 /** True where the texts that say `names` take `name` back to its default. */

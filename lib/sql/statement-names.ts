@@ -3,7 +3,7 @@
  * the protocol, too (SQL commands "PREPARE", "DEALLOCATE"). Pure.
  */
 
-import { splitStatements, type Token } from './tokens.ts'
+import { firstStatement, splitStatements, type Token } from './tokens.ts'
 
 /** A statement's name in a text. */
 export interface SpokenName {
@@ -20,14 +20,20 @@ export interface LastDeallocation {
   name: string | undefined
 }
 
-/** All that is to be known of one text. */
-interface Reading {
-  names: readonly SpokenName[]
-  last: LastDeallocation | undefined
-  /** What it deallocates, if it does nothing else. */
-  sole: string | undefined
+/** What one text says of them. */
+export interface StatementNames {
+  /** In order. What stands in a string counts where that is code (DO, CALL). */
+  readonly names: readonly SpokenName[]
+  /** What the last of several statements deallocates; undefined where it is another, or the only one. */
+  readonly last: LastDeallocation | undefined
+  /** What the text deallocates and does nothing else; undefined for any other text. */
+  readonly sole: string | undefined
   /** It deallocates by code (DO, CALL), or may: which statements, and whether any, it does not say. */
-  hidden: boolean
+  readonly hidden: boolean
+  /** It may deallocate something somewhere. */
+  readonly mayDeallocate: boolean
+  /** A portal of it does, or may: its first statement does, or code. */
+  readonly deallocates: boolean
 }
 
 /** A name as it stands among tokens. */
@@ -40,8 +46,9 @@ interface ReadName {
 }
 
 /** Words without which a text, of however many statements, deallocates nothing. */
-export const DEALLOCATING = /\b(?:deallocate|discard)\b/i
-const SPEAKING = /\b(?:deallocate|execute|prepare)\b/i
+const DEALLOCATING = /\b(?:deallocate|discard)\b/i
+const SPEAKING = /\b(?:deallocate|discard|execute|prepare)\b/i
+const BEGINS_DEALLOCATING = /^(?:deallocate|discard)\b/i
 const CODE = /\b(?:do|call)\b/i
 const ALL: unique symbol = Symbol('all')
 /** For texts that are no sequence of tokens for sure, and for code: wherever the words stand. */
@@ -50,50 +57,25 @@ const SPOKEN = /\b(deallocate(?:\s+prepare)?|execute|prepare)\s+("[^"]+"|(?!all\
 /** PostgreSQL cuts longer identifiers off (NAMEDATALEN), but not the names of the protocol. */
 const NAME_LIMIT = 63
 
-const NO_NAMES: readonly SpokenName[] = []
-// Several questions are asked about the same text in a row.
-let lastText: string | undefined
-let lastReading: Reading
-
-/** The names in `sql` (latin1), in order. What stands in a string counts where that is code (DO, CALL). */
-export function namedInSql(sql: string): readonly SpokenName[] {
-  return SPEAKING.test(sql) ? read(sql).names : NO_NAMES
+const SILENT: StatementNames = {
+  names: [],
+  last: undefined,
+  sole: undefined,
+  hidden: false,
+  mayDeallocate: false,
+  deallocates: false,
 }
 
-/** What the last of several statements in `sql` (latin1) deallocates; undefined where it is another, or the only one. */
-export function lastDeallocation(sql: string): LastDeallocation | undefined {
-  return DEALLOCATING.test(sql) ? read(sql).last : undefined
-}
-
-/** The name that `sql` (latin1) deallocates and does nothing else; undefined for any other text. */
-export function soleDeallocated(sql: string): string | undefined {
-  return DEALLOCATING.test(sql) ? read(sql).sole : undefined
-}
-
-/** True where `sql` may deallocate anything without saying what. */
-export function hidesDeallocation(sql: string): boolean {
-  return DEALLOCATING.test(sql) && read(sql).hidden
-}
-
-function read(sql: string): Reading {
-  if (sql !== lastText) {
-    lastReading = readText(sql)
-    lastText = sql
-  }
-  return lastReading
-}
-
-function readText(sql: string): Reading {
+/** What `sql` (latin1) says of prepared statements. */
+export function statementNames(sql: string): StatementNames {
+  if (!SPEAKING.test(sql)) return SILENT
   const statements = splitStatements(sql)
   const names: SpokenName[] = []
-  const reading: Reading = { names, last: undefined, sole: undefined, hidden: false }
-  if (statements === undefined) {
-    addWords(sql, names)
-    reading.hidden = DEALLOCATING.test(sql) && CODE.test(sql)
-    return reading
-  }
+  const mayDeallocate = DEALLOCATING.test(sql)
+  let last: LastDeallocation | undefined
+  let sole: string | undefined
   let code = false
-  for (const [i, tokens] of statements.entries()) {
+  for (const [i, tokens] of statements?.entries() ?? []) {
     const word = wordAt(tokens, 0)
     if (word === 'do' || word === 'call') code = true
     else if (word === 'deallocate') {
@@ -101,15 +83,21 @@ function readText(sql: string): Reading {
       if (found === undefined) continue
       const name = found === ALL ? undefined : found.name
       if (name !== undefined) names.push({ name, does: 'deallocate' })
-      if (i > 0 && i === statements.length - 1) reading.last = { before: i, name }
-      if (found !== ALL && statements.length === 1 && found.end === tokens.length && !found.cut) reading.sole = name
+      if (i > 0 && i === statements!.length - 1) last = { before: i, name }
+      if (found !== ALL && statements!.length === 1 && found.end === tokens.length && !found.cut) sole = name
     } else addSpoken(tokens, word, names)
   }
-  if (code) {
-    addWords(sql, names, 'execute')
-    reading.hidden = DEALLOCATING.test(sql)
-  }
-  return reading
+  if (statements === undefined) {
+    code = CODE.test(sql)
+    addWords(sql, names)
+  } else if (code) addWords(sql, names, 'execute')
+  const hidden = mayDeallocate && code
+  return { names, last, sole, hidden, mayDeallocate, deallocates: hidden || (mayDeallocate && beginsDeallocating(sql)) }
+}
+
+function beginsDeallocating(sql: string): boolean {
+  const start = firstStatement(sql)
+  return start >= 0 && BEGINS_DEALLOCATING.test(sql.slice(start, start + 11))
 }
 
 /** DEALLOCATE [PREPARE] name | ALL. */

@@ -1,6 +1,7 @@
 /** The names one client has given to prepared statements, and what each stands for. Pure. */
 
 import type { ParseSettings } from '../settings/setting-values.ts'
+import type { SqlFacts } from '../sql/facts.ts'
 import { Queue } from '../util/queue.ts'
 import type { Description } from './description.ts'
 import { type StatementEntry, type StatementStore, twinOf } from './shared-statements.ts'
@@ -48,8 +49,8 @@ export class ClientStatements {
   }
 
   /** What `body` is when it is parsed under `settings`, for a name that is about to be given to it. */
-  hold(settings: ParseSettings, body: Buffer): StatementEntry {
-    return this.#store.hold(settings, body, this.#account)
+  hold(settings: ParseSettings, body: Buffer, facts?: SqlFacts): StatementEntry {
+    return this.#store.hold(settings, body, this.#account, facts)
   }
 
   /** Names with a statement, as far as the server has answered. */

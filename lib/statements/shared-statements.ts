@@ -20,7 +20,7 @@
 
 import { createHash } from 'node:crypto'
 import type { ParseSettings } from '../settings/setting-values.ts'
-import { effectsOf } from '../sql/state-effects.ts'
+import { factsOf, type SqlFacts } from '../sql/facts.ts'
 import { firstStatement } from '../sql/tokens.ts'
 import { now } from '../util/clock.ts'
 import type { Description } from './description.ts'
@@ -39,8 +39,8 @@ export interface StatementEntry extends Counted {
   readonly twinOf: StatementEntry | undefined
   /** The Parse message behind the statement's name, byte for byte. */
   readonly body: Buffer
-  /** What running it may leave behind in a session (state-effects). */
-  readonly effects: number
+  /** What its text says. */
+  readonly facts: SqlFacts
   /** Clients' names and servers that have it. */
   refs: number
   /** Of these, clients' names. */
@@ -122,9 +122,10 @@ export class StatementStore {
    * The entry of a Parse message's `body` behind the name, for a name of a client's. It is held until `releaseName`.
    * @param settings what it is parsed under; where that is not known, nobody else finds it
    * @param account of the client's user
+   * @param facts of its text, where they are known
    */
-  hold(settings: ParseSettings, body: Buffer, account: StatementAccount): StatementEntry {
-    return this.#name(this.find(settings, body) ?? this.#add(settings, body), account)
+  hold(settings: ParseSettings, body: Buffer, account: StatementAccount, facts?: SqlFacts): StatementEntry {
+    return this.#name(this.find(settings, body) ?? this.#add(settings, body, facts), account)
   }
 
   /**
@@ -139,7 +140,7 @@ export class StatementStore {
   ): StatementEntry {
     const current = entry.own ? undefined : this.find(entry.settings, body)
     if (current?.description?.equals(description)) return this.#name(current, account)
-    const variant = this.#add(entry.settings, body)
+    const variant = this.#add(entry.settings, body, entry.facts)
     variant.description = description
     variant.checkedAt = now()
     return this.#name(variant, account)
@@ -157,22 +158,23 @@ export class StatementStore {
     return entry
   }
 
-  #add(settings: ParseSettings, body: Buffer): StatementEntry {
+  #add(settings: ParseSettings, body: Buffer, known: SqlFacts | undefined): StatementEntry {
     const text = textOf(body)
+    const facts = known ?? factsOf(text)
     const local = speaksOfSession(text)
     const own = local || settings.fingerprint === undefined
     const key = own ? '' : keyOf(settings.fingerprint!, body)
     const kept = keptOf(settings)
     const entry: StatementEntry = {
       key,
-      bytes: bytesOf(key.length, body.length) + sizeOf(kept),
+      bytes: bytesOf(key.length, body.length) + sizeOf(kept) + facts.text.length,
       holders: new Map(),
       settings: kept,
       own,
       twins: undefined,
       twinOf: undefined,
       body: copyOf(body),
-      effects: effectsOf(text),
+      facts,
       refs: 0,
       names: 0,
       description: undefined,

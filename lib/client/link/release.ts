@@ -11,6 +11,7 @@ import type { Lease } from '../../pool/lease.ts'
 import { parameterStatus } from '../../protocol/build.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import type { Setting } from '../../settings/client-settings.ts'
+import { UNKNOWN_CODE } from '../../sql/facts.ts'
 import { ANY } from '../../sql/state-effects.ts'
 import type { Logger } from '../../util/logger.ts'
 import type { ClientInfo } from '../client-info.ts'
@@ -43,7 +44,7 @@ export function mayRelease(link: ReleasingLink, lease: Lease): boolean {
   } else remembered.passed()
   if (effects.holds > 0 && --effects.holds > 0) return false
   if (server.content.functionsChanged && effects.mode !== 'session') {
-    remembered.note(ANY, '')
+    remembered.note(ANY, UNKNOWN_CODE)
     effects.functions.note(server.content)
   }
   if (effects.mode === 'session' || remembered.pinnedForGood) {

@@ -3,7 +3,7 @@
 import type { Batch } from '../../protocol/batch.ts'
 import { BIND } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { textOf } from '../../statements/shared-statements.ts'
+import { NO_FACTS } from '../../sql/facts.ts'
 import { noteNamed, noteUnnamed } from '../state/note-effects.ts'
 import { SPEAKS } from '../statements/sql-statements.ts'
 import type { MessageContext } from './message-context.ts'
@@ -15,17 +15,19 @@ export function onBind(context: MessageContext, server: ServerConnection, batch:
   const entry = plain ? false : context.made(server).prepared.onBind(server, batch.bytesOf(i))
   if (entry !== false) {
     if (context.rewrite.held) return
-    const sql = entry === true || entry.effects === 0 ? '' : textOf(entry.body)
+    const facts = entry === true ? NO_FACTS : entry.facts
     if (entry !== true) noteNamed(context.effects, server, entry)
-    if (sql !== '' || context.parts!.spoken.bound) context.parts!.spoken.onBind(batch.bodyOf(i), sql)
+    if (facts !== NO_FACTS || context.parts!.spoken.bound) context.parts!.spoken.onBind(batch.bodyOf(i), facts)
     return
   }
   if (plain || bindsUnnamed(batch.bodyOf(i))) {
-    const { effects = 0, text = '' } = context.unnamed.current ?? {}
+    const { facts = NO_FACTS } = context.unnamed.current ?? {}
     noteUnnamed(context.effects, server, context.unnamed.current)
     const own =
-      (effects & SPEAKS) === 0 ? undefined : context.made(server).spoken.beforeBind(server, text, context.pending.batch)
-    if (text !== '' || context.parts?.spoken.bound) context.made(server).spoken.onBind(batch.bodyOf(i), text)
+      (facts.effects & SPEAKS) === 0
+        ? undefined
+        : context.made(server).spoken.beforeBind(server, facts, context.pending.batch)
+    if (facts.text !== '' || context.parts?.spoken.bound) context.made(server).spoken.onBind(batch.bodyOf(i), facts)
     context.unnamed.onBind(server, context.pending.batch, context.rewrite)
     context.putInFront(own)
   } else server.plan.expect(BIND)

@@ -3,6 +3,7 @@
 import type { Batch } from '../../protocol/batch.ts'
 import { CLOSE, DESCRIBE } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
+import { NO_FACTS, UNKNOWN_CODE } from '../../sql/facts.ts'
 import { PREPARED } from '../../sql/state-effects.ts'
 import { STATEMENT_PREFIX } from '../../statements/server-statements.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
@@ -21,7 +22,7 @@ export function onDescribe(context: MessageContext, server: ServerConnection, ba
     return
   }
   const { unnamed } = context
-  const own = context.beforeExecute(server, unnamed.current?.effects ?? 0, unnamed.current?.text ?? '')
+  const own = context.beforeExecute(server, unnamed.current?.facts ?? NO_FACTS)
   context.rewrite.prefix = unnamed.onDescribe(server, context.pending.batch)
   context.putInFront(own)
 }
@@ -47,6 +48,6 @@ function closesStrange({ remembered }: ClientEffects, server: ServerConnection, 
     server.expectFake(CLOSE, NOBODY)
     return true
   }
-  if (server.content.sqlPrepared) remembered.note(PREPARED, '')
+  if (server.content.sqlPrepared) remembered.note(PREPARED, UNKNOWN_CODE)
   return false
 }

@@ -5,6 +5,7 @@
 
 import type { ErrorFields } from '../../errors.ts'
 import type { ServerConnection } from '../../server/connection.ts'
+import type { SqlFacts } from '../../sql/facts.ts'
 import { EXECUTES } from '../../sql/state-effects.ts'
 import { speaksOfSession } from '../../statements/shared-statements.ts'
 import type { ClientPorts } from '../ports.ts'
@@ -70,9 +71,9 @@ export class MessageContext {
     if (bytes !== undefined) this.rewrite.prefix = prefix === undefined ? bytes : concat(bytes, prefix)
   }
 
-  /** What must be sent before `sql` is parsed or described, because its columns are another statement's. */
-  beforeExecute(server: ServerConnection, effects: number, sql: string): Buffer | undefined {
-    if ((effects & EXECUTES) === 0 || !speaksOfSession(sql)) return undefined
-    return this.made(server).spoken.beforeBind(server, sql, this.pending.batch)
+  /** What must be sent before a text is parsed or described, because its columns are another statement's. */
+  beforeExecute(server: ServerConnection, facts: SqlFacts): Buffer | undefined {
+    if ((facts.effects & EXECUTES) === 0 || !speaksOfSession(facts.text)) return undefined
+    return this.made(server).spoken.beforeBind(server, facts, this.pending.batch)
   }
 }

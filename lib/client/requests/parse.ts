@@ -3,7 +3,8 @@
 import { type Batch, LAST } from '../../protocol/batch.ts'
 import { FORWARD, PARSE } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { ANY, effectsOf, SEQUENCE } from '../../sql/state-effects.ts'
+import { factsOf, NO_FACTS, UNKNOWN_CODE } from '../../sql/facts.ts'
+import { SEQUENCE } from '../../sql/state-effects.ts'
 import { textOf } from '../../statements/shared-statements.ts'
 import { notePrepared, noteSequence, noteUnmovable } from '../state/note-effects.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, refuseState } from '../state/refused-state.ts'
@@ -26,24 +27,24 @@ export function onParse(context: MessageContext, server: ServerConnection, batch
     }
   }
   const text = batch.bodyOf(i)
-  const sql = whole ? textOf(text.subarray(text.indexOf(0) + 1)) : ''
-  const effects = whole ? effectsOf(sql) : ANY
+  const facts = whole ? factsOf(textOf(text.subarray(text.indexOf(0) + 1))) : UNKNOWN_CODE
+  const { effects } = facts
   const movable = !named || context.shares
-  const refused = whole && (effects !== 0 || !movable) ? refuseState(client, sql, !movable) : undefined
+  const refused = whole && (effects !== 0 || !movable) ? refuseState(client, facts, !movable) : undefined
   if (refused !== undefined) {
     context.owner.logRefused(refused.fields)
     if (named) server.plan.expect(PARSE, FORWARD, refused)
-    else context.unnamed.onParse(server, unnamedOf(FAILING_PARSE, 0, ''), context.pending.batch, refused)
+    else context.unnamed.onParse(server, unnamedOf(FAILING_PARSE, NO_FACTS), context.pending.batch, refused)
     context.rewrite.prefix = named ? FAILING_NAMED_PARSE : FAILING_PARSE
     context.rewrite.omit = true
     return
   }
   if ((effects & SEQUENCE) !== 0) noteSequence(client, server, effects)
   if (named && effects !== 0) notePrepared(client, effects)
-  const own = context.beforeExecute(server, effects, sql)
+  const own = context.beforeExecute(server, facts)
   if (whole && named && context.shares) {
     const before = context.made(server).spoken.beforeParse(server, batch.bytesOf(i), context.pending.batch)
-    const refused = context.made(server).prepared.onParse(server, batch.bytesOf(i))
+    const refused = context.made(server).prepared.onParse(server, batch.bytesOf(i), facts)
     if (refused !== undefined) context.owner.logRefused(refused)
     context.putInFront(before)
     context.putInFront(own)
@@ -53,11 +54,7 @@ export function onParse(context: MessageContext, server: ServerConnection, batch
   const pins = noteUnmovable(client, server, named, whole)
   if (!named) {
     context.unnamed.stays = pins
-    context.unnamed.onParse(
-      server,
-      unnamedOf(whole ? batch.bytesOf(i) : undefined, effects, sql),
-      context.pending.batch,
-    )
+    context.unnamed.onParse(server, unnamedOf(whole ? batch.bytesOf(i) : undefined, facts), context.pending.batch)
     return
   }
   // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.

@@ -2,8 +2,8 @@
 
 import { type Batch, LAST } from '../../protocol/batch.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { effectsOf, PREPARED } from '../../sql/state-effects.ts'
-import { DEALLOCATING } from '../../sql/statement-names.ts'
+import { factsOf } from '../../sql/facts.ts'
+import { PREPARED } from '../../sql/state-effects.ts'
 import { noteEffects } from '../state/note-effects.ts'
 import { FAILING_QUERY, refuseState } from '../state/refused-state.ts'
 import type { DeallocatingQuery } from '../statements/deallocating-query.ts'
@@ -20,8 +20,9 @@ export function onQuery(context: MessageContext, server: ServerConnection, batch
     context.pending.wait()
   } else {
     const sql = queryText(batch, i)
-    const effects = effectsOf(sql)
-    const refused = effects === 0 ? undefined : refuseState(context.effects, sql, false)
+    const facts = factsOf(sql)
+    const { effects } = facts
+    const refused = effects === 0 ? undefined : refuseState(context.effects, facts, false)
     if (refused !== undefined) {
       context.owner.logRefused(refused.fields)
       context.unnamed.onQuery(server, context.pending.batch, refused)
@@ -29,13 +30,13 @@ export function onQuery(context: MessageContext, server: ServerConnection, batch
       context.rewrite.omit = true
       return
     }
-    noteEffects(context.effects, server, effects, sql)
+    noteEffects(context.effects, server, facts, sql)
     if ((effects & SPEAKS) !== 0)
-      context.rewrite.prefix = context.made(server).spoken.onQuery(server, sql, context.pending.batch)
+      context.rewrite.prefix = context.made(server).spoken.onQuery(server, facts, context.pending.batch)
     context.pending.over()
-    if ((effects & PREPARED) !== 0 && DEALLOCATING.test(sql)) {
+    if ((effects & PREPARED) !== 0 && facts.statements.mayDeallocate) {
       context.pending.wait()
-      deallocating = context.made(server).spoken.refOf(server, sql)
+      deallocating = context.made(server).spoken.refOf(server, facts)
     }
   }
   context.unnamed.onQuery(server, context.pending.batch, deallocating)

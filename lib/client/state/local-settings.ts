@@ -11,7 +11,8 @@ import { TX_BLOCK } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import type { ClientSettings } from '../../settings/client-settings.ts'
 import { digestOf, isHarmless, type ParseSettings, type SettingValues } from '../../settings/setting-values.ts'
-import { type LocalStep, localSteps } from '../../sql/local-steps.ts'
+import type { SqlFacts } from '../../sql/facts.ts'
+import type { LocalStep } from '../../sql/local-steps.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 
 /** Texts that may end a transaction, or take back what was set since a savepoint, and leave a block open behind them. */
@@ -44,8 +45,7 @@ export class LocalSettings {
   }
 
   /** A text that may set something is sent, or `bound` to a portal. Returns false where it may do anything else. */
-  note(text: string, bound: boolean): boolean {
-    const found = localSteps(text)
+  note({ text, localSteps: found }: SqlFacts, bound: boolean): boolean {
     if (found === undefined || (bound && found.tags !== 1) || CATALOG.test(text)) return false
     this.#pending = [...this.#pending, ...found.steps]
     this.#tags += found.tags
@@ -95,8 +95,8 @@ interface LocalClient {
   local: LocalSettings | undefined
 }
 
-/** `text` may change settings, or what names stand for: `bound` to a portal, or sent as a Query. */
-export function noteMeaning(client: LocalClient, server: ServerConnection, text: string, bound: boolean): void {
+/** A text may change settings, or what names stand for: `bound` to a portal, or sent as a Query. */
+export function noteMeaning(client: LocalClient, server: ServerConnection, facts: SqlFacts, bound: boolean): void {
   if (!client.unsettled) {
     client.unsettled = true
     const { effects, statements } = server
@@ -104,7 +104,7 @@ export function noteMeaning(client: LocalClient, server: ServerConnection, text:
     const { wanted } = client.parameters
     if (clean && !CATALOG.test(wanted.values.get('search_path') ?? '')) client.local = new LocalSettings(server, wanted)
   }
-  if (client.local?.note(text, bound) === false) client.local = undefined
+  if (client.local?.note(facts, bound) === false) client.local = undefined
 }
 
 /** `text` is sent, whatever it is. */

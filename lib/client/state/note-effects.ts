@@ -7,9 +7,9 @@ import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { forgetSequences } from '../../server/forget-sequences.ts'
 import { majorOf } from '../../settings/time-limits.ts'
+import { NO_FACTS, SqlFacts, UNKNOWN_CODE } from '../../sql/facts.ts'
 import { DEFINES, settingsInStrings } from '../../sql/function-sources.ts'
 import { keepingFunction } from '../../sql/known-functions.ts'
-import { mayReseed } from '../../sql/lasting-state.ts'
 import type { LongText } from '../../sql/long-text.ts'
 import { RESETTING } from '../../sql/setting-names.ts'
 import {
@@ -33,20 +33,22 @@ import { noteControl, noteMeaning } from './local-settings.ts'
 
 /**
  * What is sent may leave state behind: it is looked at when the transaction is over.
+ * @param text of which the facts are
  * @param bound it is bound to a portal, which may be executed
  */
 export function noteEffects(
   client: ClientEffects,
   server: ServerConnection,
-  effects: number,
+  facts: SqlFacts,
   text: string,
   bound = false,
 ): void {
+  const { effects } = facts
   if (client.local !== undefined) noteControl(client, text)
   if (!client.functions.quiet || server.content.functionsChanged) noteHidden(client, server, effects, text)
   if (effects === 0) return
   if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) client.functions.learnFrom(text)
-  if ((effects & ANY) === ANY && (effects & DISCARD) === 0) {
+  if (facts.runsCode && (effects & DISCARD) === 0) {
     noteCode(client, server, text)
     lookFor(client, server, settingsInStrings(text))
   }
@@ -55,30 +57,31 @@ export function noteEffects(
   if ((effects & SLOT) !== 0) server.retire('its client may have made a temporary replication slot')
   if ((effects & (SEQUENCE | NEXTVAL)) !== 0) noteSequence(client, server, effects)
   if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(client, server, effects, text)
-  if ((effects & SETTINGS) !== 0 && mayReseed(text, (effects & ANY) === ANY))
+  if ((effects & SETTINGS) !== 0 && facts.mayReseed)
     noteKept(client, server, 'set the parameter seed', 'the parameter seed')
-  if ((effects & MEANING) !== 0) noteMeaning(client, server, text, bound)
+  if ((effects & MEANING) !== 0) noteMeaning(client, server, facts, bound)
   const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES | KEEPS | KEEPS_BEFORE_18)
-  if (rest !== 0) client.remembered.note(rest, text)
+  if (rest !== 0) client.remembered.note(rest, facts)
 }
 
 /** A named statement is bound. */
 export function noteNamed(client: ClientEffects, server: ServerConnection, entry: StatementEntry): void {
   const { functions } = client
   const known = functions.quiet || !functions.suspectsAgain(entry, () => textOf(entry.body))
-  if (entry.effects === 0 && known && !server.content.functionsChanged && client.local === undefined) return
-  noteEffects(client, server, entry.effects, textOf(entry.body), true)
+  const { facts } = entry
+  if (facts === NO_FACTS && known && !server.content.functionsChanged && client.local === undefined) return
+  noteEffects(client, server, facts, facts.text || textOf(entry.body), true)
 }
 
 /** The unnamed statement is bound. */
 export function noteUnnamed(client: ClientEffects, server: ServerConnection, unnamed: Unnamed | undefined): void {
   if (unnamed === undefined) return
-  const { effects, message } = unnamed
+  const { facts, message } = unnamed
   const quiet = client.functions.quiet && !server.content.functionsChanged && client.local === undefined
-  if (effects === 0 && quiet) return
+  if (facts === NO_FACTS && quiet) return
   // Its Parse message: type, length, the empty name, the text.
-  const text = unnamed.text || (message === undefined ? '' : textOf(message.subarray(6)))
-  noteEffects(client, server, effects, text, true)
+  const text = facts.text || (message === undefined ? '' : textOf(message.subarray(6)))
+  noteEffects(client, server, facts, text, true)
 }
 
 /** Functions of the database's own: what those that `text` names may leave, it does not say. */
@@ -89,8 +92,8 @@ function noteHidden(client: ClientEffects, server: ServerConnection, effects: nu
   if (functions.keeps(text)) noteKeeping(client, server, KEEPS, '')
   if (!server.content.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
   server.effects.suspect()
-  noteMeaning(client, server, '', false)
-  client.remembered.note(ANY, '')
+  noteMeaning(client, server, UNKNOWN_CODE, false)
+  client.remembered.note(ANY, UNKNOWN_CODE)
   noteCode(client, server, '')
   lookFor(client, server, settingsInStrings(text))
 }
@@ -103,11 +106,11 @@ function noteSpoken(client: ClientEffects, server: ServerConnection, effects: nu
   if ((effects & PREPARED) !== 0) notePrepared(client, effects)
   if ((effects & EXECUTES) === 0) return
   if ((client.preparedEffects & SEQUENCE) !== 0) noteSequence(client, server, SEQUENCE)
-  if ((client.preparedEffects & MEANING) !== 0) noteMeaning(client, server, '', false)
+  if ((client.preparedEffects & MEANING) !== 0) noteMeaning(client, server, UNKNOWN_CODE, false)
   if ((client.preparedEffects & (KEEPS | KEEPS_BEFORE_18)) !== 0)
     noteKeeping(client, server, client.preparedEffects, '')
   if ((client.preparedEffects & (ANY | SLOT)) === 0) return
-  client.remembered.note(ANY, '')
+  client.remembered.note(ANY, UNKNOWN_CODE)
   noteCode(client, server, '')
 }
 
@@ -161,7 +164,7 @@ export function noteUnread(client: ClientEffects, server: ServerConnection, reas
 export function noteLong(client: ClientEffects, server: ServerConnection, long: LongText): void {
   const { effects, text, words, doubtful } = long
   if (!client.functions.quiet || server.content.functionsChanged) noteHidden(client, server, effects, words)
-  noteEffects(client, server, effects, text)
+  noteEffects(client, server, new SqlFacts(text, effects), text)
   // What it sets for its transaction, and where that ends, is not looked at.
   client.unsettled = true
   client.local = undefined
@@ -219,5 +222,5 @@ export function noteReset(client: ClientEffects, body: Buffer): void {
   if (!RESETTING.test(text)) return
   // The body of a Query, or of a Parse behind its name.
   const sql = textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body)
-  client.remembered.note(SETTINGS, sql)
+  client.remembered.note(SETTINGS, new SqlFacts(sql, SETTINGS))
 }

@@ -10,7 +10,8 @@ import { type ErrorFields, errorFields } from '../../errors.ts'
 import { errorResponse, message, query } from '../../protocol/build.ts'
 import { FRONTEND } from '../../protocol/types.ts'
 import type { PlanRef } from '../../server/ports.ts'
-import { type LastingState, lastingState } from '../../sql/lasting-state.ts'
+import type { SqlFacts } from '../../sql/facts.ts'
+import type { LastingState } from '../../sql/lasting-state.ts'
 import { STATE_KINDS } from '../../sql/state-kinds.ts'
 import type { SharedRef } from '../statements/statement-refs.ts'
 import type { ClientEffects } from './client-effects.ts'
@@ -46,12 +47,12 @@ export class RefusedState implements SharedRef {
 }
 
 /**
- * What the client is told instead of what `text` would do; undefined where it may do it.
+ * What the client is told instead of what a text would do; undefined where it may do it.
  * @param named it is to be a prepared statement under a name that cannot be carried to another server
  */
-export function refuseState(client: ClientEffects, text: string, named: boolean): RefusedState | undefined {
+export function refuseState(client: ClientEffects, facts: SqlFacts, named: boolean): RefusedState | undefined {
   if (client.remembered.policy !== 'error') return undefined
-  const found = lastingState(text) ?? (named ? NAMED : undefined)
+  const found = facts.lasting ?? (named ? NAMED : undefined)
   if (found === undefined) return undefined
   const { kind, statement, instead } = found
   client.pool.counters.stateRefusals++

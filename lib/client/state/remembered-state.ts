@@ -14,6 +14,7 @@ import type { ServerConnection } from '../../server/connection.ts'
 import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
 import { type ClientSettings, isMemorable, isReadable, type Setting } from '../../settings/client-settings.ts'
 import { isUnlisted, kindsOf, readState, type SessionState, stateQuery } from '../../settings/state-query.ts'
+import { SqlFacts } from '../../sql/facts.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 import type { SettingNames } from '../../sql/setting-names.ts'
 import {
@@ -35,7 +36,7 @@ export const ENCODED_VALUE = 'a setting in another encoding than UTF8'
 
 // Of the many clients that leave nothing behind: one map and one list for all of them.
 const NOTHING: ReadonlyMap<PinKind, string> = new Map()
-const NO_TEXTS: readonly string[] = []
+const NO_TEXTS: readonly never[] = []
 /** So many of the parameters that were looked for after code are looked for after other code. */
 const HIDDEN_LIMIT = 50
 
@@ -89,10 +90,10 @@ export class RememberedState {
     return this.#effects !== 0 || this.#unexplained.length > 0 || (this.policy !== 'pin' && this.#found.size > 0)
   }
 
-  /** A statement with these effects was sent. */
-  note(effects: number, text: string): void {
+  /** A statement was sent of which these effects are to be looked for. */
+  note(effects: number, facts: SqlFacts): void {
     this.#effects |= effects
-    this.#texts = alsoSaid(this.#texts, text)
+    this.#texts = alsoSaid(this.#texts, facts)
   }
 
   /**
@@ -178,8 +179,7 @@ export class RememberedState {
       !this.#conditional &&
       unexplained.length === 0
     const [only] = texts
-    const brief = ran && typeof only === 'string' && only.length <= KNOWN_LENGTH && !DEPENDENT.test(only)
-    const text = brief ? only : undefined
+    const text = ran && only instanceof SqlFacts && isBrief(only.text) ? only.text : undefined
     this.#effects = 0
     this.#texts = NO_TEXTS
     this.#unexplained = NO_TEXTS
@@ -399,5 +399,9 @@ const KNOWN = new BoundedMap<[string, string][]>(1000)
 const KNOWN_LENGTH = 200
 /** What another client_encoding or standard_conforming_strings would read differently. */
 const DEPENDENT = /[^\s -~]|\\/
+
+function isBrief(text: string): boolean {
+  return text.length <= KNOWN_LENGTH && !DEPENDENT.test(text)
+}
 
 const NONE: readonly Setting[] = []

@@ -20,6 +20,8 @@ import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, SKIP } from '../../replies/reply
 import type { ServerConnection } from '../../server/connection.ts'
 import type { PlanRef } from '../../server/ports.ts'
 import type { ParseSettings } from '../../settings/setting-values.ts'
+import { factsOf, type SqlFacts } from '../../sql/facts.ts'
+import { statementNames } from '../../sql/statement-names.ts'
 import { type ClientStatements, statementName } from '../../statements/client-statements.ts'
 import { Slot, STATEMENT_PREFIX } from '../../statements/server-statements.ts'
 import type { StatementEntry } from '../../statements/shared-statements.ts'
@@ -91,7 +93,7 @@ export class NamedStatements {
     const name = statementName(bytes, start, end)
     if (!this.#names.certain(name, this.#pending.batch)) return true
     const entry = this.#names.get(name)
-    if (entry && (entry.effects & SPEAKS) !== 0 && this.sqlNamesPending(server, textOf(entry.body))) return true
+    if (entry && this.sqlNamesPending(server, entry.facts)) return true
     if (entry === undefined) return !server.statements.closed(this.#pending.batch)
     const settings = this.#settings(server)
     const executed = needs ? this.#names.known(entry, settings) : entry
@@ -105,22 +107,23 @@ export class NamedStatements {
    * the Query would not be answered behind it.
    */
   uncertainText(server: ServerConnection, sql: string): boolean {
-    return this.sqlNamesPending(server, sql) || this.#spoken.lends(server, sql)
+    const { names } = statementNames(sql)
+    return !this.#spoken.certain(server, names, this.#pending.batch) || this.#spoken.lends(server, names)
   }
 
   /** The same for the names in a text that is run. */
-  sqlNamesPending(server: ServerConnection, sql: string): boolean {
-    return sql !== '' && !this.#spoken.certain(server, sql, this.#pending.batch)
+  sqlNamesPending(server: ServerConnection, facts: SqlFacts): boolean {
+    return (facts.effects & SPEAKS) !== 0 && !this.#spoken.certain(server, facts.statements.names, this.#pending.batch)
   }
 
   /** The same for a Parse, whose description depends on the statement it executes. */
   parsesUncertain(server: ServerConnection, bytes: Buffer): boolean {
     const sql = textOf(bytes.subarray(bytes.indexOf(0, 5) + 1))
-    return speaksOfSession(sql) && this.sqlNamesPending(server, sql)
+    return speaksOfSession(sql) && this.sqlNamesPending(server, factsOf(sql))
   }
 
   /** A Parse with a name; `bytes` is the whole message. Returns the error it is refused with, if it is. */
-  onParse(server: ServerConnection, bytes: Buffer): ErrorFields | undefined {
+  onParse(server: ServerConnection, bytes: Buffer, facts: SqlFacts): ErrorFields | undefined {
     const nameEnd = bytes.indexOf(0, 5)
     const name = statementName(bytes, 5, nameEnd)
     const body = bytes.subarray(nameEnd + 1)
@@ -144,7 +147,7 @@ export class NamedStatements {
       this.#send(true, FAILING_NAMED_PARSE, 0)
       return refusal
     }
-    const entry = this.#names.hold(settings, body)
+    const entry = this.#names.hold(settings, body, facts)
     this.#names.change(name, entry, this.#pending.batch)
     const ref = new ChangedName(this.#names, name)
     if (server.statements.use(entry)?.ready && now() - entry.checkedAt < FRESH_MS && !mayRefuse(server)) {
@@ -210,8 +213,8 @@ export class NamedStatements {
   }
 
   /** What must be sent before the text of `entry` is prepared or bound, because it names other statements. */
-  #speak(server: ServerConnection, { effects, body }: StatementEntry): Buffer | undefined {
-    return (effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, textOf(body), this.#pending.batch)
+  #speak(server: ServerConnection, { facts }: StatementEntry): Buffer | undefined {
+    return (facts.effects & SPEAKS) === 0 ? undefined : this.#spoken.beforeBind(server, facts, this.#pending.batch)
   }
 
   /** What a message is known by that uses `slot` under the client's `name`. */

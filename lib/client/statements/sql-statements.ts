@@ -15,8 +15,9 @@ import { FRONTEND, TX_FAILED, TX_IDLE } from '../../protocol/types.ts'
 import { CLOSE, EXECUTE, FORWARD, PARSE, SKIP, SYNC } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import type { PlanRef } from '../../server/ports.ts'
+import { factsOf, type SqlFacts } from '../../sql/facts.ts'
 import { EXECUTES, PREPARED } from '../../sql/state-effects.ts'
-import { hidesDeallocation, lastDeallocation, namedInSql, soleDeallocated } from '../../sql/statement-names.ts'
+import type { SpokenName } from '../../sql/statement-names.ts'
 import { type ClientStatements, statementName } from '../../statements/client-statements.ts'
 import { typedBody } from '../../statements/description.ts'
 import { deallocates, queryText, STATEMENT } from '../requests/message-kinds.ts'
@@ -40,8 +41,8 @@ export class SqlStatements {
   /** Messages under way that lend, and the batch they are of: if it fails, nothing is lent. */
   #lending = 0
   #lendingBatch = 0
-  /** Portals that deallocate and have not been run, with their texts. */
-  readonly #portals = new Map<string, string>()
+  /** Portals that deallocate and have not been run, with what their texts say. */
+  readonly #portals = new Map<string, SqlFacts>()
 
   constructor(names: ClientStatements) {
     this.#names = names
@@ -50,7 +51,7 @@ export class SqlStatements {
   /** Message `i` is sent to nobody: if it deallocates what the client has and nothing else, it is done; false otherwise. */
   deallocate(batch: Batch, i: number): boolean {
     if (batch.type(i) !== FRONTEND.Query || (batch.flags(i) & LAST) === 0 || !deallocates(batch.bodyOf(i))) return false
-    const name = soleDeallocated(queryText(batch, i))
+    const name = factsOf(queryText(batch, i)).statements.sole
     if (name === undefined || this.#names.get(name) === undefined) return false
     this.#names.remove(name)
     return true
@@ -61,31 +62,30 @@ export class SqlStatements {
     const body = batch.bodyOf(i)
     if (!deallocates(body) || (batch.flags(i) & LAST) === 0) return false
     if (plan.needsSync || plan.copyIn || (plan.settled && txStatus === TX_FAILED)) return false
-    const name = soleDeallocated(queryText(batch, i))
+    const name = factsOf(queryText(batch, i)).statements.sole
     return name !== undefined && this.#names.get(name) !== undefined
   }
 
   /**
-   * False while what a name in `sql` stands for, or what the server has under it, depends on the answer to another batch
-   * than `batch`.
+   * False while what one of the names in a text stands for, or what the server has under it, depends on the answer to
+   * another batch than `batch`.
    */
-  certain(server: ServerConnection, sql: string, batch: number): boolean {
-    const names = namedInSql(sql)
+  certain(server: ServerConnection, names: readonly SpokenName[], batch: number): boolean {
     if (names.length === 0) return true
     if (this.#lending > 0 && this.#lendingBatch !== batch) return false
     return server.statements.closed(batch) && names.every(({ name }) => this.#names.certain(name, batch))
   }
 
-  /** True where `server` has to be sent something before `sql`. */
-  lends(server: ServerConnection, sql: string): boolean {
-    return namedInSql(sql).some(({ name }) => this.#differs(server, name))
+  /** True where `server` has to be sent something before a text with these names. */
+  lends(server: ServerConnection, names: readonly SpokenName[]): boolean {
+    return names.some(({ name }) => this.#differs(server, name))
   }
 
-  /** `sql` is sent next, as a Query; returns what must be sent before it. */
-  onQuery(server: ServerConnection, sql: string, batch: number): Buffer | undefined {
+  /** A Query is sent next; returns what must be sent before it. */
+  onQuery(server: ServerConnection, { statements }: SqlFacts, batch: number): Buffer | undefined {
     // An error of ours must not keep the server from seeing it.
     const synced = !server.plan.needsSync
-    const parts = this.#lend(server, sql, synced, batch)
+    const parts = this.#lend(server, statements.names, synced, batch)
     server.content.names.retireLent()
     if (parts.length === 0) return undefined
     if (synced) {
@@ -100,9 +100,9 @@ export class SqlStatements {
     return this.#portals.size > 0
   }
 
-  /** A portal is bound to `sql` next, or what it executes described; returns what must be sent before it. */
-  beforeBind(server: ServerConnection, sql: string, batch: number): Buffer | undefined {
-    const parts = this.#lend(server, sql, false, batch)
+  /** A portal is bound to a text next, or what that executes described; returns what must be sent before it. */
+  beforeBind(server: ServerConnection, { statements }: SqlFacts, batch: number): Buffer | undefined {
+    const parts = this.#lend(server, statements.names, false, batch)
     return parts.length === 0 ? undefined : Buffer.concat(parts)
   }
 
@@ -113,13 +113,13 @@ export class SqlStatements {
     return entry === undefined ? names.mayHave(name) : !names.has(name, entry)
   }
 
-  /** Have the server's statements be the client's, as far as `sql` names them. */
-  #lend(server: ServerConnection, sql: string, silent: boolean, batch: number): Buffer[] {
+  /** Have the server's statements of these names be the client's. */
+  #lend(server: ServerConnection, spoken: readonly SpokenName[], silent: boolean, batch: number): Buffer[] {
     const parts: Buffer[] = []
     const { names } = server.content
     // PostgreSQL prepares nothing, nor will it run the text; and the error would take a Query along that is in a batch.
     const refused = server.txStatus === TX_FAILED && server.plan.readies === 0
-    for (const { name, does } of namedInSql(sql)) {
+    for (const { name, does } of spoken) {
       if (does === 'prepare') server.content.ranPrepare()
       const entry = this.#names.get(name)
       if (entry === undefined && !names.mayHave(name)) continue
@@ -176,31 +176,32 @@ export class SqlStatements {
     return Buffer.concat([before, bytes, closeMessage(terminated)])
   }
 
-  /** A portal is bound to `text`, '' where that leaves nothing behind; `body` is that of the Bind. */
-  onBind(body: Buffer, text: string): void {
-    if (text !== '' && (deallocates(Buffer.from(text, 'latin1')) || hidesDeallocation(text))) {
-      if (this.#portals.size < PORTAL_LIMIT) this.#portals.set(portalOf(body), text)
+  /** A portal is bound to a text; `body` is that of the Bind. */
+  onBind(body: Buffer, facts: SqlFacts): void {
+    if (facts.statements.deallocates) {
+      if (this.#portals.size < PORTAL_LIMIT) this.#portals.set(portalOf(body), facts)
     } else if (this.bound) this.#portals.delete(portalOf(body))
   }
 
   /** An Execute is sent; returns true where it deallocates. `over` is called at its end, before that is handed over. */
   onExecute(server: ServerConnection, body: Buffer, over: () => void): boolean {
     const portal = portalOf(body)
-    const text = this.#portals.get(portal)
-    if (text === undefined) {
+    const facts = this.#portals.get(portal)
+    if (facts === undefined) {
       server.plan.expect(EXECUTE)
       return false
     }
     // It runs once.
     this.#portals.delete(portal)
+    const { names, hidden } = facts.statements
     const answered = (): void => {
-      this.#executed = namedInSql(text).find(({ does }) => does === 'deallocate')?.name
-      if (hidesDeallocation(text)) server.content.deallocatedUnseen()
+      this.#executed = names.find(({ does }) => does === 'deallocate')?.name
+      if (hidden) server.content.deallocatedUnseen()
       over()
     }
     const dropped = (failed: boolean): void => {
       // What code has deallocated before it failed is gone all the same.
-      if (failed && hidesDeallocation(text)) server.content.deallocatedUnseen()
+      if (failed && hidden) server.content.deallocatedUnseen()
       over()
     }
     server.plan.expect(EXECUTE, FORWARD, { answered, dropped })
@@ -208,17 +209,15 @@ export class SqlStatements {
   }
 
   /** What a Query that deallocates is to be known by. */
-  refOf(server: ServerConnection, sql: string): DeallocatingQuery {
-    const names = namedInSql(sql)
-      .filter(({ does }) => does === 'deallocate')
-      .map(({ name }) => name)
-    return new DeallocatingQuery(names, lastDeallocation(sql), {
+  refOf(server: ServerConnection, { statements }: SqlFacts): DeallocatingQuery {
+    const names = statements.names.filter(({ does }) => does === 'deallocate').map(({ name }) => name)
+    return new DeallocatingQuery(names, statements.last, {
       one: (name) => this.#forget(server, name),
       all: () => {
         server.content.deallocatedAll(server.plan.parsing)
         this.#names.clear()
       },
-      unseen: hidesDeallocation(sql) ? () => server.content.deallocatedUnseen() : undefined,
+      unseen: statements.hidden ? () => server.content.deallocatedUnseen() : undefined,
     })
   }
 

@@ -3,6 +3,7 @@
 import type { ServerConnection } from '../../server/connection.ts'
 import type { PlanRef } from '../../server/ports.ts'
 import { UNKNOWN_SETTINGS } from '../../settings/setting-values.ts'
+import { NO_FACTS } from '../../sql/facts.ts'
 import type { ClientStatements } from '../../statements/client-statements.ts'
 import { type Description, DescriptionReader } from '../../statements/description.ts'
 import { Slot } from '../../statements/server-statements.ts'
@@ -195,7 +196,7 @@ const NOTHING_PREPARED: StatementEntry = {
   twins: undefined,
   twinOf: undefined,
   body: Buffer.alloc(0),
-  effects: 0,
+  facts: NO_FACTS,
   refs: 0,
   names: 0,
   description: undefined,

@@ -23,6 +23,7 @@ import { BIND, CLOSE, DESCRIBE, FORWARD, PARSE, QUERY, SKIP } from '../../replie
 import type { ServerConnection } from '../../server/connection.ts'
 import type { PlanRef } from '../../server/ports.ts'
 import { type ParseSettings, UNKNOWN_SETTINGS } from '../../settings/setting-values.ts'
+import { NO_FACTS, type SqlFacts } from '../../sql/facts.ts'
 import { type Description, typedBody } from '../../statements/description.ts'
 import { speaksOfSession, textOf } from '../../statements/shared-statements.ts'
 import { Queue } from '../../util/queue.ts'
@@ -52,10 +53,8 @@ const SPARING = /^(pq_|StartTransactionCommand$)/
 export interface Unnamed {
   /** Its Parse message; undefined where that was too long to be kept, and the client is kept on its server instead. */
   message: Buffer | undefined
-  /** What running it may leave behind in a session (sql/state-effects). */
-  effects: number
-  /** Its text, kept where there is something it may leave behind. */
-  text: string
+  /** What its text says. */
+  facts: SqlFacts
   /** What its client was told of it, or would have been; undefined where nobody has asked. */
   description: Description | undefined
   /** Under which settings its client has prepared it. */
@@ -65,13 +64,12 @@ export interface Unnamed {
 /**
  * A new one.
  * @param message the whole Parse, which is copied; undefined where it is too long to be kept
- * @param effects what its text may leave behind
+ * @param facts what its text says
  */
-export function unnamedOf(message: Buffer | undefined, effects: number, text: string): Unnamed {
+export function unnamedOf(message: Buffer | undefined, facts: SqlFacts): Unnamed {
   return {
     message: message && Buffer.from(message),
-    effects,
-    text: effects === 0 ? '' : text,
+    facts,
     description: undefined,
     settings: UNKNOWN_SETTINGS,
   }
@@ -145,12 +143,12 @@ export class UnnamedStatement implements PlanRef {
    */
   repeated(messages: Batch, i: number): Unnamed | undefined {
     const { current } = this
-    if (current?.message === undefined || current.effects !== 0) return undefined
+    if (current?.message === undefined || current.facts !== NO_FACTS) return undefined
     const { message } = current
     const start = messages.start(i)
     if (messages.end(i) - start !== message.length) return undefined
     if (messages.buffer(i).compare(message, 0, message.length, start, start + message.length) !== 0) return undefined
-    return { message, effects: 0, text: '', description: undefined, settings: UNKNOWN_SETTINGS }
+    return { message, facts: NO_FACTS, description: undefined, settings: UNKNOWN_SETTINGS }
   }
 
   /**

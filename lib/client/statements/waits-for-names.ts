@@ -2,6 +2,7 @@
 
 import { FRONTEND } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
+import { NO_FACTS } from '../../sql/facts.ts'
 import { bindsUnnamed, STATEMENT } from '../requests/message-kinds.ts'
 import type { NamedStatements } from './named-statements.ts'
 import type { UnnamedStatement } from './unnamed-statement.ts'
@@ -30,7 +31,8 @@ export function waitsForNames(
     case FRONTEND.Bind:
       if (bindsUnnamed(bytes.subarray(5))) {
         return (
-          !unnamed.certain(server, current) || (prepared?.sqlNamesPending(server, unnamed.current?.text ?? '') ?? false)
+          !unnamed.certain(server, current) ||
+          (prepared?.sqlNamesPending(server, unnamed.current?.facts ?? NO_FACTS) ?? false)
         )
       }
       return prepared?.uncertain(server, bytes, bytes.indexOf(0, 5) + 1, true) ?? false

@@ -1,6 +1,9 @@
 /** Names of prepared statements in SQL (SQL commands "PREPARE", "EXECUTE", "DEALLOCATE"). */
 import t from 'tap'
-import { hidesDeallocation, lastDeallocation, namedInSql, soleDeallocated } from '../../../lib/sql/statement-names.ts'
+import { type SpokenName, statementNames } from '../../../lib/sql/statement-names.ts'
+
+const soleDeallocated = (sql: string): string | undefined => statementNames(sql).sole
+const namedInSql = (sql: string): readonly SpokenName[] => statementNames(sql).names
 
 t.test('a text that deallocates one statement and does nothing else', async (t) => {
   t.equal(soleDeallocated('DEALLOCATE a'), 'a')
@@ -38,20 +41,44 @@ t.test('the names a text speaks of, in order', async (t) => {
 })
 
 t.test('what the last of several statements deallocates', async (t) => {
-  t.strictSame(lastDeallocation('SELECT 1; DEALLOCATE a'), { before: 1, name: 'a' })
-  t.strictSame(lastDeallocation("SELECT ';'; SELECT 2; DEALLOCATE /* c */ PREPARE ALL;"), {
+  t.strictSame(statementNames('SELECT 1; DEALLOCATE a').last, { before: 1, name: 'a' })
+  t.strictSame(statementNames("SELECT ';'; SELECT 2; DEALLOCATE /* c */ PREPARE ALL;").last, {
     before: 2,
     name: undefined,
   })
   for (const sql of ['DEALLOCATE a', 'DEALLOCATE a; SELECT 1', "SELECT '; DEALLOCATE a"]) {
-    t.equal(lastDeallocation(sql), undefined, sql)
+    t.equal(statementNames(sql).last, undefined, sql)
   }
 })
 
 t.test('code that may deallocate without saying what', async (t) => {
-  t.ok(hidesDeallocation('DO $$ BEGIN DEALLOCATE ALL; END $$'))
-  t.ok(hidesDeallocation("CALL run('discard plans')"))
-  t.ok(hidesDeallocation("SELECT '\\'; DO 'DISCARD ALL'"))
-  t.notOk(hidesDeallocation('DO $$ BEGIN END $$'))
-  t.notOk(hidesDeallocation('DEALLOCATE ALL'))
+  const hides = (sql: string): boolean => statementNames(sql).hidden
+  t.ok(hides('DO $$ BEGIN DEALLOCATE ALL; END $$'))
+  t.ok(hides("CALL run('discard plans')"))
+  t.ok(hides("SELECT '\\'; DO 'DISCARD ALL'"))
+  t.notOk(hides('DO $$ BEGIN END $$'))
+  t.notOk(hides('DEALLOCATE ALL'))
+})
+
+t.test('a portal that deallocates when it is run', async (t) => {
+  for (const sql of [
+    'DEALLOCATE a',
+    '/* x */ ; -- y\n discard all',
+    "DO 'DEALLOCATE a'",
+    "SELECT '\\'; CALL f('discard')",
+  ]) {
+    t.ok(statementNames(sql).deallocates, sql)
+  }
+  for (const sql of [
+    'SELECT 1',
+    'SELECT 1; DEALLOCATE a',
+    'DEALLOCATED',
+    'EXECUTE a',
+    "DO 'EXECUTE a'",
+    '/* DEALLOCATE a',
+  ]) {
+    t.notOk(statementNames(sql).deallocates, sql)
+  }
+  t.ok(statementNames('SELECT 1; DISCARD ALL').mayDeallocate)
+  t.notOk(statementNames('EXECUTE a').mayDeallocate)
 })
