@@ -57,10 +57,10 @@ const SPOKEN = /\b(deallocate(?:\s+prepare)?|execute|prepare)\s+("[^"]+"|(?!all\
 /** PostgreSQL cuts longer identifiers off (NAMEDATALEN), but not the names of the protocol. */
 const NAME_LIMIT = 63
 
+const NOTHING_LAST = { last: undefined, sole: undefined }
 const SILENT: StatementNames = {
   names: [],
-  last: undefined,
-  sole: undefined,
+  ...NOTHING_LAST,
   hidden: false,
   mayDeallocate: false,
   deallocates: false,
@@ -69,30 +69,40 @@ const SILENT: StatementNames = {
 /** What `sql` (latin1) says of prepared statements. */
 export function statementNames(sql: string): StatementNames {
   if (!SPEAKING.test(sql)) return SILENT
-  const statements = splitStatements(sql)
   const names: SpokenName[] = []
-  const mayDeallocate = DEALLOCATING.test(sql)
-  let last: LastDeallocation | undefined
-  let sole: string | undefined
+  const statements = splitStatements(sql)
   let code = false
-  for (const [i, tokens] of statements?.entries() ?? []) {
-    const word = wordAt(tokens, 0)
-    if (word === 'do' || word === 'call') code = true
-    else if (word === 'deallocate') {
-      const found = readDeallocated(tokens)
-      if (found === undefined) continue
-      const name = found === ALL ? undefined : found.name
-      if (name !== undefined) names.push({ name, does: 'deallocate' })
-      if (i > 0 && i === statements!.length - 1) last = { before: i, name }
-      if (found !== ALL && statements!.length === 1 && found.end === tokens.length && !found.cut) sole = name
-    } else addSpoken(tokens, word, names)
-  }
   if (statements === undefined) {
     code = CODE.test(sql)
     addWords(sql, names)
-  } else if (code) addWords(sql, names, 'execute')
+  } else {
+    for (const tokens of statements) {
+      const word = wordAt(tokens, 0)
+      if (word === 'do' || word === 'call') code = true
+      else addSpoken(tokens, word, names)
+    }
+    if (code) addWords(sql, names, 'execute')
+  }
+  const mayDeallocate = DEALLOCATING.test(sql)
   const hidden = mayDeallocate && code
-  return { names, last, sole, hidden, mayDeallocate, deallocates: hidden || (mayDeallocate && beginsDeallocating(sql)) }
+  return {
+    names,
+    ...lastOf(statements ?? []),
+    hidden,
+    mayDeallocate,
+    deallocates: hidden || (mayDeallocate && beginsDeallocating(sql)),
+  }
+}
+
+/** What the last of `statements` deallocates, among several or as the only one. */
+function lastOf(statements: readonly Token[][]): Pick<StatementNames, 'last' | 'sole'> {
+  const tokens = statements.at(-1) ?? []
+  const found = wordAt(tokens, 0) === 'deallocate' ? readDeallocated(tokens) : undefined
+  if (found === undefined) return NOTHING_LAST
+  const name = found === ALL ? undefined : found.name
+  const before = statements.length - 1
+  if (before > 0) return { last: { before, name }, sole: undefined }
+  return { last: undefined, sole: found !== ALL && found.end === tokens.length && !found.cut ? name : undefined }
 }
 
 function beginsDeallocating(sql: string): boolean {
@@ -107,8 +117,13 @@ function readDeallocated(tokens: readonly Token[]): ReadName | typeof ALL | unde
   return wordAt(tokens, at) === 'all' ? ALL : readName(tokens, at)
 }
 
-/** EXECUTE, EXPLAIN … EXECUTE, CREATE TABLE … AS EXECUTE, PREPARE. */
+/** DEALLOCATE, EXECUTE, EXPLAIN … EXECUTE, CREATE TABLE … AS EXECUTE, PREPARE. */
 function addSpoken(tokens: readonly Token[], word: string, names: SpokenName[]): void {
+  if (word === 'deallocate') {
+    const found = readDeallocated(tokens)
+    if (found !== undefined && found !== ALL) names.push({ name: found.name, does: 'deallocate' })
+    return
+  }
   let at = -1
   if (word === 'execute' || word === 'prepare') at = 0
   else if (word === 'explain' || word === 'create') at = tokens.findIndex((_, i) => wordAt(tokens, i) === 'execute')
