@@ -34,53 +34,84 @@ export interface CliRequest {
 
 type Word = { text: string; behind: string | undefined }
 
-/** Parse the arguments after the program's name. Throws UsageError. */
-export function parseArgs(argv: readonly string[]): CliRequest {
-  const words: Word[] = []
-  const flags = new Map<FlagName, string | boolean>()
-  const values = new Map<OptionName, RawValue>()
-  const set = (name: OptionName, value: string | boolean, where: string): void => {
+/** The arguments as they are taken one after the other. */
+class Arguments {
+  readonly words: Word[] = []
+  readonly #flags = new Map<FlagName, string | boolean>()
+  readonly #values = new Map<OptionName, RawValue>()
+
+  /** @throws UsageError */
+  constructor(argv: readonly string[]) {
+    for (const argument of splitArgs(argv)) {
+      if (argument.kind === 'word') this.words.push(argument)
+      else if (argument.kind === 'option') this.set(argument.option, argument.value, argument.where)
+      else this.#take(argument.flag, argument.value, argument.where)
+    }
+  }
+
+  #take(flag: FlagName, value: string | boolean, where: string): void {
+    if (flag !== 'verbose' && flag !== 'quiet') this.#flags.set(flag, value)
+    else if (value) this.set('log_level', flag === 'verbose' ? 'debug' : 'error', where)
+    else if (this.get('log_level')?.source.where === where) this.#values.delete('log_level')
+  }
+
+  set(name: OptionName, value: string | boolean, where: string): void {
     const converted = convertValue(name, value, 'command line')
     if ('message' in converted) throw new UsageError(`${where}: ${converted.message}`)
-    values.set(name, { name, value, source: { kind: 'command line', where } })
+    this.#values.set(name, { name, value, source: { kind: 'command line', where } })
   }
-  for (const argument of splitArgs(argv)) {
-    if (argument.kind === 'word') {
-      words.push(argument)
-      continue
-    }
-    const { value, where } = argument
-    if (argument.kind === 'option') set(argument.option, value, where)
-    else if (argument.flag === 'verbose' || argument.flag === 'quiet') {
-      if (value) set('log_level', argument.flag === 'verbose' ? 'debug' : 'error', where)
-      else if (values.get('log_level')?.source.where === where) values.delete('log_level')
-    } else flags.set(argument.flag, value)
+
+  /** An option that was given. */
+  get(name: OptionName): RawValue | undefined {
+    return this.#values.get(name)
   }
-  const on = (name: FlagName) => flags.get(name) === true
-  const command = on('help') ? 'help' : on('version') ? 'version' : takeCommand(words)
+
+  on(name: FlagName): boolean {
+    return this.#flags.get(name) === true
+  }
+
+  get configFile(): string | undefined {
+    return this.#flags.get('config') as string | undefined
+  }
+
+  get values(): RawValue[] {
+    return [...this.#values.values()]
+  }
+}
+
+/** Parse the arguments after the program's name. Throws UsageError. */
+export function parseArgs(argv: readonly string[]): CliRequest {
+  const given = new Arguments(argv)
+  const { words } = given
+  const command = given.on('help') ? 'help' : given.on('version') ? 'version' : takeCommand(words)
   if (command !== 'help' && words.length > 0) {
     for (const { name, value, source } of readServer(command, words)) {
-      const other = values.get(name)
+      const other = given.get(name)
       if (other) throw new UsageError(`${other.source.where} and ${source.where} both set ${name}. Give one of them`)
-      set(name, value as string, source.where)
+      given.set(name, value as string, source.where)
     }
   }
-  if (flags.get('config') === '') throw new UsageError('--config needs the name of a file')
-  if (on('json') && command !== 'config' && command !== 'help')
-    throw new UsageError('--json belongs to the command "pgbun config"')
-  const server = values.get('server_host') ?? values.get('server_port')
-  if (on('embedded') && server) {
-    throw new UsageError(`--embedded brings its own server, so ${server.source.where} cannot be used with it`)
-  }
+  refuseContradictions(command, given)
   return {
     command,
-    values: [...values.values()],
-    configFile: flags.get('config') as string | undefined,
-    env: on('env'),
-    dryRun: on('dry-run'),
-    daemon: on('daemon'),
-    embedded: on('embedded'),
-    json: on('json'),
+    values: given.values,
+    configFile: given.configFile,
+    env: given.on('env'),
+    dryRun: given.on('dry-run'),
+    daemon: given.on('daemon'),
+    embedded: given.on('embedded'),
+    json: given.on('json'),
+  }
+}
+
+/** @throws UsageError where flags do not go together with what else is given */
+function refuseContradictions(command: Command, given: Arguments): void {
+  if (given.configFile === '') throw new UsageError('--config needs the name of a file')
+  if (given.on('json') && command !== 'config' && command !== 'help')
+    throw new UsageError('--json belongs to the command "pgbun config"')
+  const server = given.get('server_host') ?? given.get('server_port')
+  if (given.on('embedded') && server) {
+    throw new UsageError(`--embedded brings its own server, so ${server.source.where} cannot be used with it`)
   }
 }
 

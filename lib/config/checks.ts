@@ -16,27 +16,45 @@ export interface CheckResult {
   warnings: Problem[]
 }
 
-/** A certificate and its key: both or neither. */
-function checkPair(
-  config: Config,
-  side: 'client' | 'server',
-  why: string,
-  problem: (name: OptionName, message: string) => void,
-): void {
-  const names = [`${side}_tls_key_file`, `${side}_tls_cert_file`] as const
-  const [key, cert] = [config[`${side}TlsKeyFile`], config[`${side}TlsCertFile`]]
-  if ((key === '') === (cert === '')) return
-  const [given, missing] = key === '' ? [names[1], names[0]] : names
-  problem(given, `${given} is set, but ${missing} is not. ${why}`)
+/** Takes down what is wrong with an option. */
+class Findings implements CheckResult {
+  readonly problems: Problem[] = []
+  readonly warnings: Problem[] = []
+  readonly #sources: Sources
+
+  constructor(sources: Sources) {
+    this.#sources = sources
+  }
+
+  readonly problem = (name: OptionName, message: string): void => {
+    this.problems.push({ where: this.#sources[name].where, message })
+  }
+
+  readonly warning = (name: OptionName, message: string): void => {
+    this.warnings.push({ where: this.#sources[name].where, message })
+  }
 }
 
-/** Check `config` as a whole. `sources` only serves to say where a value is. */
-export function checkConfig(config: Config, sources: Readonly<Record<OptionName, Source>>): CheckResult {
-  const problems: Problem[] = []
-  const warnings: Problem[] = []
-  const problem = (name: OptionName, message: string) => problems.push({ where: sources[name].where, message })
-  const warning = (name: OptionName, message: string) => warnings.push({ where: sources[name].where, message })
+/** Where the value of each option is. */
+type Sources = Readonly<Record<OptionName, Source>>
 
+/** Check `config` as a whole. `sources` only serves to say where a value is. */
+export function checkConfig(config: Config, sources: Sources): CheckResult {
+  const findings = new Findings(sources)
+  checkFiles(config, findings)
+  checkClientTls(config, findings)
+  checkServerTls(config, findings)
+  checkAuthentication(config, findings)
+  checkAddresses(config, findings, sources.listen_port.kind === 'default' ? 'server_port' : 'listen_port')
+  if (config.minPoolSize > config.poolSize) {
+    findings.problem('min_pool_size', `min_pool_size ${config.minPoolSize} is larger than pool_size ${config.poolSize}`)
+  }
+  const { problems, warnings } = findings
+  return { problems, warnings }
+}
+
+/** Files are there, and those with secrets are for pgbun's eyes alone. */
+function checkFiles(config: Config, { problem, warning }: Findings): void {
   for (const name of OPTION_NAMES) {
     if (optionRow(name).kind !== 'file') continue
     const path = config[camelCase(name) as 'authFile']
@@ -45,9 +63,21 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
     if (fault) problem(name, `${name} ${fault}`)
     else if (exposure) warning(name, `${name} ${exposure}`)
   }
+}
 
+/** A certificate and its key: both or neither. */
+function checkPair(config: Config, side: 'client' | 'server', why: string, { problem }: Findings): void {
+  const names = [`${side}_tls_key_file`, `${side}_tls_cert_file`] as const
+  const [key, cert] = [config[`${side}TlsKeyFile`], config[`${side}TlsCertFile`]]
+  if ((key === '') === (cert === '')) return
+  const [given, missing] = key === '' ? [names[1], names[0]] : names
+  problem(given, `${given} is set, but ${missing} is not. ${why}`)
+}
+
+function checkClientTls(config: Config, findings: Findings): void {
+  const { problem, warning } = findings
   const clientTls = config.clientTlsMode !== 'disable'
-  if (config.clientTlsMode === 'auto') checkPair(config, 'client', 'A certificate needs its key', problem)
+  if (config.clientTlsMode === 'auto') checkPair(config, 'client', 'A certificate needs its key', findings)
   else if (clientTls && (config.clientTlsKeyFile === '' || config.clientTlsCertFile === '')) {
     problem(
       'client_tls_mode',
@@ -62,17 +92,22 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
     const name = config.clientTlsKeyFile !== '' ? 'client_tls_key_file' : 'client_tls_cert_file'
     warning(name, `${name} is not used while client_tls_mode is disable`)
   }
-  checkPair(config, 'server', 'A client certificate needs both', problem)
+}
+
+function checkServerTls(config: Config, findings: Findings): void {
+  checkPair(config, 'server', 'A client certificate needs both', findings)
   if (
     config.serverTlsNegotiation === 'direct' &&
     !['require', 'verify-ca', 'verify-full'].includes(config.serverTlsMode)
   ) {
-    problem(
+    findings.problem(
       'server_tls_negotiation',
       `server_tls_negotiation direct cannot fall back to plain connections. Set server_tls_mode to require, verify-ca or verify-full, not ${config.serverTlsMode}`,
     )
   }
+}
 
+function checkAuthentication(config: Config, { problem, warning }: Findings): void {
   if (config.authFile === '' && ['plain', 'md5', 'scram-sha-256'].includes(config.authType)) {
     problem('auth_type', `auth_type ${config.authType} needs auth_file, the file of users and secrets`)
   }
@@ -94,7 +129,10 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
         'Remove auth_type to have them checked, or write "" instead of the passwords',
     )
   }
+}
 
+/** @param port the option that is most likely wrong where pgbun would forward to itself */
+function checkAddresses(config: Config, { problem }: Findings, port: OptionName): void {
   if (config.listenHost.length === 0 && config.unixSocketDir === '') {
     problem('listen_host', 'Nothing to listen on: listen_host and unix_socket_dir are both empty. Set one of them')
   }
@@ -103,14 +141,10 @@ export function checkConfig(config: Config, sources: Readonly<Record<OptionName,
   }
   if (forwardsToItself(config)) {
     problem(
-      sources.listen_port.kind === 'default' ? 'server_port' : 'listen_port',
+      port,
       `pgbun would forward to itself: server_host ${config.serverHost}, server_port ${config.serverPort} is where it listens. Change listen_port or server_port`,
     )
   }
-  if (config.minPoolSize > config.poolSize) {
-    problem('min_pool_size', `min_pool_size ${config.minPoolSize} is larger than pool_size ${config.poolSize}`)
-  }
-  return { problems, warnings }
 }
 
 const LOCAL = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::', '*']

@@ -6,7 +6,7 @@
  */
 import { type OptionName, optionRow } from './options.ts'
 import type { Source } from './raw-value.ts'
-import type { IntRow, OptionRow, OptionValue } from './types.ts'
+import type { FileRow, IntRow, OptionRow, OptionValue, StringRow } from './types.ts'
 import { BYTES_FORMS, DURATION_FORMS, formatDuration, MAX_DURATION, parseBytes, parseDuration } from './units.ts'
 
 /** Either the converted value or what is wrong with it. */
@@ -36,10 +36,8 @@ export function convertValue(name: OptionName, value: unknown, kind: Source['kin
     }
     case 'duration': {
       const ms = parseDuration(value)
-      if (ms === undefined) return wrong(`Must be ${DURATION_FORMS}`)
-      if (ms < 0) return wrong('Must not be negative')
-      if (ms < row.min) return wrong(`Must be at least ${row.min}ms`)
-      return ms <= MAX_DURATION ? { value: ms } : wrong(`Must be at most ${formatDuration(24 * 86_400_000)}`)
+      const fault = durationFault(ms, row.min)
+      return fault === undefined ? { value: ms! } : wrong(fault)
     }
     case 'bytes': {
       const size = parseBytes(value)
@@ -51,12 +49,26 @@ export function convertValue(name: OptionName, value: unknown, kind: Source['kin
       return parts ? { value: Object.freeze(parts) } : wrong('Must be texts, separated by commas or in an array')
     }
     case 'file':
-    case 'string':
-      if (typeof value !== 'string') return wrong('Must be a text in quotes')
-      if (value.includes('\0')) return wrong('Must not contain a null character')
-      if (row.kind === 'string' && row.pattern && !row.pattern.test(value)) return wrong(`Must be ${row.expects}`)
-      return { value }
+    case 'string': {
+      const fault = textFault(value, row)
+      return fault === undefined ? { value: value as string } : wrong(fault)
+    }
   }
+}
+
+/** What a duration of `ms`, undefined where it is none, must be instead; undefined where it is fine. */
+function durationFault(ms: number | undefined, min: number): string | undefined {
+  if (ms === undefined) return `Must be ${DURATION_FORMS}`
+  if (ms < 0) return 'Must not be negative'
+  if (ms < min) return `Must be at least ${min}ms`
+  return ms <= MAX_DURATION ? undefined : `Must be at most ${formatDuration(24 * 86_400_000)}`
+}
+
+/** The same of a text. */
+function textFault(value: unknown, row: StringRow | FileRow): string | undefined {
+  if (typeof value !== 'string') return 'Must be a text in quotes'
+  if (value.includes('\0')) return 'Must not contain a null character'
+  return row.kind === 'string' && row.pattern && !row.pattern.test(value) ? `Must be ${row.expects}` : undefined
 }
 
 /** A value as it may be written in TOML; a secret one is masked. Used for showing the configuration. */
