@@ -5,7 +5,7 @@
  */
 
 import { EVALUATING_FUNCTIONS, KEEPING_BEFORE_18 } from './known-functions.ts'
-import { STATE_KIND_ROWS, STATE_KINDS } from './state-kinds.ts'
+import { STATE_KIND_ROWS, STATE_KINDS, type StateKindRow } from './state-kinds.ts'
 
 // ---- kinds of state ----
 
@@ -22,7 +22,7 @@ export const SLOT = STATE_KINDS.replicationSlot.effect
 /** It may leave what nobody can ask for and no reset takes away (sql/known-functions). */
 export const KEEPS = STATE_KINDS.other.effect
 /** Everything: code whose effects its text does not show. */
-export const ANY = STATE_KIND_ROWS.reduce((sum, [, { effect, ofCode }]) => (ofCode ? sum | effect : sum), 0)
+export const ANY = sumOf(({ ofCode }) => ofCode)
 
 // ---- what a statement does besides ----
 
@@ -38,6 +38,9 @@ export const RESHAPES = 4096
 export const KEEPS_BEFORE_18 = 16384
 /** Effects by which a statement parsed behind it, in the same transaction, may mean something else. */
 export const MEANING = SETTINGS | TEMPORARY | STATE_KINDS.load.effect | RESHAPES
+
+/** Effects that are looked for when the transaction is over; what is to be done about others, is done at once. */
+export const LOOKED_FOR = ANY | DISCARD | sumOf(({ there }) => there !== undefined)
 
 /** Words and what they stand for. */
 const WORDS = new Map<string, number>([
@@ -79,6 +82,10 @@ const BEFORE_INTO_LENGTH = 20
 
 /** A view of which an UPDATE sets parameters. */
 export const SETTINGS_VIEW = /\bpg_settings\b/i
+
+function sumOf(suits: (row: StateKindRow) => boolean): number {
+  return STATE_KIND_ROWS.reduce((sum, [, row]) => (suits(row) ? sum | row.effect : sum), 0)
+}
 
 /** The effects `text` may have, as a sum of the constants above; 0 for most. */
 export function effectsOf(text: string): number {

@@ -18,10 +18,10 @@ import {
   EXECUTES,
   KEEPS,
   KEEPS_BEFORE_18,
+  LOOKED_FOR,
   MEANING,
   NEXTVAL,
   PREPARED,
-  RESHAPES,
   SEQUENCE,
   SETTINGS,
   SLOT,
@@ -60,8 +60,8 @@ export function noteEffects(
   if ((effects & SETTINGS) !== 0 && facts.mayReseed)
     noteKept(client, server, 'set the parameter seed', 'the parameter seed')
   if ((effects & MEANING) !== 0) noteMeaning(client, server, facts, bound)
-  const rest = effects & ~(SEQUENCE | NEXTVAL | EXECUTES | RESHAPES | KEEPS | KEEPS_BEFORE_18)
-  if (rest !== 0) client.remembered.note(rest, facts)
+  const lookedFor = effects & LOOKED_FOR
+  if (lookedFor !== 0) client.remembered.note(lookedFor, facts)
 }
 
 /** A named statement is bound. */
