@@ -4,7 +4,7 @@
  */
 import path from 'node:path'
 import t from 'tap'
-import { type Import, importsOf, readSources } from './source-files.ts'
+import { type Import, importsOf, readSources, type SourceFile, withoutComments } from './source-files.ts'
 
 const ladder = [
   'errors.ts',
@@ -61,6 +61,47 @@ t.test('every import goes up the ladder', async (t) => {
   )
 })
 
+/** Circles of imports, types included, as lists of files: what imports each other cannot be read one after the other. */
+function circles(files: SourceFile[]): string[][] {
+  const targets = new Map(
+    files.map(({ path: from, imports }) => [
+      from,
+      imports
+        .filter(({ specifier }) => specifier.startsWith('.'))
+        .map(({ specifier }) => path.posix.join(path.posix.dirname(from), specifier)),
+    ]),
+  )
+  const reached = (start: string): Set<string> => {
+    const found = new Set<string>()
+    const queue = [start]
+    for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+      for (const target of targets.get(file) ?? []) if (!found.has(target)) queue.push(found.add(target) && target)
+    }
+    return found
+  }
+  const reach = new Map([...targets.keys()].map((file) => [file, reached(file)]))
+  const seen = new Set<string>()
+  const all: string[][] = []
+  for (const file of targets.keys()) {
+    if (seen.has(file) || !reach.get(file)!.has(file)) continue
+    const circle = [...targets.keys()].filter((other) => reach.get(file)!.has(other) && reach.get(other)?.has(file))
+    for (const member of circle) seen.add(member)
+    all.push(circle)
+  }
+  return all
+}
+
+t.test('no files import each other in a circle, types included', async (t) => {
+  t.same(circles(readSources('lib')), [])
+})
+
+t.test('hardly anything takes the whole session of a client: a narrow interface says what is needed', async (t) => {
+  const takers = readSources('lib').flatMap(({ path: file, text }) =>
+    [...withoutComments(text).matchAll(/[(,]\s*\w+: ClientSession\b/g)].map(() => file),
+  )
+  t.ok(takers.length <= 5, `${takers.length} functions: ${takers.join(', ')}`)
+})
+
 t.test('every relative import names its file with the extension', async (t) => {
   const wrong = [...readSources('lib'), ...readSources('test')].flatMap((file) =>
     file.imports
@@ -92,6 +133,14 @@ t.test('the test itself notices a breach', async (t) => {
   t.match(check('lib/cli/main.ts', '../../test/x.ts'), /outside lib/)
   t.equal(check('lib/client/session.ts', '../pool/pool.ts'), undefined)
   t.equal(check('lib/client/session.ts', './login.ts'), undefined)
+  const file = (name: string, ...specifiers: string[]): SourceFile => ({
+    path: `lib/${name}`,
+    text: '',
+    imports: specifiers.map((specifier) => ({ specifier, typeOnly: true })),
+  })
+  t.same(circles([file('a.ts', './b.ts'), file('b.ts', './c.ts'), file('c.ts', './b.ts'), file('d.ts', './a.ts')]), [
+    ['lib/b.ts', 'lib/c.ts'],
+  ])
   const text = `import a, {\n  b,\n} from './one.ts'\nimport type { C } from './two.ts'\nimport './three.ts'\nexport { d } from './four.ts'\nconst e = await import('./five.ts')\n// import('./six.ts')\n`
   t.same(
     importsOf(text).map(({ specifier, typeOnly }) => (typeOnly ? `type ${specifier}` : specifier)),

@@ -205,7 +205,10 @@ export class Login {
   #cancel(pid: number, secret: Buffer): void {
     const session = this.#session
     session.setState('canceling')
-    session.ports.registry.cancel(pid, secret).finally(() => session.end({ kind: 'cancel-request' }))
+    session.ports.registry.cancel(pid, secret).then(
+      () => session.end({ kind: 'cancel-request' }),
+      (error) => session.end({ kind: 'fault', error }),
+    )
   }
 
   async #run(startup: ClientStartup): Promise<void> {

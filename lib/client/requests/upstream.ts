@@ -31,6 +31,11 @@ import { onParse } from './parse.ts'
 import { onQuery } from './query.ts'
 import { clear } from './rewrite.ts'
 
+/** Instead of a number of bytes: nothing of the message is sent, not yet, or the session is over. */
+const OMITTED = -1
+const WAITS = -2
+const LEFT = -3
+
 /** The client whose requests these are. */
 export interface RequestingClient extends ClearingClient, MessageOwner {
   /** Answer a Query without a server; `status` is the transaction's. */
@@ -47,6 +52,9 @@ export class Upstream {
   readonly #effects: ClientEffects
   readonly #activity: Activity
   readonly #context: MessageContext
+  /** The stretch of the chunk that is to be sent and has not been; it begins at -1 where there is none. */
+  #from = -1
+  #to = -1
 
   constructor(client: RequestingClient, effects: ClientEffects, activity: Activity, ports: ClientPorts) {
     this.#client = client
@@ -55,62 +63,89 @@ export class Upstream {
     this.#context = new MessageContext(client, effects, ports)
   }
 
-  /** Send the rest of `batch` to `server`; false where a part of it has to wait for the barrier. */
+  /** Send the rest of `batch` to `server`; false where a part of it has to wait. */
   forward(server: ServerConnection, batch: Batch): boolean {
-    const count = batch.count
-    // The stretch of the chunk that is to be sent and has not been.
-    let from = -1
-    let to = -1
+    const { count } = batch
+    this.#from = -1
     if (!this.#activity.running) this.#begin(server)
     for (let i = batch.cursor; i < count; i++) {
       const flags = batch.flags(i)
-      let start = batch.start(i)
-      if ((flags & FIRST) !== 0) {
-        const type = batch.type(i)
-        if (type === FRONTEND.Query && this.#context.parts?.spoken.deallocatesHere(server, batch, i)) {
-          if (!server.plan.settled) return this.#wait(server, batch, i, from, to)
-          // It is no part of the stretch: what asks for no answer may be in front of it.
-          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
-          from = -1
-          this.takeDeallocate(batch, i, server.txStatus)
-          continue
-        }
-        if (this.#mustWait(server, type, batch, i)) return this.#wait(server, batch, i, from, to)
-        if (
-          type === FRONTEND.Terminate ||
-          type === FRONTEND.Password ||
-          ((type === FRONTEND.Bind || type === FRONTEND.Parse) && this.#pooled() && hidesNames(batch, i))
-        ) {
-          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
-          batch.cursor = count
-          this.#client.leave(type)
-          return true
-        }
-        this.#look(server, type, batch, i)
-        const { prefix, skip, omit, held } = this.#context.rewrite
-        if (held) return this.#hold(server, batch, i, from, to)
-        if (prefix !== undefined || omit) {
-          if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
-          from = -1
-          if (prefix !== undefined) this.#send(server, prefix)
-          start += skip
-        }
-        this.#context.parts?.last.onMessage(type, batch, i, skip > 0 || omit)
-      } else this.#context.long = this.#context.long?.readOn(batch.bytesOf(i), (flags & LAST) !== 0)
-      if (this.#context.rewrite.omit) continue
-      this.midMessage = (flags & LAST) === 0
-      if ((flags & IN_HEAD) !== 0) {
-        this.#send(server, batch.head.subarray(start, batch.end(i)))
-      } else {
-        if (from < 0) from = start
-        to = batch.end(i)
+      let skip = 0
+      if ((flags & FIRST) !== 0) skip = this.#first(server, batch, i)
+      else {
+        this.#context.long = this.#context.long?.readOn(batch.bytesOf(i), (flags & LAST) !== 0)
+        if (this.#context.rewrite.omit) skip = OMITTED
       }
+      if (skip === WAITS) {
+        batch.cursor = i
+        return false
+      }
+      if (skip === LEFT) return true
+      if (skip !== OMITTED) this.#add(server, batch, i, skip)
     }
     batch.cursor = count
-    if (from >= 0) {
-      this.#send(server, from === 0 && to === batch.chunk.length ? batch.chunk : batch.chunk.subarray(from, to))
-    }
+    this.#sendStretch(server, batch)
     return true
+  }
+
+  /**
+   * The first segment `i` of a message: decide what becomes of the message, and send what goes in front of it. Returns how
+   * many bytes of the segment are not sent, or OMITTED, WAITS or LEFT.
+   */
+  #first(server: ServerConnection, batch: Batch, i: number): number {
+    const type = batch.type(i)
+    const { parts, rewrite } = this.#context
+    if (type === FRONTEND.Query && parts?.spoken.deallocatesHere(server, batch, i)) {
+      if (!server.plan.settled) return this.#wait(server, batch)
+      // The message is no part of the stretch: what asks for no answer may be in front of it.
+      this.#sendStretch(server, batch)
+      this.takeDeallocate(batch, i, server.txStatus)
+      return OMITTED
+    }
+    if (this.#mustWait(server, type, batch, i)) return this.#wait(server, batch)
+    if (this.#ends(type, batch, i)) {
+      this.#sendStretch(server, batch)
+      batch.cursor = batch.count
+      this.#client.leave(type)
+      return LEFT
+    }
+    this.#look(server, type, batch, i)
+    const { prefix, skip, omit, held } = rewrite
+    if (prefix !== undefined || omit) {
+      this.#sendStretch(server, batch)
+      if (held) return this.#hold(server, batch)
+      if (prefix !== undefined) this.#send(server, prefix)
+    }
+    this.#context.parts?.last.onMessage(type, batch, i, skip > 0 || omit)
+    return omit ? OMITTED : skip
+  }
+
+  /** True for a message that ends the session: by its type, or because nobody can tell whose statement it names. */
+  #ends(type: number, batch: Batch, i: number): boolean {
+    if (type === FRONTEND.Terminate || type === FRONTEND.Password) return true
+    return (type === FRONTEND.Bind || type === FRONTEND.Parse) && this.#pooled() && hidesNames(batch, i)
+  }
+
+  /** Segment `i`, but for its first `skip` bytes, is sent: neighbouring ones leave as one slice of the chunk. */
+  #add(server: ServerConnection, batch: Batch, i: number, skip: number): void {
+    const flags = batch.flags(i)
+    const start = batch.start(i) + skip
+    this.midMessage = (flags & LAST) === 0
+    if ((flags & IN_HEAD) !== 0) {
+      this.#send(server, batch.head.subarray(start, batch.end(i)))
+      return
+    }
+    if (this.#from < 0) this.#from = start
+    this.#to = batch.end(i)
+  }
+
+  /** Send what of the chunk is to be sent and has not been. */
+  #sendStretch(server: ServerConnection, { chunk }: Batch): void {
+    const from = this.#from
+    const to = this.#to
+    if (from < 0) return
+    this.#from = -1
+    this.#send(server, from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
   }
 
   /**
@@ -127,20 +162,19 @@ export class Upstream {
     return waitsForNames(server, type, batch.bytesOf(i), parts?.prepared, unnamed, pending.batch)
   }
 
-  /** Segment `i` is the first that cannot be sent yet, what lies between `from` and `to` is still to be sent. */
-  #wait(server: ServerConnection, batch: Batch, i: number, from: number, to: number): false {
-    batch.cursor = i
-    if (from >= 0) this.#send(server, batch.chunk.subarray(from, to))
+  /** The message at hand cannot be sent yet. */
+  #wait(server: ServerConnection, batch: Batch): typeof WAITS {
+    this.#sendStretch(server, batch)
     if (this.#context.pending.takeFlush()) server.send(FLUSH)
-    return false
+    return WAITS
   }
 
-  /** Segment `i` is the first that waits for the answer to what `#look` has sent before it. */
-  #hold(server: ServerConnection, batch: Batch, i: number, from: number, to: number): false {
-    this.#wait(server, batch, i, from, to)
+  /** The message at hand waits for the answer to what goes in front of it, which is sent. */
+  #hold(server: ServerConnection, batch: Batch): typeof WAITS {
+    this.#wait(server, batch)
     this.#send(server, this.#context.rewrite.prefix!)
     this.#context.pending.wait()
-    return false
+    return WAITS
   }
 
   /** Answer message `i` where it is a DEALLOCATE of one statement the client has; false where it is not. */
