@@ -17,40 +17,22 @@ import type { PlanObserver } from '../replies/reply-kinds.ts'
 import { CLOSE, DESYNC, EXECUTE, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../replies/reply-kinds.ts'
 import type { ReplyPlan } from '../replies/reply-plan.ts'
 import type { ServerSettings } from '../settings/server-settings.ts'
-import { STATE_KIND_ROWS } from '../sql/state-kinds.ts'
 import type { ServerStatements } from '../statements/server-statements.ts'
+import {
+  ALTERS_MEANING,
+  CHANGES_SESSION,
+  DEALLOCATES,
+  DEALLOCATES_ALL,
+  DISCARDS,
+  maySay,
+  readTag,
+} from './command-tags.ts'
 import type { LeaseEffects } from './lease-effects.ts'
 import { type Consumer, NOTHING, type PlanRef, REPEAT, type RoleChange, type ServerState } from './ports.ts'
 import type { SessionContent } from './session-content.ts'
 
-/**
- * First words of command tags that change a session: a net below what statements' texts are suspected of. Of CREATE and
- * the like, which any transaction may have, other things are noted.
- */
-const SESSION_TAGS = new Set([
-  ...STATE_KIND_ROWS.flatMap(([, { tags }]) => tags),
-  ...['ALTER', 'CALL', 'CREATE', 'DISCARD', 'DO', 'DROP', 'REVOKE'],
-])
-
-/** Tags of statements that make code; of others only those that name a suspected function can lead to it. */
-const MAKES_CODE =
-  /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|(?:EVENT )?TRIGGER|EXTENSION|(?:MATERIALIZED )?VIEW|RULE|POLICY|OPERATOR|CAST|DOMAIN|SCHEMA)\b/
-/** Tags of what changes the settings new sessions begin with. */
-const CHANGES_DEFAULTS = /^ALTER (?:ROLE|DATABASE)\b/
-
-/** Tags after which a name may be another role's. */
-const REPLACES_ROLES = /^(?:CREATE|DROP) ROLE\b/
-
-/** First words of tags of statements that change what texts mean, but for those of NOT_ALTERING. */
-const ALTERING = new Set(['ALTER', 'CREATE', 'DROP'])
-const NOT_ALTERING =
-  /^(?:CREATE (?:TABLE|SEQUENCE)|[A-Z]+ (?:DATABASE|EVENT TRIGGER|INDEX|POLICY|PUBLICATION|ROLE|STATISTICS|SUBSCRIPTION|SYSTEM|TABLESPACE|TRIGGER))\b/
-
 /** A server may report this many parameters; more is not PostgreSQL. */
 const PARAMETER_LIMIT = 1000
-
-/** Their first three letters as a number; DO is followed by the end of the tag. */
-const SESSION_LETTERS = new Set([...SESSION_TAGS].map((tag) => Buffer.from(`${tag}\0`).readUIntBE(0, 3)))
 
 /** SQLSTATEs of what a session meets whose role was dropped: there is no such role, or it has no privileges. */
 const UNDEFINED_OBJECT = '42704'
@@ -62,9 +44,6 @@ const UNDEFINED_COLUMN = '42703'
 /** Where a NotificationResponse has the number of the process, and where that ends. */
 const NOTIFIER = 5
 const NOTIFIER_END = 9
-
-/** Tags after which a server has no prepared statement left. */
-const DEALLOCATED = new Set(['DEALLOCATE ALL', 'DISCARD ALL'])
 
 /** The connection whose replies these are: what is known of it, and what its replies change. */
 export interface DownstreamServer {
@@ -291,43 +270,18 @@ export class Downstream implements PlanObserver {
 
   #lookAtTag(disposition: number, batch: Batch, i: number): number {
     if (disposition !== TO_CLIENT) return disposition
-    // `INSERT 0 1`, `CREATE TABLE`: the first word decides, and for nearly all its first three letters do.
-    const bytes = batch.buffer(i)
-    const at = batch.start(i) + 5
-    if (!SESSION_LETTERS.has((bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!)) return disposition
+    if (!maySay(batch.buffer(i), batch.start(i) + 5)) return disposition
+    const said = readTag(batch.bodyOf(i))
+    if (said === 0) return disposition
     const server = this.#server
-    const body = batch.bodyOf(i)
-    let end = 0
-    while (end < body.length && body[end] !== 0x20 && body[end] !== 0) end++
-    const word = body.toString('latin1', 0, end)
-    if (!SESSION_TAGS.has(word)) return disposition
-    if (ALTERING.has(word)) {
-      const tag = body.toString('latin1')
-      if (!NOT_ALTERING.test(tag)) server.statements.alter()
-      if (word !== 'DROP' && (server.effects.suspected || MAKES_CODE.test(tag))) server.content.changedFunctions()
-      if (CHANGES_DEFAULTS.test(tag)) server.content.changedDefaults()
-      if (REPLACES_ROLES.test(tag)) server.content.changedRoles('replaced')
-      else if (CHANGES_DEFAULTS.test(tag)) server.content.changedRoles('logins')
-      return disposition
-    }
-    if (word === 'REVOKE') {
-      // Of the right to connect, or of membership in what has it.
-      server.content.changedRoles('logins')
-      return disposition
-    }
-    server.effects.tagCame(server.state === 'active')
-    if (word === 'PREPARE') server.content.ranPrepare()
-    else if (word === 'LOAD') server.content.ranLoad()
-    // DEALLOCATE ALL, DISCARD ALL: the shared statements went with the client's own.
-    else if (word === 'DEALLOCATE' && body[end] === 0) server.consumer?.onServerDeallocated?.(false)
-    else if (DEALLOCATED.has(body.toString('latin1', 0, body.indexOf(0)))) {
-      if (word === 'DISCARD') {
-        server.content.discarded()
-        server.settings.wereReset()
-      }
+    server.content.noteTag(said, server.effects.suspected)
+    if ((said & CHANGES_SESSION) !== 0) server.effects.tagCame(server.state === 'active')
+    if ((said & ALTERS_MEANING) !== 0) server.statements.alter()
+    if ((said & DISCARDS) !== 0) server.settings.wereReset()
+    if ((said & DEALLOCATES_ALL) !== 0) {
       server.content.deallocatedAll(server.plan.parsing)
       server.consumer?.onServerDeallocated?.(true)
-    }
+    } else if ((said & DEALLOCATES) !== 0) server.consumer?.onServerDeallocated?.(false)
     return disposition
   }
 

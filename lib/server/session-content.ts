@@ -8,6 +8,16 @@
 
 import { LentNames } from '../statements/lent-names.ts'
 import type { ServerStatements } from '../statements/server-statements.ts'
+import {
+  CHANGES_DEFAULTS,
+  CHANGES_LOGINS,
+  DISCARDS,
+  LOADS,
+  MAKES,
+  MAKES_CODE,
+  PREPARES,
+  REPLACES_ROLES,
+} from './command-tags.ts'
 import type { RoleChange } from './ports.ts'
 
 /** Nobody's number: no client has it. */
@@ -91,11 +101,6 @@ export class SessionContent {
     this.#loaded = true
   }
 
-  /** A client has run DISCARD ALL. */
-  discarded(): void {
-    this.#dirty = false
-  }
-
   /** There is no reset query: the operator vouches for what a session leaves behind. */
   vouchedFor(): void {
     this.#dirty = false
@@ -106,6 +111,23 @@ export class SessionContent {
     this.#dirty = false
     this.#lastUser = NOBODY
     if (wholly) this.#sequenceOwner = NOBODY
+  }
+
+  // ---- what the server says ----
+
+  /**
+   * A command tag says `said` (command-tags.ts).
+   * @param suspected a statement has named a function that may change the session unseen: what is made may be code
+   */
+  noteTag(said: number, suspected: boolean): void {
+    if ((said & PREPARES) !== 0) this.#sqlPrepared = true
+    if ((said & LOADS) !== 0) this.#loaded = true
+    if ((said & DISCARDS) !== 0) this.#dirty = false
+    if ((said & MAKES_CODE) !== 0 || (suspected && (said & MAKES) !== 0)) this.#functionsChanged = true
+    if ((said & CHANGES_DEFAULTS) !== 0) this.#defaultsChanged = true
+    // That roles may be others under the same names counts most.
+    if ((said & REPLACES_ROLES) !== 0) this.#rolesChanged = 'replaced'
+    else if ((said & CHANGES_LOGINS) !== 0) this.#rolesChanged ??= 'logins'
   }
 
   // ---- statements ----
@@ -185,11 +207,6 @@ export class SessionContent {
     return this.#defaultsChanged
   }
 
-  /** ALTER ROLE or ALTER DATABASE was run. */
-  changedDefaults(): void {
-    this.#defaultsChanged = true
-  }
-
   /** The transaction is over, and the pool knows of what it has changed. */
   changesNoted(): void {
     this.#functionsChanged = false
@@ -199,12 +216,6 @@ export class SessionContent {
   /** What has become of roles. */
   get rolesChanged(): RoleChange | undefined {
     return this.#rolesChanged
-  }
-
-  /** Roles were changed; that they may be others under the same names is what counts most. */
-  changedRoles(change: 'logins' | 'replaced'): void {
-    if (change === 'replaced') this.#rolesChanged = change
-    else this.#rolesChanged ??= change
   }
 
   /** The transaction is over, and the pool knows of its roles. */

@@ -1,5 +1,6 @@
 /** What the session of a server connection holds, and of whom. */
 import t from 'tap'
+import { CHANGES_LOGINS, MAKES, MAKES_CODE, REPLACES_ROLES } from '../../../lib/server/command-tags.ts'
 import { SessionContent } from '../../../lib/server/session-content.ts'
 import { ServerStatements } from '../../../lib/statements/server-statements.ts'
 import { StatementStore } from '../../../lib/statements/shared-statements.ts'
@@ -67,11 +68,23 @@ t.test('what a client ran before more was known of functions is taken for code',
 
 t.test('that a role may be another under its name counts more than that it was changed', async (t) => {
   const content = fresh()
-  content.changedRoles('logins')
+  content.noteTag(CHANGES_LOGINS, false)
   t.equal(content.rolesChanged, 'logins')
-  content.changedRoles('replaced')
-  content.changedRoles('logins')
+  content.noteTag(REPLACES_ROLES, false)
+  content.noteTag(CHANGES_LOGINS, false)
   t.equal(content.rolesChanged, 'replaced')
   content.rolesNoted()
   t.equal(content.rolesChanged, undefined)
+})
+
+t.test('what is made may be code where a suspected function was named', async (t) => {
+  for (const [said, suspected, changed] of [
+    [MAKES, false, false],
+    [MAKES, true, true],
+    [MAKES | MAKES_CODE, false, true],
+  ] as const) {
+    const content = fresh()
+    content.noteTag(said, suspected)
+    t.equal(content.functionsChanged, changed)
+  }
 })
