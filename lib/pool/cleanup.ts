@@ -29,8 +29,8 @@ export type Moment =
 /** What is to be done. */
 export type Cleanup =
   | { readonly kind: 'nothing' }
-  /** Let what the lease has left come to its end, or cancel it. */
-  | { readonly kind: 'drain' }
+  /** Let what the lease has left come to its end; `cancel` what runs, unless its client may rely on it. */
+  | { readonly kind: 'drain'; readonly cancel: boolean }
   | { readonly kind: 'close'; readonly reason: string }
   /** Run this, which resets the session. */
   | { readonly kind: 'run'; readonly sql: string }
@@ -81,7 +81,8 @@ export interface CleanupCatalog {
 }
 
 const NOTHING: Cleanup = { kind: 'nothing' }
-const DRAIN: Cleanup = { kind: 'drain' }
+const DRAIN: Cleanup = { kind: 'drain', cancel: false }
+const CANCEL: Cleanup = { kind: 'drain', cancel: true }
 const END_IDLE_LIMIT: Cleanup = { kind: 'end-idle-limit' }
 const ASK_ROLE: Cleanup = { kind: 'ask-role' }
 const ASK_HURRIED: Cleanup = { kind: 'ask-functions', hurried: true }
@@ -112,7 +113,8 @@ export function cleanup(
       return mode === 'session' && server.cancels > 0 ? DRAIN : afterLease(server, pool, at, mode)
     case 'abandoned':
     case 'finishing':
-      return !server.settled || server.cancels > 0 ? DRAIN : afterLease(server, pool, at, mode)
+      if (server.settled && server.cancels === 0) return afterLease(server, pool, at, mode)
+      return moment === 'abandoned' ? CANCEL : DRAIN
     case 'drained':
       return afterLease(server, pool, at, mode)
     case 'free':

@@ -20,7 +20,7 @@ import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import { chooseServer } from './choose-server.ts'
 import { cleanServer, type Query } from './clean-server.ts'
-import { type Cleanup, cleanup, type Moment } from './cleanup.ts'
+import { type Cleanup, cleanup } from './cleanup.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { DedicatedServers } from './dedicated.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
@@ -261,20 +261,19 @@ export class Pool implements ServerOwner<ServerConnection> {
     const at = now()
     const needed = cleanup(moment, server, this, at, mode)
     server.usedAt = at
-    if (needed.kind === 'drain') this.#drain(server, mode, moment)
-    else if (this.#carryOut(server, needed)) {
+    if (needed.kind === 'drain') {
+      if (moment !== 'done') server.content.leftState()
+      this.#drain(server, mode, needed.cancel)
+    } else if (this.#carryOut(server, needed)) {
       if (mode === 'session') server.content.vouchedFor()
       this.#offer(server)
     }
   }
 
   /** Have `server` come to an end of what its lease has left. */
-  #drain(server: ServerConnection, mode: PoolMode, moment: Moment): void {
-    if (moment !== 'done') server.content.leftState()
-    const cancel = (target: ServerConnection): void => void this.#ports.cancel(target)
-    new Drain(server, moment === 'finishing' ? undefined : cancel, this.settings.drainTimeoutMs, () =>
-      this.#cameBack(server, mode, 'drained'),
-    )
+  #drain(server: ServerConnection, mode: PoolMode, cancels: boolean): void {
+    const cancel = cancels ? (target: ServerConnection): void => void this.#ports.cancel(target) : undefined
+    new Drain(server, cancel, this.settings.drainTimeoutMs, () => this.#cameBack(server, mode, 'drained'))
   }
 
   /** Do with `server` what is `needed`; true where that is nothing. */

@@ -94,6 +94,8 @@ function brief(decision: Cleanup): string {
       return `check ${decision.sql}`
     case 'close':
       return `close: ${decision.reason}`
+    case 'drain':
+      return decision.cancel ? 'drain, cancel' : 'drain'
     case 'ask-functions':
       return decision.hurried ? 'ask-functions, hurried' : 'ask-functions'
     default:
@@ -151,12 +153,15 @@ table('a session that has ended', 'done', [
   ],
 ])
 
-for (const moment of ['abandoned', 'finishing'] as const) {
+for (const [moment, drain] of [
+  ['abandoned', 'drain, cancel'],
+  ['finishing', 'drain'],
+] as const) {
   table(`a client that has left: ${moment}`, moment, [
-    ['something is outstanding', { server: { settled: false } }, 'drain'],
-    ['a cancel request is', { server: { cancels: 1 } }, 'drain'],
+    ['something is outstanding', { server: { settled: false } }, drain],
+    ['a cancel request is', { server: { cancels: 1 } }, drain],
     ['nothing is after all', {}, 'nothing'],
-    ['an end of the connection waits, too', { server: { settled: false, closeReason: 'why' } }, 'drain'],
+    ['an end of the connection waits, too', { server: { settled: false, closeReason: 'why' } }, drain],
   ])
 }
 
