@@ -1,0 +1,42 @@
+/** The way of a query that lib/README.md describes is the one that `select 1` takes: measured by what runs. */
+import { readFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
+import path from 'node:path'
+import t from 'tap'
+import { rootDir } from '../fixtures/postgres.ts'
+import { startLab } from './lab.ts'
+
+/** Files of lib/ of which functions run during `work`. */
+async function filesOf(work: () => Promise<unknown>): Promise<Set<string>> {
+  const session = new Session()
+  session.connect()
+  await session.post('Profiler.enable')
+  await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
+  // What has run so far is not asked for again.
+  await session.post('Profiler.takePreciseCoverage')
+  await work()
+  const { result } = await session.post('Profiler.takePreciseCoverage')
+  session.disconnect()
+  const ran = result.filter(({ functions }) =>
+    functions.some(({ functionName, ranges }) => functionName !== '' && ranges[0]!.count > 0),
+  )
+  return new Set(ran.flatMap(({ url }) => /\/lib\/(.*\.ts)$/.exec(url)?.[1] ?? []))
+}
+
+t.test('select 1 in transaction mode', async (t) => {
+  const lab = await startLab(t, { poolSize: 1 })
+  const client = await lab.client()
+  for (let i = 0; i < 3; i++) await client.query('select 1')
+  const ran = await filesOf(() => client.query('select 1'))
+  const [way = '', asked = ''] = readFileSync(path.join(rootDir, 'lib/README.md'), 'utf8')
+    .split('**Before the first query**')[0]!
+    .split('<!--')
+  const stops = [...way.matchAll(/^\d+\. .*?\]\(([^)]+\.ts)\)/gms)].map(([, file]) => file!)
+  const linked = new Set([...way.matchAll(/\]\(([^)]+\.ts)\)/g)].map(([, file]) => file!))
+  const named = new Set([...asked.matchAll(/`([\w/-]+\.ts)`/g)].map(([, file]) => file!))
+  t.ok(stops.length >= 15 && stops.length <= 20, `${stops.length} stops`)
+  for (const stop of stops) t.ok(ran.has(stop), `${stop} is on the way`)
+  const unknown = [...ran].filter((file) => !linked.has(file) && !named.has(file) && !file.startsWith('util/'))
+  t.same(unknown, [], 'lib/README.md names all that runs')
+  for (const file of named) t.ok(ran.has(file), `${file} is asked`)
+})
