@@ -29,7 +29,7 @@ import {
 } from './util/foreign-logger.ts'
 import { createLogger, type LogControl } from './util/logger.ts'
 
-export type { EndCounts, EndName } from './client/ending.ts'
+export type { EndCounts, EndName } from './client/lifecycle/ending.ts'
 export type { Config } from './config/options.ts'
 export type { PoolerOptions } from './config/pooler-options.ts'
 export { ConfigError, type Problem } from './config/raw-value.ts'

@@ -8,7 +8,7 @@ import { query } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { QUERY, SKIP } from '../replies/reply-kinds.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { Activity } from './activity.ts'
+import type { Activity } from './lifecycle/activity.ts'
 import type { ClientSession } from './session.ts'
 
 /** End `session` if it has passed a deadline at `at`; called by the janitor. */

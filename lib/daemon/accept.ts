@@ -1,8 +1,8 @@
 /** From an accepted socket to a session: encryption first, then the wire with its framer and the client on it. */
 
 import type { Socket } from 'node:net'
-import type { ClientOrigin } from '../client/client-info.ts'
-import type { ClientPorts } from '../client/ports.ts'
+import type { ClientOrigin } from '../client/lifecycle/client-info.ts'
+import type { ClientPorts } from '../client/lifecycle/ports.ts'
 import { ClientSession } from '../client/session.ts'
 import { type ClientEncryption, negotiateClientEncryption } from '../net/client-encryption.ts'
 import type { Deadlines } from '../net/deadlines.ts'

@@ -1,7 +1,7 @@
 /** All clients of the process: how many may come in, and whose cancel key is whose. */
 
 import { timingSafeEqual } from 'node:crypto'
-import type { RegisteredClient, Registry as RegistryPort } from '../client/ports.ts'
+import type { RegisteredClient, Registry as RegistryPort } from '../client/lifecycle/ports.ts'
 import type { ClientSession } from '../client/session.ts'
 import type { ErrorName } from '../errors.ts'
 import { RandomPool } from '../util/random-pool.ts'

@@ -1,6 +1,6 @@
 /** Reads the live objects into a Snapshot. */
 
-import type { EndCounts } from '../client/ending.ts'
+import type { EndCounts } from '../client/lifecycle/ending.ts'
 import type { PoolSnapshot, ServerSnapshot, Snapshot } from '../observe/snapshot.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Router } from '../routing/router.ts'

@@ -3,8 +3,8 @@
  * is drawn from it is a pure function.
  */
 
-import type { EndCounts } from '../client/ending.ts'
-import type { ClientState } from '../client/state.ts'
+import type { ClientState } from '../client/lifecycle/client-state.ts'
+import type { EndCounts } from '../client/lifecycle/ending.ts'
 import { addCounters, type Counters } from '../pool/counters.ts'
 import type { PoolMode, PoolSettings } from '../pool/settings.ts'
 import type { ReplicationMode } from '../protocol/replication-mode.ts'

@@ -164,6 +164,11 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.owner.onRoles?.(change)
   }
 
+  /** What the server reports of `name` (in its spelling) is what a new session has: where RESET goes to. */
+  noteDefault(name: string): void {
+    if (!this.settings.isDefault(name)) this.defaultBecame(name, this.settings.get(name)!)
+  }
+
   /** Write to the server. What it will answer must be in the plan already. */
   send(bytes: Buffer): void {
     this.wire.write(bytes)

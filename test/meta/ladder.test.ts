@@ -28,6 +28,9 @@ const ladder = [
   'cli',
 ]
 
+/** The steps within client/, by the same rule. */
+const clientLadder = ['lifecycle', 'state', 'statements', 'requests', 'link', 'login', 'session.ts', 'timeouts.ts']
+
 /** Folders that the library's entry may use; types it may take from anywhere, since it hands them on. */
 const entryImports = ['util', 'config', 'daemon']
 
@@ -49,7 +52,14 @@ function breach(from: string, { specifier, typeOnly }: Import): string | undefin
   const toStep = ladder.indexOf(toRung)
   if (fromStep === -1) return `${from} is in a folder that the ladder does not know`
   if (toStep === -1) return `${from} imports ${target}, a folder that the ladder does not know`
-  return toStep <= fromStep ? undefined : `${from} imports ${target}, which is below it on the ladder`
+  if (toStep > fromStep) return `${from} imports ${target}, which is below it on the ladder`
+  return fromRung === 'client' && toRung === 'client' ? clientBreach(from, target) : undefined
+}
+
+function clientBreach(from: string, target: string): string | undefined {
+  const [fromStep = -1, toStep = -1] = [from, target].map((file) => clientLadder.indexOf(file.split('/')[2] ?? ''))
+  if (fromStep === -1 || toStep === -1) return `${from} imports ${target}: one of them is no step of client/`
+  return toStep <= fromStep ? undefined : `${from} imports ${target}, which is below it within client/`
 }
 
 t.test('every import goes up the ladder', async (t) => {
@@ -132,7 +142,9 @@ t.test('the test itself notices a breach', async (t) => {
   t.equal(breach('lib/index.ts', { specifier: './net/dial.ts', typeOnly: true }), undefined)
   t.match(check('lib/cli/main.ts', '../../test/x.ts'), /outside lib/)
   t.equal(check('lib/client/session.ts', '../pool/pool.ts'), undefined)
-  t.equal(check('lib/client/session.ts', './login.ts'), undefined)
+  t.equal(check('lib/client/session.ts', './login/login.ts'), undefined)
+  t.match(check('lib/client/state/pins.ts', '../link/release.ts'), /below it within client/)
+  t.match(check('lib/client/other.ts', './session.ts'), /no step of client/)
   const file = (name: string, ...specifiers: string[]): SourceFile => ({
     path: `lib/${name}`,
     text: '',

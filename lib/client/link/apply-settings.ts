@@ -129,15 +129,9 @@ function takeReported(server: ServerConnection, parameters: ClientSettings, sett
   const changes = parameters.changes(server.settings)
   const isSet = (name: string): boolean => settings.some((setting) => setting.name === reportedKey(name))
   const others = changes.filter((name) => !isSet(name))
-  for (const name of others) noteDefault(server, name)
+  for (const name of others) server.noteDefault(name)
   parameters.absorb(server.settings, false, others.length === 0 ? changes : changes.filter(isSet))
   return others.length > 0
-}
-
-/** What `server` reports of `name` (in its spelling) is what a new session has: where RESET goes to. */
-export function noteDefault(server: ServerConnection, name: string): void {
-  const { settings } = server
-  if (!settings.isDefault(name)) server.defaultBecame(name, settings.get(name)!)
 }
 
 function noteApplied(server: ServerConnection, settings: readonly Setting[]): void {
@@ -145,6 +139,6 @@ function noteApplied(server: ServerConnection, settings: readonly Setting[]): vo
     server.settings.wasSet(name, value)
     // The server's configuration may have changed since its session began.
     const spelling = value === undefined ? server.settings.spelling(name) : undefined
-    if (spelling !== undefined) noteDefault(server, spelling)
+    if (spelling !== undefined) server.noteDefault(spelling)
   }
 }

@@ -1,7 +1,7 @@
 /** How a session that ends returns the server it holds. */
 
 import type { Lease } from '../../pool/lease.ts'
-import type { Ending } from '../ending.ts'
+import type { Ending } from '../lifecycle/ending.ts'
 import type { RememberedState } from '../state/remembered-state.ts'
 
 /**

@@ -14,11 +14,11 @@ import type { Setting } from '../../settings/client-settings.ts'
 import { UNKNOWN_CODE } from '../../sql/facts.ts'
 import { ANY } from '../../sql/state-effects.ts'
 import type { Logger } from '../../util/logger.ts'
-import type { ClientInfo } from '../client-info.ts'
-import type { NamedError } from '../ending.ts'
+import type { Ask } from '../lifecycle/ask.ts'
+import type { ClientInfo } from '../lifecycle/client-info.ts'
+import type { NamedError } from '../lifecycle/ending.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
 import { applySome } from './apply-settings.ts'
-import type { Ask } from './ask.ts'
 
 /** The client whose lease may end. */
 export interface ReleasingLink {

@@ -29,9 +29,9 @@ import {
 import { guessPair, type TurnOver } from '../../routing/guess-delay.ts'
 import { type Candidate, passthroughKey, type Unasked } from '../../routing/password-proof.ts'
 import { LoginError } from '../../server/login.ts'
-import type { ClientInfo } from '../client-info.ts'
-import type { EndReason } from '../ending.ts'
-import type { ClientPorts } from '../ports.ts'
+import type { ClientInfo } from '../lifecycle/client-info.ts'
+import type { EndReason } from '../lifecycle/ending.ts'
+import type { ClientPorts } from '../lifecycle/ports.ts'
 
 /** The client is not let in. */
 export class AuthRefused extends Error {

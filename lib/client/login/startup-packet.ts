@@ -11,7 +11,7 @@ import { readStartup, type StartupPacket } from '../../protocol/startup.ts'
 import { keyOf, parseOptions } from '../../settings/client-settings.ts'
 import { NO_SETTING_VALUES, SettingValues } from '../../settings/setting-values.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
-import type { NamedError } from '../ending.ts'
+import type { NamedError } from '../lifecycle/ending.ts'
 
 /** A client that wants to log in. */
 export interface ClientStartup {

@@ -21,7 +21,7 @@ import { completeDateStyle } from '../../settings/date-style.ts'
 import { SettingValues } from '../../settings/setting-values.ts'
 import { spellingOf } from '../../sql/parameter-names.ts'
 import type { BoundedMap } from '../../util/bounded-map.ts'
-import type { EndReason } from '../ending.ts'
+import type { EndReason } from '../lifecycle/ending.ts'
 import { applySettings } from '../link/apply-settings.ts'
 
 /** PostgreSQL does not take the client's parameters, or cannot be asked. */

@@ -5,9 +5,9 @@ import { BIND } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { NO_FACTS } from '../../sql/facts.ts'
 import { noteNamed, noteUnnamed } from '../state/note-effects.ts'
+import { bindsPlain, bindsUnnamed } from '../statements/message-kinds.ts'
 import { SPEAKS } from '../statements/sql-statements.ts'
 import type { MessageContext } from './message-context.ts'
-import { bindsPlain, bindsUnnamed } from './message-kinds.ts'
 
 /** Message `i` of `batch`, a Bind, is sent to `server`. */
 export function onBind(context: MessageContext, server: ServerConnection, batch: Batch, i: number): void {

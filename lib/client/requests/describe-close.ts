@@ -7,8 +7,8 @@ import { NO_FACTS, UNKNOWN_CODE } from '../../sql/facts.ts'
 import { PREPARED } from '../../sql/state-effects.ts'
 import { STATEMENT_PREFIX } from '../../statements/server-statements.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
+import { isUnnamed, kindOf, STATEMENT } from '../statements/message-kinds.ts'
 import type { MessageContext } from './message-context.ts'
-import { isUnnamed, kindOf, STATEMENT } from './message-kinds.ts'
 
 /** Message `i` of `batch`, a Describe, is sent to `server`. */
 export function onDescribe(context: MessageContext, server: ServerConnection, batch: Batch, i: number): void {

@@ -8,14 +8,14 @@ import type { ServerConnection } from '../../server/connection.ts'
 import type { SqlFacts } from '../../sql/facts.ts'
 import { EXECUTES } from '../../sql/state-effects.ts'
 import { speaksOfSession } from '../../statements/shared-statements.ts'
-import type { ClientPorts } from '../ports.ts'
+import type { ClientPorts } from '../lifecycle/ports.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
 import { PendingNames } from '../statements/pending-names.ts'
+import type { Rewrite } from '../statements/rewrite.ts'
 import { StatementParts, unnamedStatement } from '../statements/statement-parts.ts'
 import { concat } from '../statements/statement-slots.ts'
 import type { UnnamedStatement } from '../statements/unnamed-statement.ts'
 import type { LongQuery } from './long-query.ts'
-import type { Rewrite } from './rewrite.ts'
 
 /** The client whose messages these are. */
 export interface MessageOwner {

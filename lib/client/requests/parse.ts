@@ -7,7 +7,7 @@ import { factsOf, NO_FACTS, UNKNOWN_CODE } from '../../sql/facts.ts'
 import { SEQUENCE } from '../../sql/state-effects.ts'
 import { textOf } from '../../statements/shared-statements.ts'
 import { notePrepared, noteSequence, noteUnmovable } from '../state/note-effects.ts'
-import { FAILING_NAMED_PARSE, FAILING_PARSE, refuseState } from '../state/refused-state.ts'
+import { FAILING_NAMED_PARSE, FAILING_PARSE, refuseState } from '../statements/refused-state.ts'
 import { unnamedOf } from '../statements/unnamed-statement.ts'
 import type { MessageContext } from './message-context.ts'
 

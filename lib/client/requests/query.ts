@@ -5,12 +5,12 @@ import type { ServerConnection } from '../../server/connection.ts'
 import { factsOf } from '../../sql/facts.ts'
 import { PREPARED } from '../../sql/state-effects.ts'
 import { noteEffects } from '../state/note-effects.ts'
-import { FAILING_QUERY, refuseState } from '../state/refused-state.ts'
 import type { DeallocatingQuery } from '../statements/deallocating-query.ts'
+import { queryText } from '../statements/message-kinds.ts'
+import { FAILING_QUERY, refuseState } from '../statements/refused-state.ts'
 import { SPEAKS } from '../statements/sql-statements.ts'
 import { LongQuery } from './long-query.ts'
 import type { MessageContext } from './message-context.ts'
-import { queryText } from './message-kinds.ts'
 
 /** Message `i` of `batch`, a Query, is sent to `server`. */
 export function onQuery(context: MessageContext, server: ServerConnection, batch: Batch, i: number): void {

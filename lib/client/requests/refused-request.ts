@@ -8,9 +8,9 @@ import type { Wire } from '../../net/wire.ts'
 import { type Batch, LAST } from '../../protocol/batch.ts'
 import { errorResponse, READY_IDLE } from '../../protocol/build.ts'
 import { FRONTEND } from '../../protocol/types.ts'
-import type { ClientInfo } from '../client-info.ts'
-import type { EndReason } from '../ending.ts'
-import type { ClientPorts } from '../ports.ts'
+import type { ClientInfo } from '../lifecycle/client-info.ts'
+import type { EndReason } from '../lifecycle/ending.ts'
+import type { ClientPorts } from '../lifecycle/ports.ts'
 
 /** The session whose requests are refused. */
 export interface RefusingSession {

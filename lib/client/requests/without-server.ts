@@ -6,7 +6,7 @@ import type { Wire } from '../../net/wire.ts'
 import { type Batch, RUN, STARTUP } from '../../protocol/batch.ts'
 import { READY_IDLE } from '../../protocol/build.ts'
 import { FRONTEND, frontendName } from '../../protocol/types.ts'
-import type { EndReason, NamedError } from '../ending.ts'
+import type { EndReason, NamedError } from '../lifecycle/ending.ts'
 
 /** A session that may end with what it has sent. */
 interface LeavingSession {

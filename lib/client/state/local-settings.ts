@@ -3,8 +3,8 @@
  * else, sent in a transaction block and answered without an error. Then its statements are shared with those who have
  * set the same. Whatever else may have happened, nothing is known until the transaction is over.
  *
- * Called by note-effects.ts when something is sent, by effects.ts when a transaction block is open at the end of a
- * request, by parse-settings.ts.
+ * Called by note-effects.ts when something is sent, by link/server-link.ts when a transaction block is open at the end
+ * of a request, by client-effects.ts.
  */
 
 import { TX_BLOCK } from '../../protocol/types.ts'

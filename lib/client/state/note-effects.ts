@@ -27,7 +27,6 @@ import {
   SLOT,
 } from '../../sql/state-effects.ts'
 import { type StatementEntry, textOf } from '../../statements/shared-statements.ts'
-import type { Unnamed } from '../statements/unnamed-statement.ts'
 import type { ClientEffects } from './client-effects.ts'
 import { noteControl, noteMeaning } from './local-settings.ts'
 
@@ -73,8 +72,14 @@ export function noteNamed(client: ClientEffects, server: ServerConnection, entry
   noteEffects(client, server, facts, facts.text || textOf(entry.body), true)
 }
 
+/** An unnamed statement as its client has sent it; the whole Parse, unless it was too long to be kept. */
+interface Sent {
+  readonly message: Buffer | undefined
+  readonly facts: SqlFacts
+}
+
 /** The unnamed statement is bound. */
-export function noteUnnamed(client: ClientEffects, server: ServerConnection, unnamed: Unnamed | undefined): void {
+export function noteUnnamed(client: ClientEffects, server: ServerConnection, unnamed: Sent | undefined): void {
   if (unnamed === undefined) return
   const { facts, message } = unnamed
   const quiet = client.functions.quiet && !server.content.functionsChanged && client.local === undefined

@@ -8,7 +8,7 @@ import type { ServerConnection } from '../../server/connection.ts'
 import type { PinKind } from '../../sql/state-kinds.ts'
 import { now } from '../../util/clock.ts'
 import type { Logger } from '../../util/logger.ts'
-import type { ClientInfo } from '../client-info.ts'
+import type { ClientInfo } from '../lifecycle/client-info.ts'
 import type { RememberedState } from './remembered-state.ts'
 
 const NONE: readonly PinKind[] = []

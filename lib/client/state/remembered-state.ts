@@ -29,7 +29,6 @@ import {
 import { ANY, DISCARD, PREPARED, SETTINGS, TEMPORARY } from '../../sql/state-effects.ts'
 import { type PinKind, STATE_KINDS } from '../../sql/state-kinds.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
-import { noteDefault } from '../link/apply-settings.ts'
 
 /** Why a client keeps its server: what a value is, depends on the encoding of the client, or is known to nobody. */
 export const ENCODED_VALUE = 'a setting in another encoding than UTF8'
@@ -344,7 +343,7 @@ export class RememberedState {
       const key = reportedKey(name)
       if (server.settings.isDefaultOf(key)) this.#parameters.unset(key)
       else if (this.#parameters.has(key)) this.#mistold = [...this.#mistold, name]
-      noteDefault(server, name)
+      server.noteDefault(name)
     }
   }
 

@@ -6,7 +6,7 @@
  * Called by requests/upstream.ts for each message, and by whoever sends what others wait for.
  */
 
-import { passesBarrier } from '../requests/message-kinds.ts'
+import { passesBarrier } from './message-kinds.ts'
 
 /** What the messages of one client wait for. */
 export class PendingNames {

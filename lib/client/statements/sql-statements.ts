@@ -20,8 +20,8 @@ import { EXECUTES, PREPARED } from '../../sql/state-effects.ts'
 import type { SpokenName } from '../../sql/statement-names.ts'
 import { type ClientStatements, statementName } from '../../statements/client-statements.ts'
 import { typedBody } from '../../statements/description.ts'
-import { deallocates, queryText, STATEMENT } from '../requests/message-kinds.ts'
 import { DeallocatingQuery } from './deallocating-query.ts'
+import { deallocates, queryText, STATEMENT } from './message-kinds.ts'
 
 /** Effects (sql/state-effects) of texts that name prepared statements. */
 export const SPEAKS = PREPARED | EXECUTES

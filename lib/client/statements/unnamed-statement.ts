@@ -27,10 +27,9 @@ import { NO_FACTS, type SqlFacts } from '../../sql/facts.ts'
 import { type Description, typedBody } from '../../statements/description.ts'
 import { speaksOfSession, textOf } from '../../statements/shared-statements.ts'
 import { Queue } from '../../util/queue.ts'
-import type { Rewrite } from '../requests/rewrite.ts'
-import { FAILING_NAMED_PARSE } from '../state/refused-state.ts'
-
 import { parseUnder, wayOf } from './parse-under.ts'
+import { FAILING_NAMED_PARSE } from './refused-state.ts'
+import type { Rewrite } from './rewrite.ts'
 import { ChangedResult, type SharedRef, UnnamedDescription } from './statement-refs.ts'
 
 /** Close of the unnamed statement, sent where a client binds one it does not have. */

@@ -3,7 +3,7 @@
 import { FRONTEND } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import { NO_FACTS } from '../../sql/facts.ts'
-import { bindsUnnamed, STATEMENT } from '../requests/message-kinds.ts'
+import { bindsUnnamed, STATEMENT } from './message-kinds.ts'
 import type { NamedStatements } from './named-statements.ts'
 import type { UnnamedStatement } from './unnamed-statement.ts'
 

@@ -7,7 +7,7 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { PassthroughMemory } from '../../../lib/auth/passthrough.ts'
-import type { ClientPorts } from '../../../lib/client/ports.ts'
+import type { ClientPorts } from '../../../lib/client/lifecycle/ports.ts'
 import { resolveConfig } from '../../../lib/config/load.ts'
 import { acceptClient } from '../../../lib/daemon/accept.ts'
 import { Newcomers } from '../../../lib/daemon/newcomers.ts'

@@ -4,8 +4,8 @@
  * told at once what the server would answer.
  */
 
-import { Activity } from '../../../lib/client/activity.ts'
-import type { ClientPorts } from '../../../lib/client/ports.ts'
+import { Activity } from '../../../lib/client/lifecycle/activity.ts'
+import type { ClientPorts } from '../../../lib/client/lifecycle/ports.ts'
 import { type RequestingClient, Upstream } from '../../../lib/client/requests/upstream.ts'
 import type { ClientEffects } from '../../../lib/client/state/client-effects.ts'
 import { Batch } from '../../../lib/protocol/batch.ts'

@@ -3,7 +3,7 @@
  * (timeouts.ts), that log lines tell of and snapshots show.
  */
 
-import { now } from '../util/clock.ts'
+import { now } from '../../util/clock.ts'
 
 /** The time stamps of one client. */
 export class Activity {

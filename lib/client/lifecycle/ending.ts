@@ -3,9 +3,9 @@
  * counted, and what becomes of its requests and of both connections.
  */
 
-import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorInLog } from '../errors.ts'
-import type { ServerEnd } from '../server/ports.ts'
-import type { ClientState } from './state.ts'
+import { type ErrorArgs, type ErrorFields, type ErrorName, errorFields, errorInLog } from '../../errors.ts'
+import type { ServerEnd } from '../../server/ports.ts'
+import type { ClientState } from './client-state.ts'
 
 /** pgbun ends it with an error of its catalogue. `reason` and `remedy` are for the log alone. */
 export interface NamedError {

@@ -1,8 +1,8 @@
 /** Who one client is and where it comes from: known after its login, and the same from then on. */
 
-import type { ReplicationMode } from '../protocol/replication-mode.ts'
-import { now } from '../util/clock.ts'
-import type { LogFields } from '../util/logger.ts'
+import type { ReplicationMode } from '../../protocol/replication-mode.ts'
+import { now } from '../../util/clock.ts'
+import type { LogFields } from '../../util/logger.ts'
 
 /** Where a client comes from, and how. */
 export interface ClientOrigin {

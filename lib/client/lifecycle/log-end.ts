@@ -1,11 +1,11 @@
 /** The log line of a session's end: every end has one, at the level its reason deserves. Its message says what happened. */
 
-import { now } from '../util/clock.ts'
+import { now } from '../../util/clock.ts'
 import type { Activity } from './activity.ts'
 import type { ClientInfo } from './client-info.ts'
+import type { ClientState } from './client-state.ts'
 import type { Ending, EndReason } from './ending.ts'
 import type { ClientPorts } from './ports.ts'
-import type { ClientState } from './state.ts'
 
 /** The session that ends. */
 interface EndedSession {

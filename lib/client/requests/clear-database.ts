@@ -11,8 +11,8 @@ import type { ServerConnection } from '../../server/connection.ts'
 import { InternalQuery, type InternalQueryResult } from '../../server/internal-query.ts'
 import { clearedDatabase, mayBeOfDatabase, mayClearSql } from '../../sql/database-statements.ts'
 import { textOf } from '../../statements/shared-statements.ts'
-import { queryText } from '../requests/message-kinds.ts'
-import type { Ask } from './ask.ts'
+import type { Ask } from '../lifecycle/ask.ts'
+import { queryText } from '../statements/message-kinds.ts'
 
 /** The client that sends such a statement. */
 export interface ClearingClient {

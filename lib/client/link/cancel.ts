@@ -1,12 +1,12 @@
 /** A cancel request for what a client runs, or is about to run (protocol chapter "Canceling Requests in Progress"). */
 
-import type { ServerConnection } from '../server/connection.ts'
-import { forgetsSequences } from '../server/forget-sequences.ts'
-import { afterTurn, delay, now } from '../util/clock.ts'
-import type { Activity } from './activity.ts'
-import type { ServerLink } from './link/server-link.ts'
-import type { ClientPorts } from './ports.ts'
-import type { ClientState } from './state.ts'
+import type { ServerConnection } from '../../server/connection.ts'
+import { forgetsSequences } from '../../server/forget-sequences.ts'
+import { afterTurn, delay, now } from '../../util/clock.ts'
+import type { Activity } from '../lifecycle/activity.ts'
+import type { ClientState } from '../lifecycle/client-state.ts'
+import type { ClientPorts } from '../lifecycle/ports.ts'
+import type { ServerLink } from './server-link.ts'
 
 /**
  * So many passes of the event loop a cancel request waits for what its client has sent before: both arrive together, and

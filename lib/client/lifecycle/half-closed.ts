@@ -7,9 +7,9 @@
  * Made by session.ts at the end of the client's input. Called at the end of each pump.
  */
 
-import type { Wire } from '../net/wire.ts'
-import { parameterStatus } from '../protocol/build.ts'
-import { after } from '../util/clock.ts'
+import type { Wire } from '../../net/wire.ts'
+import { parameterStatus } from '../../protocol/build.ts'
+import { after } from '../../util/clock.ts'
 import type { EndReason } from './ending.ts'
 
 /** Most requests are answered before that: nothing need be asked. */

@@ -1,7 +1,7 @@
 /** Each way a session can end: what the client is told, and how it is logged. */
 import t from 'tap'
-import { countEnd, type EndCounts, type EndReason, endingOf } from '../../../lib/client/ending.ts'
-import { errorFields } from '../../../lib/errors.ts'
+import { countEnd, type EndCounts, type EndReason, endingOf } from '../../../../lib/client/lifecycle/ending.ts'
+import { errorFields } from '../../../../lib/errors.ts'
 
 const lost = errorFields('server_lost')
 

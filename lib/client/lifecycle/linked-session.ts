@@ -3,11 +3,11 @@
 import type { Wire } from '../../net/wire.ts'
 import type { Batch } from '../../protocol/batch.ts'
 import type { ClientSettings } from '../../settings/client-settings.ts'
-import type { Activity } from '../activity.ts'
-import type { ClientInfo } from '../client-info.ts'
-import type { EndReason, NamedError } from '../ending.ts'
-import type { ClientPorts } from '../ports.ts'
-import type { ClientState } from '../state.ts'
+import type { Activity } from './activity.ts'
+import type { ClientInfo } from './client-info.ts'
+import type { ClientState } from './client-state.ts'
+import type { EndReason, NamedError } from './ending.ts'
+import type { ClientPorts } from './ports.ts'
 
 /** The session whose server it is. */
 export interface LinkedSession {

@@ -13,8 +13,8 @@ import type { PlanRef } from '../../server/ports.ts'
 import type { SqlFacts } from '../../sql/facts.ts'
 import type { LastingState } from '../../sql/lasting-state.ts'
 import { STATE_KINDS } from '../../sql/state-kinds.ts'
-import type { SharedRef } from '../statements/statement-refs.ts'
-import type { ClientEffects } from './client-effects.ts'
+import type { ClientEffects } from '../state/client-effects.ts'
+import type { SharedRef } from './statement-refs.ts'
 
 /** There is no such column: a text that is fine but for that is refused after the state of the transaction is looked at. */
 const FAILING = 'SELECT "refused by pgbun"'
