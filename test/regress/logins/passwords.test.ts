@@ -98,6 +98,33 @@ t.test('a user with the right password gets in while somebody guesses passwords'
     await Promise.all([first, again, fromThere])
   })
 
+  await t.test('guesses that wait until others are judged take no place of max_client_conn', { skip }, async (t) => {
+    const PLACES = 9
+
+    // More at a time than may be wrong for nothing: what makes the guesses wait is that those were not judged yet.
+    const options = { maxClientConn: PLACES, maxUnprovenLogins: 20 }
+    const { lab: starting, asked, state } = startAsking(t, options)
+    const lab = await starting
+    const { port } = lab.pooler.address as { port: number }
+    const login = (): Promise<RawClient> => loginRaw(t, { port }, { user: 'alice', password: 'right' })
+    state.hold = false
+    const inside = [await login()]
+    state.hold = true
+    const strangers: RawClient[] = []
+    for (let i = 0; i < 3; i++) strangers.push(await guess(t, lab, 'alice', `guess ${i}`, STRANGER))
+    const judging = (): number => asked.filter(({ password }) => password !== 'right').length
+    await waitFor(() => judging() === 3)
+    for (let i = 3; i < 3 * PLACES; i++) strangers.push(await guess(t, lab, 'alice', `guess ${i}`, STRANGER))
+    const closed = (): number => strangers.filter((stranger) => stranger.closed).length
+    await waitFor(() => closed() === strangers.length - (PLACES - 1), { what: 'the oldest that wait to go' })
+    while (inside.length < PLACES - 3) inside.push(await login())
+    await waitFor(() => closed() === strangers.length - 3)
+    t.equal(judging(), 3, 'only those keep a place that are judged')
+    const last = await guess(t, lab, 'alice', 'right')
+    t.match(await last.expectFatal(), { C: '53300' })
+    for (const client of inside) t.same(await client.query('SELECT 1'), await inside[0]!.query('SELECT 1'))
+  })
+
   await t.test('wrong passwords from one address make only that address wait', async (t) => {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'pgbun-guess-'))
     t.teardown(() => rmSync(dir, { recursive: true, force: true }))
@@ -219,17 +246,21 @@ t.test('a stranger whose logins do not go on takes no place of max_client_conn',
   const alice = { user: 'alice', password: 'wonderland' }
   const scram = ['--auth-type', 'scram-sha-256', '--auth-file', authFile]
   const nothing = (): void => {}
+  const plain = ['--auth-type', 'plain', '--auth-file', authFile, '--login-failure-delay', '1h']
   const ways: Record<string, [args: string[], send: (client: RawClient) => void]> = {
     'at the password': [[], nothing],
     'at the first message of SCRAM': [scram, nothing],
     'behind it': [scram, (client) => client.send(frontend.saslInitial('SCRAM-SHA-256', 'n,,n=,r=abcdefgh'))],
-    'behind wrong passwords': [['--login-failure-delay', '1h'], (client) => client.send(frontend.password('guess'))],
+    'behind wrong passwords': [plain, (client) => client.send(frontend.password('guess'))],
   }
   for (const [way, [args, send]] of Object.entries(ways)) {
     await t.test(way, async (t) => {
       const limit = ['--max-client-conn', String(PLACES)]
       const pgbun = await startPgbun(t, { target, poolMode: 'transaction', args: [...limit, ...args] })
       const member = await loginRaw(t, pgbun, alice)
+      // Where she has logged in from, wrong passwords are judged at once, and it is their answers that wait: behind so
+      // many, for longer than this test. Elsewhere one is judged at the end of each pause, and has its place meanwhile.
+      await (await loginRaw(t, { port: pgbun.port, localAddress: STRANGER }, alice)).end()
       const strangers: RawClient[] = []
       for (let i = 0; i < 2 * PLACES; i++) {
         const client = await connectRaw(t, { port: pgbun.port, localAddress: STRANGER })
