@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { backend, frontend } from '../fixtures/messages.ts'
-import { errorOf } from '../fixtures/raw-client.ts'
+import { errorOf, typesOf } from '../fixtures/raw-client.ts'
 import { gate, waitFor } from '../fixtures/wait.ts'
 import { type Client, type Lab, oneRow, queriesOf, received, silent, startLab } from './lab.ts'
 
@@ -135,6 +135,21 @@ t.test('a storm of cancel requests for one query is one', async (t) => {
   t.equal(lab.server.cancels.length, 1)
   closing.open()
   await Promise.all(storm)
+})
+
+// On a busy machine the query had been canceled by the time the request was repeated, which hit the next one.
+t.test('a cancel request is not repeated where it could hit what the client has sent behind', async (t) => {
+  const lab = await startLab(t, { poolSize: 1, script: silent })
+  const client = await lab.client()
+  const sent = [frontend.query('select 1'), frontend.query('select 2')]
+  client.send(...sent)
+  const server = lab.server.connections[0]!
+  await received(server, 'QQ')
+  await cancel(lab, client.session.pid, client.session.secret)
+  t.equal(lab.server.cancels.length, 1)
+  server.send(canceled, backend.ready(), ...oneRow('2'))
+  t.equal(typesOf(await client.readUntil('Z')), 'EZ')
+  t.equal(typesOf(await client.readUntil('Z')), 'TDCZ')
 })
 
 t.test('a cancel request that does not come to its end: the server is not used again', async (t) => {

@@ -14,7 +14,10 @@ import type { ServerLink } from './server-link.ts'
  * may have been readable for something else.
  */
 const PASSES = 3
-/** PostgreSQL ignores a request that arrives before it has read the query. Of an older query it has. */
+/**
+ * PostgreSQL ignores a request that arrives before it has read the query. Of an older query it has. A repeated one may
+ * arrive when the query has been canceled: it is sent only where its client has nothing behind it that it could hit.
+ */
 const YOUNG_MS = 100
 /** Pause before such a request is repeated, and how often that is done. */
 const REPEAT_MS = 20
@@ -28,6 +31,8 @@ interface CancelableClient {
   readonly activity: Activity
   readonly link: ServerLink | undefined
   readonly ports: ClientPorts
+  /** It has sent more, which waits. */
+  readonly hasInput: boolean
 }
 
 /**
@@ -36,7 +41,7 @@ interface CancelableClient {
  */
 export async function cancelClient(client: CancelableClient): Promise<void> {
   for (let pass = 0; pass <= PASSES; pass++) {
-    if (pass > 0) await new Promise<void>(afterTurn)
+    if (pass > 0) await nextTurn()
     const server = runsOn(client)
     if (server !== undefined) {
       await cancelRunning(client, server)
@@ -65,5 +70,12 @@ async function cancelRunning(client: CancelableClient, server: ServerConnection)
     await client.ports.cancelServer(server)
     if (!young || repeats === REPEATS || !here() || server.closeReason !== undefined) return
     await delay(REPEAT_MS)
+    // On a busy machine the answer has come by now, and was not read yet.
+    for (let pass = 0; pass < PASSES; pass++) await nextTurn()
+    if (client.hasInput || server.plan.readies > 1) return
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise(afterTurn)
 }
