@@ -31,6 +31,8 @@ t.test('clients share a prepared statement only under the settings that decide w
     const clients: RawClient[] = []
     for (const parameters of settings) clients.push(await loginRaw(t, pgbun, { parameters }))
     for (const client of clients) await run(client, 'SELECT 1')
+    // A text that was prepared a while ago is prepared anew; what it was before is closed with the next statement.
+    await run(await loginRaw(t, pgbun), 'SELECT 2')
     t.same(await count(clients[0]!, 'SELECT 1'), [['1']])
   })
 
