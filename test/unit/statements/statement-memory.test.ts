@@ -21,6 +21,11 @@ function used(): number {
   }
 }
 
+/** `text` in one piece, as it comes from a client: V8 makes ropes of what is put together. */
+function flat(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le')
+}
+
 /** Texts and settings of the statement `i` of `client`. */
 const SHAPES: Record<string, (client: number, i: number) => { sql: string; settings: ParseSettings }> = {
   'short texts': (client, i) => ({ sql: `SELECT ${client}, ${i}`, settings: NONE }),
@@ -37,11 +42,12 @@ const SHAPES: Record<string, (client: number, i: number) => { sql: string; setti
   'short texts of transactions': (_, i) => ({ sql: `SELECT ${i}`, settings: UNKNOWN_SETTINGS }),
   'settings of which each client has its own, in letters of two bytes': (client, i) => ({
     sql: `SELECT ${i}`,
-    settings: new SettingValues(new Map([['app.text', `${client}, ${i} ${'ż'.repeat(200)}`]])),
+    settings: new SettingValues(new Map([['app.text', flat(`${client}, ${i} ${'ż'.repeat(200)}`)]])),
   }),
-  'long settings': (client, i) => ({
+  // Each statement has its own, which is hashed: no longer than it takes for them not to be kept.
+  'settings just too long to be kept': (client, i) => ({
     sql: `SELECT ${i}`,
-    settings: new SettingValues(new Map([['app.text', `${client}, ${i} ${'ż'.repeat(100_000)}`]])),
+    settings: new SettingValues(new Map([['app.text', flat(`${client}, ${i} ${'ż'.repeat(4100)}`)]])),
   }),
 }
 const NONE = new SettingValues(new Map())
