@@ -76,6 +76,9 @@ export class Downstream implements PlanObserver {
   readonly #server: DownstreamServer
   /** What is done with the rest of the message that began last. */
   #disposition = TO_CLIENT
+  /** The stretch of the chunk that passes and has not been handed over; it begins at -1 where there is none. */
+  #from = -1
+  #to = -1
   /** Wants to read the message that began last. */
   #reading: PlanRef | undefined
   /** Replies of our own whose turn came with the segment just looked at. */
@@ -88,56 +91,73 @@ export class Downstream implements PlanObserver {
   /** Hand a chunk's segments on. */
   onBatch(batch: Batch): void {
     const server = this.#server
-    // The stretch of the chunk that passes and has not been handed over yet.
-    let from = -1
-    let to = -1
-    const count = batch.count
+    const { count } = batch
+    this.#from = -1
+    this.#to = -1
     for (let i = 0; i < count; i++) {
       const flags = batch.flags(i)
       const type = batch.type(i)
       if ((flags & FIRST) !== 0) this.#disposition = this.#look(type, batch, i)
       if (this.#disposition === DESYNC) {
         // What is in order before it belongs to the other end, which may have the first part of its last message.
-        if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
+        this.#handOver(batch)
         batch.release()
         server.abort(`unexpected ${backendName(type)}`)
         return
       }
       if (this.#reading !== undefined) this.#read(type, batch, i, flags)
-      if (this.#disposition === TO_CLIENT) {
-        this.midMessage = (flags & LAST) === 0
-        if ((flags & IN_HEAD) !== 0) {
-          server.consumer?.onServerBytes(batch.bytesOf(i))
-        } else {
-          if (to !== batch.start(i)) {
-            if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
-            from = batch.start(i)
-          }
-          to = batch.end(i)
-        }
-      }
+      if (this.#disposition === TO_CLIENT) this.#add(batch, i, flags)
       const fakes = this.#fakes.length > 0 && (flags & LAST) !== 0
       if (type === BACKEND.ReadyForQuery || type === BACKEND.ErrorResponse || fakes) {
-        if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
-        from = -1
-        to = -1
+        this.#handOver(batch)
         if (fakes) this.sendFakes()
-        if (type === BACKEND.ErrorResponse && (flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
-        if (type === BACKEND.ReadyForQuery) {
-          const shown = this.#disposition === TO_CLIENT
-          if (shown) server.answered++
-          server.consumer?.onServerReady(server.txStatus, shown)
-        }
+        this.#tell(type, batch, i, flags)
         if (server.state === 'closed') {
           batch.release()
           return
         }
       }
     }
-    if (from >= 0) server.consumer?.onServerBytes(slice(batch.chunk, from, to))
+    this.#handOver(batch)
     const violation = batch.violation
     batch.release()
     if (violation !== undefined) server.abort(violation)
+  }
+
+  /** Segment `i` passes: neighbouring ones are handed over as one slice of the chunk. */
+  #add(batch: Batch, i: number, flags: number): void {
+    this.midMessage = (flags & LAST) === 0
+    if ((flags & IN_HEAD) !== 0) {
+      this.#server.consumer?.onServerBytes(batch.bytesOf(i))
+      return
+    }
+    if (this.#to !== batch.start(i)) {
+      this.#handOver(batch)
+      this.#from = batch.start(i)
+    }
+    this.#to = batch.end(i)
+  }
+
+  /** Hand over what of the chunk passes and has not been handed over. */
+  #handOver({ chunk }: Batch): void {
+    const from = this.#from
+    const to = this.#to
+    if (from < 0) return
+    this.#from = -1
+    this.#to = -1
+    this.#server.consumer?.onServerBytes(slice(chunk, from, to))
+  }
+
+  /** Tell the consumer of an error, or of the end of a request: the bytes of both have been handed over. */
+  #tell(type: number, batch: Batch, i: number, flags: number): void {
+    const server = this.#server
+    if (type === BACKEND.ErrorResponse) {
+      if ((flags & FIRST) !== 0) server.consumer?.onServerError?.(batch.bodyOf(i))
+    } else if (type === BACKEND.ReadyForQuery) {
+      const shown = this.#disposition === TO_CLIENT
+      if (shown) server.answered++
+      server.consumer?.onServerReady(server.txStatus, shown)
+    }
   }
 
   #read(type: number, batch: Batch, i: number, flags: number): void {
@@ -150,21 +170,8 @@ export class Downstream implements PlanObserver {
   #look(type: number, batch: Batch, i: number): number {
     const server = this.#server
     switch (type) {
-      case BACKEND.ReadyForQuery: {
-        const at = batch.start(i) + 5
-        const status = at < batch.end(i) ? batch.buffer(i)[at] : undefined
-        if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
-        server.txStatus = status
-        if (server.statements.altering && status === TX_IDLE) server.statements.altered()
-        const { rolesChanged } = server.content
-        if (rolesChanged !== undefined && status === TX_IDLE) {
-          server.rolesBecame(rolesChanged)
-          server.content.rolesNoted()
-        }
-        const disposition = server.consumer ? server.plan.onMessage(type, status) : DESYNC
-        const forbidden = status !== TX_IDLE && disposition === TO_CLIENT && server.consumer?.forbidsBlocks
-        return forbidden ? SWALLOW : disposition
-      }
+      case BACKEND.ReadyForQuery:
+        return this.#lookAtReady(batch, i)
       case BACKEND.ErrorResponse:
         return this.#lookAtError(batch.bodyOf(i), (batch.flags(i) & LAST) !== 0)
       case BACKEND.ParameterStatus:
@@ -198,6 +205,28 @@ export class Downstream implements PlanObserver {
       default:
         return server.consumer ? server.plan.onMessage(type) : DESYNC
     }
+  }
+
+  #lookAtReady(batch: Batch, i: number): number {
+    const server = this.#server
+    const at = batch.start(i) + 5
+    const status = at < batch.end(i) ? batch.buffer(i)[at] : undefined
+    if (status !== TX_IDLE && status !== TX_BLOCK && status !== TX_FAILED) return DESYNC
+    server.txStatus = status
+    if (status === TX_IDLE) this.#noteCommitted()
+    const disposition = server.consumer ? server.plan.onMessage(BACKEND.ReadyForQuery, status) : DESYNC
+    const forbidden = status !== TX_IDLE && disposition === TO_CLIENT && server.consumer?.forbidsBlocks
+    return forbidden ? SWALLOW : disposition
+  }
+
+  /** A transaction is over: what it has changed in the database holds now. */
+  #noteCommitted(): void {
+    const server = this.#server
+    if (server.statements.altering) server.statements.altered()
+    const { rolesChanged } = server.content
+    if (rolesChanged === undefined) return
+    server.rolesBecame(rolesChanged)
+    server.content.rolesNoted()
   }
 
   /** What a client has notified itself of bears the process of its own BackendKeyData: drivers compare the two. */
