@@ -81,6 +81,12 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     return this.#session.info.replication === 'none' ? this.pool : this.pool.dedicated
   }
 
+  /** The lease: replies come for a client that holds one, and for no other. */
+  get #held(): Lease {
+    if (this.lease === undefined) throw new Error('a reply came for a client that holds no server')
+    return this.lease
+  }
+
   /** The server the client holds. */
   get server(): ServerConnection | undefined {
     return this.lease?.server
@@ -339,7 +345,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   onServerError(): void {
     this.effects.remembered.failed()
     // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
-    if (this.lease!.server.plan.skipping) {
+    if (this.#held.server.plan.skipping) {
       this.requests.upstream.discarded()
       this.#session.pump()
     }
@@ -352,25 +358,25 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   onServerParameter(name: string, value: string): string | undefined {
     if (this.#session.settings.startup.size === 0) return undefined
-    return this.effects.remembered.startupInstead(this.lease!.server, name, value)
+    return this.effects.remembered.startupInstead(this.#held.server, name, value)
   }
 
   onServerDeallocated(all: boolean): void {
-    this.requests.upstream.onDeallocated(this.lease!.server, all)
+    this.requests.upstream.onDeallocated(this.#held.server, all)
   }
 
   onServerRefused(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
-    return this.requests.upstream.onRefused(this.lease!.server, error, body, ref)
+    return this.requests.upstream.onRefused(this.#held.server, error, body, ref)
   }
 
   onServerRepeat(): void {
-    this.#session.putBack(this.requests.upstream.repeat(this.lease!.server))
+    this.#session.putBack(this.requests.upstream.repeat(this.#held.server))
   }
 
   onServerReady(status: number, shown: boolean): void {
     const { pool, effects } = this
     const session = this.#session
-    const lease = this.lease!
+    const lease = this.#held
     const { server } = lease
     if (shown) pool.counters.queries++
     if (status === TX_IDLE) {

@@ -98,7 +98,8 @@ export class StartupSettingsCheck implements Waiter {
 
   /** Judge what comes next. `notices` is what was said to what came before. */
   #next(notices: readonly Buffer[]): void {
-    const { server } = this.#lease!
+    if (this.#lease === undefined) return
+    const { server } = this.#lease
     for (let step = this.#steps.shift(); step !== undefined; step = this.#steps.shift()) {
       if (!applySettings(server, step, (result) => this.#applied(result))) return
     }
