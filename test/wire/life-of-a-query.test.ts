@@ -27,7 +27,12 @@ t.test('select 1 in transaction mode', async (t) => {
   const lab = await startLab(t, { poolSize: 1 })
   const client = await lab.client()
   for (let i = 0; i < 3; i++) await client.query('select 1')
-  const ran = await filesOf(() => client.query('select 1'))
+  // What the janitor's sweep does meanwhile is no part of the way: it does not come with each of them.
+  let ran = await filesOf(() => client.query('select 1'))
+  for (let i = 0; i < 5; i++) {
+    const again = await filesOf(() => client.query('select 1'))
+    ran = new Set([...ran].filter((file) => again.has(file)))
+  }
   const [way = '', asked = ''] = readFileSync(path.join(rootDir, 'lib/README.md'), 'utf8')
     .split('**Before the first query**')[0]!
     .split('<!--')
