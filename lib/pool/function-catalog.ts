@@ -3,10 +3,10 @@
  * by its pools, and when to ask PostgreSQL for it again.
  *
  * Holds: from a change that was seen until the answer to a question asked after it, every statement is suspected; so it is
- * before the first answer, and while there is none to be had. Clients are served all the same: one server of a database is
- * asked at a time, for HURRIED_MS where a client may wait for it and for LEISURE_MS where it is idle. What fails is not
- * asked again for a time that doubles, and is given twice the time then: where clients always wait, too, there is an
- * answer some day.
+ * before the first answer, and while there is none to be had; what no look at the session finds is looked for by the last
+ * answer meanwhile. Clients are served all the same: one server of a database is asked at a time, for HURRIED_MS where a
+ * client may wait for it and for LEISURE_MS where it is idle. What fails is not asked again for a time that doubles, and
+ * is given twice the time then: where clients always wait, too, there is an answer some day.
  */
 
 import type { ServerConnection } from '../server/connection.ts'
@@ -17,8 +17,10 @@ import {
   ALL_HIDDEN,
   type FunctionSources,
   functionSourcesQuery,
+  isAnswer,
   readFunctionSources,
   settingsOfSource,
+  unanswered,
 } from '../sql/function-sources.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -248,7 +250,7 @@ export class FunctionCatalog {
     InternalQuery.run(server, functionSourcesQuery(limit), 'hold', answered, 0)
   }
 
-  /** There is no answer to be had: everything is suspected. */
+  /** There is no answer to be had: everything is suspected, and what was known is known still. */
   #failed(reason: string, hurried: boolean, log: Logger): void {
     const later = (ms: number): number => now() + Math.min(ms * 2 ** Math.max(0, this.#failures - 1), RETRY_LIMIT_MS)
     // An idle server may be asked for longer, and at once.
@@ -261,24 +263,26 @@ export class FunctionCatalog {
       reason,
       remedy: 'check_functions = false does without',
     })
-    this.#learn(ALL_HIDDEN, log)
+    this.#know(unanswered(this.#known))
   }
 
   #learn(known: FunctionSources, log: Logger): void {
-    if (known !== ALL_HIDDEN && this.#failures > 0) {
+    if (this.#failures > 0) {
       this.#failures = 0
       this.#retryAt = 0
       this.#hurriedRetryAt = 0
       log.info('the functions of the database are known again', { database: this.#database })
     }
-    // What was run while everything was suspected need not be looked at again.
-    if (known.key !== this.#known.key && this.#known !== ALL_HIDDEN) this.stamp++
-    if (known !== ALL_HIDDEN) {
-      if (this.#defaults !== undefined && known.defaults !== this.#defaults) this.defaultsStamp++
-      this.#defaults = known.defaults
-    }
-    this.#known = known
+    if (this.#defaults !== undefined && known.defaults !== this.#defaults) this.defaultsStamp++
+    this.#defaults = known.defaults
     if (!this.#changed) this.#made = []
+    this.#know(known)
+  }
+
+  #know(known: FunctionSources): void {
+    // What was run while everything was suspected need not be looked at again.
+    if (known.key !== this.#known.key && isAnswer(this.#known)) this.stamp++
+    this.#known = known
     this.#verdicts = new WeakMap()
     this.#update()
   }

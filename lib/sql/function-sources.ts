@@ -37,7 +37,7 @@ export interface FunctionSources {
   readonly readsSequences: boolean
   /** What ALTER ROLE … SET and ALTER DATABASE … SET say, as one text: it changes with them. */
   readonly defaults: string
-  /** The same as text, to compare two answers. */
+  /** The same as text, to compare two answers; that of ALL_HIDDEN where there is none. */
   readonly key: string
 }
 
@@ -57,6 +57,19 @@ export const ALL_HIDDEN: FunctionSources = {
   leaving: EVERYTHING,
   readsSequences: true,
   key: 'unknown',
+}
+
+/**
+ * No answer is to be had: any statement may do anything. What no look at the session finds is still looked for where
+ * `before`, the last that was known, says so: what nobody can ask for, and names of parameters.
+ */
+export function unanswered({ keeping, defining, settings }: FunctionSources): FunctionSources {
+  return { ...ALL_HIDDEN, keeping, defining, settings }
+}
+
+/** True where `sources` are what PostgreSQL has said. */
+export function isAnswer(sources: FunctionSources): boolean {
+  return sources.key !== ALL_HIDDEN.key
 }
 
 /** A text that says which code objects it makes: DO and CALL, whose tags do not. */

@@ -3,6 +3,7 @@
  * tells of it, and pgbun has asked PostgreSQL which functions do so. Whatever becomes of it for its own client, the next client on the same server must not find it.
  */
 import t from 'tap'
+import { functionsKnown } from '../fixtures/functions-known.ts'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { errorOf, loginRaw, type RawClient } from '../fixtures/raw-client.ts'
@@ -49,6 +50,7 @@ t.test('what a function leaves behind', async (t) => {
   })
   for (const mode of ['session', 'transaction', 'statement'] as const) {
     const pgbun = await startPgbun(t, { target: server, poolMode: mode, poolSize: 1 })
+    await functionsKnown(pgbun, server)
     for (const [at, { name, keeps }] of HIDDEN.entries()) {
       const login = { user: user(at), password: user(at) }
       const direct = await loginRaw(t, server, login)

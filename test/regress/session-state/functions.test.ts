@@ -1,4 +1,5 @@
 import t from 'tap'
+import { functionsKnown } from '../../fixtures/functions-known.ts'
 import { frontend } from '../../fixtures/messages.ts'
 import { startPgbun } from '../../fixtures/pgbun.ts'
 import { sharedPostgres, type TestPostgres } from '../../fixtures/postgres.ts'
@@ -130,6 +131,7 @@ t.test('what a function in C keeps in the session stays with its client', async 
   }
 
   const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 2 })
+  await functionsKnown(pgbun, target)
   for (const kind of KINDS) {
     const skip = kind.extension !== undefined && !available.has(kind.extension) && `no ${kind.extension} here`
     for (const statements of [kind.statements, ...(kind.hidden ?? []).map((sql) => [sql])]) {
@@ -183,6 +185,7 @@ t.test('what a function in C keeps in the session stays with its client', async 
   const skip = !available.has('dblink') && 'no dblink here'
   await t.test('a function that closes its dblink connection itself keeps no server', { skip }, async (t) => {
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: 1 })
+    await functionsKnown(pgbun, target)
     const [one, two] = await Promise.all([loginRaw(t, pgbun), loginRaw(t, pgbun)])
     t.equal(errorOf(await one.query('SELECT autonomous()')).M, undefined)
     t.equal(await value(two, 'SELECT 1'), '1')

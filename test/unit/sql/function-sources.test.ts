@@ -1,6 +1,6 @@
 /** Reading PostgreSQL's answer: which texts are suspected. The question itself: test/e2e/hidden-functions.test.ts. */
 import t from 'tap'
-import { readFunctionSources } from '../../../lib/sql/function-sources.ts'
+import { ALL_HIDDEN, isAnswer, readFunctionSources, unanswered } from '../../../lib/sql/function-sources.ts'
 import type { Suspicion } from '../../../lib/sql/suspect-words.ts'
 
 const leaving = (...names: string[]): Suspicion | undefined =>
@@ -63,4 +63,26 @@ t.test('there is an end to what is looked for', async (t) => {
   const many = Array.from({ length: 3000 }, (_, at) => ['leaving', `f${at}`, 'call'])
   t.throws(() => readFunctionSources(many), /more than/)
   t.throws(() => readFunctionSources([['excess', '30000 functions', '']]), /too much to look into: 30000 functions/)
+})
+
+t.test('what was known is not forgotten while there is no answer', async (t) => {
+  const known = readFunctionSources([
+    ['keeping', 'seeded', 'call'],
+    ['defining', 'makes', 'call'],
+    ['setting', 'app.tenant', ''],
+  ])
+  t.ok(isAnswer(known))
+  t.notOk(isAnswer(ALL_HIDDEN))
+  // Also where one question fails after the other.
+  for (const then of [unanswered(known), unanswered(unanswered(known))]) {
+    t.notOk(isAnswer(then))
+    t.ok(then.leaving?.test('SELECT 1'), 'any statement may do anything')
+    t.ok(then.readsSequences)
+    t.ok(then.keeping?.test('SELECT seeded()'))
+    t.notOk(then.keeping?.test('SELECT 1'))
+    t.ok(then.defining?.test('SELECT makes()'))
+    t.strictSame(then.settings, ['app.tenant'])
+    t.notSame(then.key, known.key)
+  }
+  t.same(unanswered(ALL_HIDDEN), ALL_HIDDEN, 'nothing was known')
 })
