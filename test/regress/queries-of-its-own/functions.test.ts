@@ -1,4 +1,5 @@
 import t from 'tap'
+import { functionsKnown } from '../../fixtures/functions-known.ts'
 import { backend, type Message, parse } from '../../fixtures/messages.ts'
 import { startPgbun } from '../../fixtures/pgbun.ts'
 import { sharedPostgres, startPostgres } from '../../fixtures/postgres.ts'
@@ -169,11 +170,11 @@ t.test('a client is served while pgbun looks into the functions of a database', 
     })
 
     await t.test('short limits of the role do not end the question', async (t) => {
-      await target.query("ALTER ROLE eve SET statement_timeout = '50ms'; ALTER ROLE eve SET lock_timeout = '50ms'")
-      const pgbun = await startPgbun(t, { target, poolMode: 'transaction' })
-      const client = await loginRaw(t, pgbun, { user: 'eve', password: 'eve' })
-      await client.rows('SELECT 1')
-      t.notMatch(pgbun.logs(), CANNOT)
+      await target.query("ALTER ROLE eve SET statement_timeout = '10ms'; ALTER ROLE eve SET lock_timeout = '10ms'")
+      const eve = { user: 'eve', password: 'eve' }
+      const pgbun = await startPgbun(t, { target, poolMode: 'transaction', ...eve })
+      // What she runs herself has time. Where PostgreSQL is too busy to answer, it is asked again, by hers alone.
+      await t.resolves(functionsKnown(pgbun, target, { options: '-c statement_timeout=0' }))
     })
 
     await t.test('a client does not wait for a lock on the catalog', async (t) => {
