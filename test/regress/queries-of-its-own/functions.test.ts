@@ -68,16 +68,23 @@ t.test('a client is served while pgbun looks into the functions of a database', 
     'a question that is interrupted for waiting clients again and again is answered in the end',
     async (t) => {
       let questions = 0
-      let waits: { server: ScriptedConnection; timer: NodeJS.Timeout } | undefined
+      let waits: { server: ScriptedConnection; since: number; timer?: NodeJS.Timeout } | undefined
+      // An answer takes longer than the time in which the question before was interrupted; the first waits for that.
+      let takes: number | undefined
       const target = await startScriptedPostgres(t, {
         onMessage: questioned((server) => {
           questions++
           const answer = (): void =>
             server.send(backend.rowDescription('a'), backend.commandComplete('SELECT 0'), backend.ready())
-          waits = { server, timer: setTimeout(answer, 450) }
+          waits = {
+            server,
+            since: performance.now(),
+            timer: takes === undefined ? undefined : setTimeout(answer, takes),
+          }
         }),
         onCancel() {
           clearTimeout(waits?.timer)
+          takes = 1.5 * (performance.now() - (waits?.since ?? 0))
           waits?.server.send(backend.error('57014', 'canceling statement due to user request'), backend.ready())
         },
       })
@@ -95,7 +102,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
       await pgbun.waitForLog(/functions of the database are known again/)
       known = true
       await Promise.all(busy)
-      t.ok(questions >= 2 && questions <= 5, `asked ${questions} times`)
+      t.ok(questions >= 2, `asked ${questions} times`)
     },
   )
 
