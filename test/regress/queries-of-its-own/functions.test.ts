@@ -118,7 +118,7 @@ t.test('a client is served while pgbun looks into the functions of a database', 
       const client = await loginRaw(t, pgbun)
       await client.rows('SELECT leave()')
       await client.rows('SELECT 1')
-      t.notMatch(pgbun.logs(), CANNOT)
+      await t.resolves(functionsKnown(pgbun, target), 'there are not too many')
       await eve.end()
     })
 
@@ -329,7 +329,8 @@ t.test('nobody gets the rights of another user by functions in front of those th
         await last.end()
         t.same(await target.query('SELECT is_called FROM public.caught'), [{ is_called: false }], 'nothing was caught')
         await target.query('ALTER ROLE CURRENT_USER RESET search_path; ALTER DATABASE postgres RESET search_path')
-        t.notMatch(pgbun.logs(), /internal error|cannot look into/)
+        // A busy PostgreSQL may be interrupted; it refuses nothing.
+        t.notMatch(pgbun.logs(), /internal error|cannot look into(?!.*reason="canceling statement)/)
       })
     }
   }
