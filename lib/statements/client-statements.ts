@@ -82,10 +82,10 @@ export class ClientStatements {
     return twin
   }
 
-  /** The same, where it need not be there yet. */
-  known(entry: StatementEntry, { fingerprint }: ParseSettings): StatementEntry {
-    const twin = fingerprint === undefined ? this.#twins?.get(entry) : entry.twins?.get(fingerprint)
-    return twin ?? entry
+  /** The same without making it; undefined where it has never been needed. */
+  known(entry: StatementEntry, { fingerprint }: ParseSettings): StatementEntry | undefined {
+    if (entry.own || entry.settings.fingerprint === fingerprint) return entry
+    return fingerprint === undefined ? this.#twins?.get(entry) : entry.twins?.get(fingerprint)
   }
 
   /** The client's name for `entry` is gone. */

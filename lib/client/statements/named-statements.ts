@@ -97,8 +97,9 @@ export class NamedStatements {
     if (entry === undefined) return !server.statements.closed(this.#pending.batch)
     const settings = this.#settings(server)
     const executed = needs ? this.#names.known(entry, settings) : entry
-    if (!server.statements.certain(executed, this.#pending.batch)) return true
-    return needs && !server.statements.has(executed) && wayOf(server, executed, settings) === 'wait'
+    if (!server.statements.certain(executed ?? entry, this.#pending.batch)) return true
+    if (!needs || (executed !== undefined && server.statements.has(executed))) return false
+    return wayOf(server, executed ?? entry, settings) === 'wait'
   }
 
   /**

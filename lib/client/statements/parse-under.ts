@@ -30,7 +30,7 @@ const PLAIN = /^(?:select|with|values|insert|update|delete|merge|table|\()/i
 
 /** The way there is for a statement. Where there is none to be had, its Parse is sent as it is. */
 export function wayOf(
-  server: ServerConnection,
+  server: Pick<ServerConnection, 'plan' | 'txStatus'>,
   { settings: wanted, body }: Pick<StatementEntry, 'settings' | 'body'>,
   present: ParseSettings,
 ): Way {

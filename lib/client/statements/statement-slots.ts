@@ -68,7 +68,7 @@ export class StatementSlots {
     const settings = this.#settings(server)
     const entry = this.#names.executed(named, settings)
     const anew = this.#names.standing(name) === 'anew'
-    const present = statements.use(entry)
+    const present = statements.use(entry) ?? this.#take(server, named, entry, settings)
     // One on its way may come to be something else, which is for the name alone that it was sent for.
     const own = present !== undefined && present.adopter === name && present.batch === this.#pending.batch
     const usable = own || (present !== undefined && (present.ready || description === undefined))
@@ -86,6 +86,24 @@ export class StatementSlots {
     }
     const body = anew || description === undefined ? named.body : typedBody(named.body, description)
     return this.#prepare(server, entry, settings, body, name, undefined)
+  }
+
+  /**
+   * `entry`, which `named` is now, cannot be parsed here as `named` was: what the settings are is not known, and no savepoint
+   * brings them back. What is prepared for `named` becomes the client's own: it has the meaning, which PostgreSQL may change
+   * from now on.
+   */
+  #take(
+    { statements, plan, txStatus }: ServerConnection,
+    named: StatementEntry,
+    entry: StatementEntry,
+    settings: ParseSettings,
+  ): Slot | undefined {
+    if (entry === named || wayOf({ plan, txStatus }, entry, settings) !== 'as it is') return undefined
+    const slot = statements.use(named)
+    if (slot === undefined || !(slot.ready || slot.batch === this.#pending.batch)) return undefined
+    statements.rehome(slot, entry)
+    return slot
   }
 
   /** Prepare `entry` on `server` because the client gives it `name`; what must be sent is `injected`. */

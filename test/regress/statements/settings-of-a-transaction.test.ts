@@ -48,6 +48,30 @@ t.test(
         'COMMIT',
         'SHOW TimeZone',
       ],
+      'SET, and behind it in one packet a statement from before': [
+        [parse('a', EPOCH)],
+        [frontend.query("SET TimeZone = 'Asia/Tokyo'"), ...run('a')],
+        'SHOW TimeZone',
+        run('a'),
+        'SELECT 1',
+      ],
+      'set for the transaction by messages, and in the same batch a statement from before': [
+        [parse('a', EPOCH)],
+        [...prepared('', "SELECT set_config('TimeZone', 'Asia/Tokyo', true)"), ...run('a')],
+        run('a'),
+        [...prepared('', "SELECT set_config('TimeZone', 'Asia/Tokyo', true)"), ...run('a')],
+      ],
+      'set for the session by messages, and in the same batch a statement from before': [
+        [parse('a', EPOCH)],
+        [...prepared('', "SET TimeZone = 'Asia/Tokyo'"), ...run('a')],
+        'SHOW TimeZone',
+        run('a'),
+      ],
+      'all of it in one batch': [
+        [parse('a', EPOCH), ...prepared('b', "SELECT set_config('TimeZone', 'Asia/Tokyo', true)"), ...run('a')],
+        run('a'),
+        [...run('b'), ...run('a')],
+      ],
       'several settings, by messages, with what has no part in it': [
         'BEGIN',
         [...prepared('', "SET LOCAL statement_timeout = '10s'")],
