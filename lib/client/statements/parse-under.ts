@@ -38,7 +38,8 @@ export function wayOf(
   const { plan, txStatus } = server
   // Whether a block is open is known when what was sent before is answered.
   if (plan.readies > 0) return 'wait'
-  const inBlock = txStatus === TX_BLOCK && !plan.executed
+  // Behind a Query or FunctionCall in the middle of a batch, PostgreSQL says that a block is open, which is none of the client's.
+  const inBlock = txStatus === TX_BLOCK && !plan.executed && !plan.mixed
   if (present.values === undefined) return inBlock ? 'savepoint' : 'as it is'
   return inBlock || isPlain(textOf(body)) ? 'around' : 'as it is'
 }

@@ -67,6 +67,13 @@ t.test(
         'SHOW TimeZone',
         run('a'),
       ],
+      'a Query with SET in the middle of a batch': [
+        [parse('a', EPOCH)],
+        [...run('a'), frontend.query("SET TimeZone = 'Asia/Tokyo'"), ...run('a')],
+        'SHOW TimeZone',
+        run('a'),
+        'SELECT 1',
+      ],
       'all of it in one batch': [
         [parse('a', EPOCH), ...prepared('b', "SELECT set_config('TimeZone', 'Asia/Tokyo', true)"), ...run('a')],
         run('a'),
