@@ -70,7 +70,7 @@ export class ClientStatements {
   }
 
   /** What is executed where `entry` is named under `settings`: that of a shared statement which is for these. */
-  executed(entry: StatementEntry, { fingerprint }: ParseSettings): StatementEntry {
+  executed(entry: StatementEntry, { fingerprint }: Pick<ParseSettings, 'fingerprint'>): StatementEntry {
     if (entry.own || entry.settings.fingerprint === fingerprint) return entry
     if (fingerprint !== undefined) return twinOf(entry, fingerprint)
     let twin = this.#twins?.get(entry)

@@ -6,7 +6,7 @@
  * A statement that clients of several users have is counted once in all, and in full with each of them.
  */
 
-/** What a statement takes beside its bytes, and what a client's name for one does, with its twin (statements.ts). */
+/** What a statement takes beside its bytes, and what a client's name for one does, with its twin (shared-statements.ts). */
 const STATEMENT_BYTES = 1200
 const NAME_BYTES = 800
 

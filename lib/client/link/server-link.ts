@@ -3,10 +3,9 @@
  * its replies, and gives it back when its transaction is over and nothing keeps it (release.ts).
  *
  * Comes in: the wish for a server (requests/requests.ts), the pool's leases, the replies of the server. Goes out: bytes to the
- * client. What must hold: a request is sent to a server that has the
- * client's settings and nothing of others; a lease ends by `release`, by `giveBack` where the session ends, or by `#giveUp`
- * before anything was sent. Owned by session.ts, whose
- * states it changes (state.ts).
+ * client. What must hold: a request is sent to a server that has the client's settings and nothing of others; a lease ends by
+ * `release`, by `giveBack` where the session ends, or by `#giveUp` before anything was sent. Owned by session.ts, whose states
+ * it changes (lifecycle/client-state.ts).
  */
 
 import { type ErrorFields, errorFields } from '../../errors.ts'
@@ -187,7 +186,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     this.#relinks = 0
     if (this.#canceled && result.kind === 'done' && !session.closing) {
       this.release(lease)
-      this.refuseCanceled()
+      this.#refuseCanceled()
     } else this.#linked(lease, result)
   }
 
@@ -274,7 +273,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   /** What waits may be sent, or was canceled, or the process shuts down. */
   #goOn(): void {
     if (this.#session.closing) this.#session.endWith('admin_shutdown')
-    else if (!this.refuseCanceled()) this.#session.pump()
+    else if (!this.#refuseCanceled()) this.#session.pump()
   }
 
   /** The moment a lease may end: nothing outstanding, no transaction, no half message on its way. */
@@ -302,7 +301,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   }
 
   /** The request that waits was canceled before it could be sent: answer it, as one of a client in the queue. */
-  refuseCanceled(): boolean {
+  #refuseCanceled(): boolean {
     const { state } = this.#session
     if (!this.#canceled || state === 'linking' || state === 'closed') return false
     this.#canceled = false

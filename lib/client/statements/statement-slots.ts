@@ -68,11 +68,11 @@ export class StatementSlots {
     const settings = this.#settings(server)
     const entry = this.#names.executed(named, settings)
     const anew = this.#names.standing(name) === 'anew'
-    const present = statements.use(entry) ?? this.#take(server, named, entry, settings)
-    // One on its way may come to be something else, which is for the name alone that it was sent for.
-    const own = present !== undefined && present.adopter === name && present.batch === this.#pending.batch
+    const trusted = !anew && named !== this.renewing
+    const present = statements.use(entry) ?? (trusted ? this.#take(server, named, entry, settings, name) : undefined)
+    const own = this.#isOwn(present, name)
     const usable = own || (present !== undefined && (present.ready || description === undefined))
-    if (own || (!anew && named !== this.renewing)) {
+    if (own || trusted) {
       if (usable) {
         // A batch may have needed more at once than may stay.
         if (statements.size > this.#most) this.injected = joined(this.#makeRoom(server, present))
@@ -98,12 +98,18 @@ export class StatementSlots {
     named: StatementEntry,
     entry: StatementEntry,
     settings: ParseSettings,
+    name: string,
   ): Slot | undefined {
     if (entry === named || wayOf({ plan, txStatus }, entry, settings) !== 'as it is') return undefined
     const slot = statements.use(named)
-    if (slot === undefined || !(slot.ready || slot.batch === this.#pending.batch)) return undefined
+    if (slot === undefined || !(slot.ready || this.#isOwn(slot, name))) return undefined
     statements.rehome(slot, entry)
     return slot
+  }
+
+  /** One on its way may come to be something else, which is for the name alone that it was sent for. */
+  #isOwn(slot: Slot | undefined, name: string): boolean {
+    return slot !== undefined && slot.adopter === name && slot.batch === this.#pending.batch
   }
 
   /** Prepare `entry` on `server` because the client gives it `name`; what must be sent is `injected`. */
@@ -134,7 +140,7 @@ export class StatementSlots {
       named.outdated = true
       const variant = this.#names.become(name, named, body, description)
       if (variant === undefined) statements.discard(slot)
-      else statements.rehome(slot, slot.entry === named ? variant : this.#names.executed(variant, settings))
+      else statements.rehome(slot, slot.entry === named ? variant : this.#names.executed(variant, executedUnder(slot)))
     })
     slot.adopter = name
     return slot
@@ -213,6 +219,11 @@ export class StatementSlots {
     server.plan.expect(CLOSE, SKIP, new RetiredName(server, name, server.content.names.closing(text)))
     return message(FRONTEND.Close, Buffer.concat([Buffer.from([STATEMENT]), name]))
   }
+}
+
+/** Under which settings what is prepared in `slot`, a twin, is executed: it may have become that behind its Parse. */
+function executedUnder({ entry }: Slot): Pick<ParseSettings, 'fingerprint'> {
+  return { fingerprint: entry.own ? undefined : entry.key }
 }
 
 /** A Describe of what is prepared in `slot`. */
