@@ -40,6 +40,8 @@ t.test('createPooler', async (t) => {
     const second = await login(t, pooler)
     await first.query('BEGIN')
     t.same(await second.rows('SELECT 1'), [['1']])
+    // Behind the answer, its server may be asked once what functions the database has.
+    await waitFor(() => pooler.snapshot().pools[0]?.servers.idle === 1)
     const snapshot = pooler.snapshot()
     t.match(snapshot, {
       version: /^\d+\.\d+\.\d+/,
