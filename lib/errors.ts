@@ -70,6 +70,10 @@ export const ERRORS = {
     remedy: 'end transactions as soon as their work is done, or raise idle_transaction_timeout',
   }),
   internal_error: row('FATAL', 'XX000', 'internal error of the connection pooler', 'error'),
+  no_such_database: row('FATAL', '3D000', 'no such database: {database}', 'warn', {
+    happened: 'the client asked for a database that is not in [databases]',
+    remedy: 'add a section [databases.NAME], or [databases."*"] for all that have none',
+  }),
   no_user: row('FATAL', '28000', 'no PostgreSQL user name specified in startup packet', 'warn'),
   pin_idle_timeout: row(
     'FATAL',
@@ -123,6 +127,16 @@ export const ERRORS = {
   ),
   too_many_clients: row('FATAL', '53300', 'no more connections allowed (max_client_conn)', 'warn', {
     remedy: 'raise max_client_conn, or have the applications keep fewer connections',
+  }),
+  too_many_clients_of_database: row(
+    'FATAL',
+    '53300',
+    'client connections exceeded (max_db_client_connections)',
+    'warn',
+    { remedy: 'raise max_db_client_connections, or have the applications keep fewer connections' },
+  ),
+  too_many_clients_of_user: row('FATAL', '53300', 'client connections exceeded (max_user_client_connections)', 'warn', {
+    remedy: 'raise max_user_client_connections, or have the applications keep fewer connections',
   }),
   transaction_timeout: row('FATAL', '25P04', 'transaction timeout', 'warn', {
     happened: 'its transaction took longer than transaction_timeout',

@@ -1,10 +1,12 @@
 /**
- * Whether anything answers where PostgreSQL should be: a connection that is closed again, without a login. PostgreSQL
- * does not log one.
+ * Whether anything answers where PostgreSQL should be: connections that are closed again, without a login. PostgreSQL
+ * does not log them.
  */
+import type { HostAddress } from '../config/hosts.ts'
 import type { Config } from '../config/options.ts'
 import { dial } from '../net/dial.ts'
 import type { DialError } from '../net/dial-error.ts'
+import { serversOf } from './ready-line.ts'
 
 /** Longest wait; a server that takes longer is not there for people who are waiting for it. */
 const PROBE_MS = 5000
@@ -18,15 +20,33 @@ const REMEDIES: Record<string, string> = {
   ETIMEDOUT: 'is server_host right, and does a firewall let pgbun through?',
 }
 
-/** Why the server cannot be reached, and what to do; undefined where it can. Never rejects. */
-export async function probeServer(config: Config): Promise<{ reason: string; remedy: string } | undefined> {
-  const { serverHost, serverPort, serverConnectTimeout } = config
+/** Why a host cannot be reached, and what to do. */
+export interface Fault {
+  reason: string
+  remedy: string
+}
+
+/** So many hosts are tried at once. */
+const AT_ONCE = 20
+
+/** What is wrong with the hosts of `config`; nothing where all can be reached. Never rejects. */
+export async function probeServers(config: Config): Promise<Fault[]> {
+  const hosts = serversOf(config)
+  const faults: Fault[] = []
+  const next = async (): Promise<void> => {
+    for (let host = hosts.shift(); host !== undefined; host = hosts.shift()) {
+      const fault = await probe(host, config)
+      if (fault) faults.push(fault)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, next))
+  return faults
+}
+
+async function probe(host: HostAddress, { serverConnectTimeout }: Config): Promise<Fault | undefined> {
   const timeoutMs = Math.min(PROBE_MS, serverConnectTimeout)
   try {
-    const { socket } = await dial(
-      { host: serverHost, port: serverPort },
-      { timeoutMs, keepAlive: false, keepIdleMs: 0 },
-    )
+    const { socket } = await dial(host, { timeoutMs, keepAlive: false, keepIdleMs: 0 })
     socket.destroy()
     return undefined
   } catch (error) {

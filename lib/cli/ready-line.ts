@@ -1,5 +1,6 @@
 /** The one line that says pgbun is ready: what it listens on, where it forwards, mode, authentication. Pure. */
-import type { Config } from '../config/options.ts'
+import { type HostAddress, parseHosts } from '../config/hosts.ts'
+import type { Config, DatabaseValues } from '../config/options.ts'
 import type { ListenAddress } from '../net/listener.ts'
 
 /** The ready line. `addresses` are the actual ones, so that a port of 0 shows as the port that was chosen. */
@@ -13,10 +14,30 @@ export function readyLine(config: Config, addresses: readonly ListenAddress[], v
   )
 }
 
-/** host:port, or the socket PostgreSQL has in a directory. */
-export function describeServer({ serverHost, serverPort }: Config): string {
-  if (/^[/@]/.test(serverHost)) return `${serverHost}/.s.PGSQL.${serverPort}`
-  return hostPort(serverHost, serverPort)
+/** Where it forwards: host:port, or the socket PostgreSQL has in a directory; with `[databases]`, how many there are. */
+export function describeServer(config: Config): string {
+  const servers = serversOf(config).map(describeHost)
+  const shown = servers.length > MOST_SHOWN ? `${servers.length} servers` : servers.join(', ')
+  const { size } = config.databases
+  return size === 0 ? shown : `${shown} (${size} ${size === 1 ? 'section' : 'sections'} of databases)`
+}
+
+const MOST_SHOWN = 3
+
+/** Every host that the configuration names for some database, once. */
+export function serversOf(config: Config): HostAddress[] {
+  const { serverHost, serverPort, databases } = config
+  const lists = databases.size === 0 ? [{}] : [...databases.values()]
+  const found = new Map<string, HostAddress>()
+  for (const { host, port } of lists as DatabaseValues[]) {
+    for (const address of parseHosts(host || serverHost, port ?? serverPort)) found.set(describeHost(address), address)
+  }
+  return [...found.values()]
+}
+
+/** host:port, or a socket. */
+export function describeHost({ host, port }: HostAddress): string {
+  return /^[/@]/.test(host) ? `${host}/.s.PGSQL.${port}` : hostPort(host, port)
 }
 
 /** The method, and where the secrets are. */

@@ -6,16 +6,19 @@ import { formatValue } from '../config/convert.ts'
 import { environmentName } from '../config/env.ts'
 import type { ResolvedConfig } from '../config/load.ts'
 import {
-  type Config,
+  isGeneral,
   OPTION_NAMES,
   type OptionName,
   type OptionValues,
   optionRow,
   SCOPED_GROUPS,
-  SCOPED_OPTIONS,
+  type ScopedGroup,
+  type SettingName,
+  scopedNames,
+  settingRow,
 } from '../config/options.ts'
 import type { Source } from '../config/raw-value.ts'
-import { camelCase, type OptionValue, SECTIONS } from '../config/types.ts'
+import { camelCase, type OptionValue, type Row, SECTIONS } from '../config/types.ts'
 import { describeAuthentication, describeServer } from './ready-line.ts'
 
 /** The server_host of `--embedded` while there is no server yet: a socket that does not exist. */
@@ -35,22 +38,60 @@ export function configToml(resolved: ResolvedConfig): string {
     }
     lines.push('')
   }
-  for (const [section, name, value] of scopedSettings(config)) {
-    lines.push(`[${section}]`, `${name} = ${formatValue(optionRow(name), value)}`, '')
+  for (const { section, own, inherited } of scopedSections(resolved)) {
+    lines.push(`[${section}]`)
+    const texts = [
+      ...own.map(({ name, value }) => `${name} = ${shown(name, value)}`),
+      ...inherited.map(({ name, value }) => `# ${name} = ${shown(name, value)}`),
+    ]
+    const width = Math.max(...texts.map((text) => text.length))
+    for (const [index, { source }] of [...own, ...inherited].entries()) {
+      lines.push(`${texts[index]!.padEnd(width)}  # ${sourceText(source)}`)
+    }
+    lines.push('')
   }
   return lines.join('\n')
 }
 
-/** What is set for single databases and users: section, option, value. */
-function* scopedSettings(config: Config): Generator<[string, OptionName, OptionValue]> {
+interface Setting {
+  name: SettingName
+  value: OptionValue
+  source: Source
+}
+
+interface ScopedSection {
+  group: ScopedGroup
+  target: string
+  section: string
+  /** Set there. */
+  own: Setting[]
+  /** Of the general options that could be. */
+  inherited: Setting[]
+}
+
+/** What single databases and users end up with. */
+function* scopedSections(resolved: ResolvedConfig): Generator<ScopedSection> {
+  const { config, scopedSources } = resolved
   for (const group of SCOPED_GROUPS) {
     for (const [target, values] of config[group]) {
-      for (const name of SCOPED_OPTIONS) {
-        const value = values[camelCase(name) as keyof typeof values]
-        if (value !== undefined) yield [`${group}.${JSON.stringify(target)}`, name, value]
+      const own: Setting[] = []
+      const inherited: Setting[] = []
+      for (const name of scopedNames(group)) {
+        const value = values[camelCase(name) as keyof typeof values] as OptionValue | undefined
+        const source = scopedSources[group].get(target)!.values.get(name)
+        if (value !== undefined) own.push({ name, value, source: source! })
+        else if (isGeneral(name)) {
+          inherited.push({ name, value: settingOf(config, name), source: sourceOf(resolved, name) })
+        }
       }
+      yield { group, target, section: `${group}.${JSON.stringify(target)}`, own, inherited }
     }
   }
+}
+
+/** A value as it may be written; a function of a program is none of a file. */
+function shown(name: SettingName, value: OptionValue): string {
+  return formatValue(settingRow(name), typeof value === 'function' ? 'a function' : value)
 }
 
 /** The configuration as JSON: durations in milliseconds, sizes in bytes, the source of each value beside it. */
@@ -58,14 +99,21 @@ export function configJson(resolved: ResolvedConfig, version: string): string {
   const { config } = resolved
   const options = Object.fromEntries(
     OPTION_NAMES.map((name) => {
-      const value = settingOf(config, name)
-      const { kind, where } = sourceOf(resolved, name)
-      const shown = optionRow(name).secret && value !== '' ? '***' : value
-      return [name, { value: shown, source: kind, ...(where === '' ? {} : { where }) }]
+      const setting = { value: settingOf(config, name), source: sourceOf(resolved, name) }
+      return [name, inJson(optionRow(name), setting)]
     }),
   )
-  const scoped = Object.fromEntries(SCOPED_GROUPS.map((group) => [group, Object.fromEntries(config[group])]))
+  const scoped: Record<ScopedGroup, Record<string, unknown>> = { databases: {}, users: {} }
+  for (const { group, target, own, inherited } of scopedSections(resolved)) {
+    const settings = [...own, ...inherited].map((setting) => [setting.name, inJson(settingRow(setting.name), setting)])
+    Object.defineProperty(scoped[group], target, { value: Object.fromEntries(settings), enumerable: true })
+  }
   return `${JSON.stringify({ version, options, ...scoped }, null, 2)}\n`
+}
+
+function inJson(row: Row, { value, source: { kind, where } }: Omit<Setting, 'name'>): object {
+  const shown = row.secret && value !== '' ? '***' : value
+  return { value: shown, source: kind, ...(where === '' ? {} : { where }) }
 }
 
 /** The environment variables with their effective values, readable by a shell. */

@@ -88,12 +88,14 @@ async function startServing(serve: Serve, reported: boolean): Promise<string> {
 
 /** Say so where nothing answers at the server's address: clients would only be refused, one by one. */
 async function warnOfServer({ config, log }: Serve): Promise<string | undefined> {
-  const { probeServer } = await import('./probe-server.ts')
-  const fault = await probeServer(config)
-  if (!fault) return undefined
-  const warning = `PostgreSQL cannot be reached at present: ${fault.reason}`
-  log.warn(warning, { remedy: fault.remedy })
-  return `${warning}. ${fault.remedy}`
+  const { probeServers } = await import('./probe-server.ts')
+  const faults = await probeServers(config)
+  const warnings = faults.map(({ reason, remedy }) => {
+    const warning = `PostgreSQL cannot be reached at present: ${reason}`
+    log.warn(warning, { remedy })
+    return `${warning}. ${remedy}`
+  })
+  return warnings[0]
 }
 
 async function listenAndReload({ input, config, log, ending }: Serve) {

@@ -2,11 +2,11 @@
  * The deadlines of a client (R14): timestamps compared in the janitor's sweep, never timers. A timeout of 0 is off.
  */
 
-import type { Config } from '../config/options.ts'
 import type { ErrorName } from '../errors.ts'
 import { query } from '../protocol/build.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import { QUERY, SKIP } from '../replies/reply-kinds.ts'
+import type { ClientLimits } from '../routing/routes.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { Activity } from './lifecycle/activity.ts'
 import type { ClientSession } from './session.ts'
@@ -37,16 +37,17 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
   if (state === 'startup' || state === 'login') {
     return over(at, info.connectedAt, config.clientLoginTimeout) ? 'client_login_timeout' : undefined
   }
-  if (state !== 'idle' && state !== 'active') return undefined
-  const server = link?.server
+  if ((state !== 'idle' && state !== 'active') || link === undefined) return undefined
+  const limits = session.ports.clientLimits(link.pool.database, info.user)
+  const { server } = link
   // A base backup or a stream takes its time; whether the client of a stream is well is wal_sender_timeout's to say.
   if (info.replication !== 'none' && activity.running) return undefined
   if (over(at, activity.stalledSince, config.clientStallTimeout)) return 'client_stalled'
-  if (state === 'idle' || link === undefined || server === undefined) {
-    return over(at, activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+  if (state === 'idle' || server === undefined) {
+    return over(at, activity.since, limits.clientIdleTimeout) ? 'client_idle_timeout' : undefined
   }
   if (info.replication === 'none') {
-    const limit = transactionLimit(at, activity, server, wire.bytesIn, config)
+    const limit = transactionLimit(at, activity, server, wire.bytesIn, limits)
     if (limit !== undefined) return limit === 'none' ? undefined : limit
   }
   if (link.effects.holds > 0 && activity.transactionSince === 0 && at - activity.since > HOLD_MS) {
@@ -55,10 +56,10 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
   }
   askIfMixed(server, activity, at)
   if (server.txStatus !== TX_IDLE) {
-    return over(at, activity.since, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
+    return over(at, activity.since, limits.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
   }
   if (session.pinned !== '' && over(at, activity.since, config.pinIdleTimeout)) return 'pin_idle_timeout'
-  return over(at, activity.since, config.clientIdleTimeout) ? 'client_idle_timeout' : undefined
+  return over(at, activity.since, limits.clientIdleTimeout) ? 'client_idle_timeout' : undefined
 }
 
 function over(at: number, since: number, limit: number): boolean {
@@ -71,18 +72,18 @@ function transactionLimit(
   activity: Activity,
   server: ServerConnection,
   bytesIn: number,
-  config: Config,
+  limits: ClientLimits,
 ): ErrorName | 'none' | undefined {
   const inTransaction = activity.running || server.txStatus !== TX_IDLE
-  if (inTransaction && over(at, activity.transactionSince, config.transactionTimeout)) return 'transaction_timeout'
+  if (inTransaction && over(at, activity.transactionSince, limits.transactionTimeout)) return 'transaction_timeout'
   // A batch without its Sync, all of it answered, is a transaction that idles.
   if (activity.running && server.plan.needsSync && server.plan.size === 0) {
     activity.idlesInBatch(at, bytesIn)
-    return over(at, activity.openSince, config.idleTransactionTimeout) ? 'idle_transaction_timeout' : 'none'
+    return over(at, activity.openSince, limits.idleTransactionTimeout) ? 'idle_transaction_timeout' : 'none'
   }
   activity.openSince = 0
   if (!activity.running) return undefined
-  return over(at, activity.since, config.queryTimeout) ? 'query_timeout' : 'none'
+  return over(at, activity.since, limits.queryTimeout) ? 'query_timeout' : 'none'
 }
 
 /** So long it keeps a server that it need not keep, if it says nothing. */

@@ -4,17 +4,17 @@
  * Strict where leniency would hide a mistake (a TOML number is no text, a text is no number unless it looks like one),
  * lenient in spelling (yes/on/1 for true), because environment and command line only have texts. Pure.
  */
-import { type OptionName, optionRow } from './options.ts'
+import { type SettingName, settingRow } from './options.ts'
 import type { Source } from './raw-value.ts'
-import type { FileRow, IntRow, OptionRow, OptionValue, StringRow } from './types.ts'
+import type { FileRow, IntRow, OptionValue, Row, StringRow } from './types.ts'
 import { BYTES_FORMS, DURATION_FORMS, formatDuration, MAX_DURATION, parseBytes, parseDuration } from './units.ts'
 
 /** Either the converted value or what is wrong with it. */
 export type Converted = { value: OptionValue } | { message: string }
 
 /** Convert `value` for the option `name`, written at a place of `kind`. Never throws. */
-export function convertValue(name: OptionName, value: unknown, kind: Source['kind']): Converted {
-  const row = optionRow(name)
+export function convertValue(name: SettingName, value: unknown, kind: Source['kind']): Converted {
+  const row = settingRow(name)
   const wrong = (must: string): Converted => ({
     message: `Invalid ${label(name, kind)}: ${shown(value, row) || '(empty)'}. ${must}`,
   })
@@ -72,7 +72,7 @@ function textFault(value: unknown, row: StringRow | FileRow): string | undefined
 }
 
 /** A value as it may be written in TOML; a secret one is masked. Used for showing the configuration. */
-export function formatValue(row: OptionRow, value: OptionValue): string {
+export function formatValue(row: Row, value: OptionValue): string {
   if (row.secret && value !== '') return '"***"'
   if (row.kind === 'duration' && value !== 0) return JSON.stringify(formatDuration(value as number))
   if (typeof value === 'object') return JSON.stringify(value.join(','))
@@ -80,7 +80,7 @@ export function formatValue(row: OptionRow, value: OptionValue): string {
 }
 
 /** Ports are called so on the command line; everywhere else an option goes by its name. */
-function label(name: OptionName, kind: Source['kind']): string {
+function label(name: SettingName, kind: Source['kind']): string {
   return kind === 'command line' && name.endsWith('_port') ? 'port value' : name
 }
 
@@ -117,7 +117,7 @@ function parseList(value: unknown): string[] | undefined {
   return value.flatMap((part) => parseList(part) ?? [])
 }
 
-function shown(value: unknown, row: OptionRow): string {
+function shown(value: unknown, row: Row): string {
   if (row.secret) return '***'
   let text: string
   if (typeof value === 'string') text = value

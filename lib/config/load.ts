@@ -10,19 +10,32 @@ import { systemErrorText } from '../util/system-error.ts'
 import { checkConfig } from './checks.ts'
 import { convertValue } from './convert.ts'
 import { readEnvironment } from './env.ts'
+import { expandVariables } from './expand-variables.ts'
 import {
   type Config,
   findOption,
+  findScoped,
   OPTION_NAMES,
   type OptionName,
   optionRow,
   SCOPED_GROUPS,
-  SCOPED_OPTIONS,
   type ScopedGroup,
-  type ScopedValues,
+  type SettingName,
+  settingRow,
 } from './options.ts'
 import type { PoolerOptions } from './pooler-options.ts'
-import { ConfigError, formatProblem, type RawValue, type RawValues, type Source } from './raw-value.ts'
+import {
+  ConfigError,
+  formatProblem,
+  type Problem,
+  type RawScope,
+  type RawValue,
+  type RawValues,
+  type ScopedSource,
+  type ScopedSources,
+  type Source,
+} from './raw-value.ts'
+import { scopedKeyProblem } from './scoped-key-problem.ts'
 import { suggestOption } from './suggest-option.ts'
 import { readToml } from './toml.ts'
 import { camelCase, type OptionValue } from './types.ts'
@@ -44,6 +57,8 @@ export interface ConfigInput {
 export interface ResolvedConfig {
   config: Config
   sources: Readonly<Record<OptionName, Source>>
+  /** Where the sections of databases and users are, and each value in them. */
+  scopedSources: ScopedSources
   /** For the log. */
   warnings: string[]
 }
@@ -53,7 +68,7 @@ const DEFAULT_SOURCE: Source = Object.freeze({ kind: 'default', where: '' })
 /** Merge and check all sources. Throws ConfigError with every problem found. Reads the file and checks others exist. */
 export function resolveConfig({ options, cli, env, file }: ConfigInput): ResolvedConfig {
   const layers: RawValues[] = [
-    ...(file === undefined ? [] : [readConfigFile(file)]),
+    ...(file === undefined ? [] : [expandVariables(readConfigFile(file), env ?? {})]),
     ...(env ? [readEnvironment(env)] : []),
     ...(cli ? [{ values: [...cli], problems: [], warnings: [] }] : []),
     ...(options ? [readOptions(options)] : []),
@@ -63,16 +78,10 @@ export function resolveConfig({ options, cli, env, file }: ConfigInput): Resolve
 
   const values = new Map<OptionName, OptionValue>(OPTION_NAMES.map((name) => [name, optionRow(name).default]))
   const sources = Object.fromEntries(OPTION_NAMES.map((name) => [name, DEFAULT_SOURCE])) as Record<OptionName, Source>
-  const scoped: Record<ScopedGroup, Map<string, ScopedValues>> = { databases: new Map(), users: new Map() }
-  for (const { name, value, source, scope } of layers.flatMap((layer) => layer.values)) {
+  for (const { name, value, source } of layers.flatMap((layer) => layer.values)) {
     const converted = convertValue(name, value, source.kind)
     if ('message' in converted) {
       problems.push({ where: source.where, message: converted.message })
-      continue
-    }
-    if (scope) {
-      const before = scoped[scope.group].get(scope.target)
-      scoped[scope.group].set(scope.target, Object.freeze({ ...before, [camelCase(name)]: converted.value }))
       continue
     }
     values.set(name, converted.value)
@@ -80,16 +89,55 @@ export function resolveConfig({ options, cli, env, file }: ConfigInput): Resolve
     const doubt = doubtfulUnit(name, value)
     if (doubt && source.kind !== 'library') warnings.push({ where: source.where, message: doubt })
   }
+  const scopes = resolveScopes(
+    layers.flatMap((layer) => layer.scopes ?? []),
+    problems,
+    warnings,
+  )
   if (sources.auth_type.kind === 'default' && values.get('auth_file') !== '') values.set('auth_type', 'scram-sha-256')
 
   const config = Object.freeze({
     ...Object.fromEntries(OPTION_NAMES.map((name) => [camelCase(name), values.get(name)])),
-    ...scoped,
+    ...scopes.values,
   }) as unknown as Config
-  const checked = checkConfig(config, sources)
+  const checked = checkConfig(config, sources, scopes.sources)
   problems.push(...checked.problems)
   if (problems.length > 0) throw new ConfigError(problems)
-  return { config, sources: Object.freeze(sources), warnings: [...warnings, ...checked.warnings].map(formatProblem) }
+  return {
+    config,
+    sources: Object.freeze(sources),
+    scopedSources: scopes.sources,
+    warnings: [...warnings, ...checked.warnings].map(formatProblem),
+  }
+}
+
+/** The values of databases and users, converted. */
+function resolveScopes(
+  scopes: readonly RawScope[],
+  problems: Problem[],
+  warnings: Problem[],
+): { values: Record<ScopedGroup, Map<string, object>>; sources: ScopedSources } {
+  const values = { databases: new Map<string, object>(), users: new Map<string, object>() }
+  const sources = { databases: new Map<string, ScopedSource>(), users: new Map<string, ScopedSource>() }
+  for (const { group, target, source: section, values: raw } of scopes) {
+    const found: Record<string, OptionValue | object> = {}
+    const places = new Map<SettingName, Source>()
+    for (const { name, value, source } of raw) {
+      const asked = name === 'password' && typeof value === 'function' && source.kind === 'library'
+      const converted = asked ? { value } : convertValue(name, value, source.kind)
+      if ('message' in converted) {
+        problems.push({ where: source.where, message: converted.message })
+        continue
+      }
+      found[camelCase(name)] = converted.value
+      places.set(name, source)
+      const doubt = doubtfulUnit(name, value)
+      if (doubt && source.kind !== 'library') warnings.push({ where: source.where, message: doubt })
+    }
+    values[group].set(target, Object.freeze(found))
+    sources[group].set(target, { section, values: places })
+  }
+  return { values, sources }
 }
 
 function readConfigFile(path: string): RawValues {
@@ -130,23 +178,32 @@ function readOptions(options: PoolerOptions): RawValues {
 }
 
 function readScopedOptions(group: ScopedGroup, tables: PoolerOptions[ScopedGroup], found: RawValues): void {
+  found.scopes ??= []
   for (const [target, table] of Object.entries(tables ?? {})) {
+    const section = `${group}.${target}`
+    const scope: RawScope = { group, target, source: { kind: 'library', where: section }, values: [] }
+    found.scopes.push(scope)
     for (const [key, value] of Object.entries(table ?? {})) {
       if (value === undefined) continue
-      const where = `${group}.${target}.${key}`
-      const name = SCOPED_OPTIONS.find((candidate) => camelCase(candidate) === key)
-      if (name) found.values.push({ name, value, source: { kind: 'library', where }, scope: { group, target } })
-      else {
-        const known = SCOPED_OPTIONS.map(camelCase).join(', ')
-        found.problems.push({ where, message: `Not an option of one database or user. Only ${known} can be set there` })
+      const where = `${section}.${key}`
+      const snake = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+      const name = findScoped(group, snake)
+      if (name !== undefined && camelCase(name) === key) {
+        scope.values.push({ name, value, source: { kind: 'library', where } })
+      } else {
+        const message =
+          name === undefined
+            ? scopedKeyProblem(group, snake, section, camelCase)
+            : `Unknown option. Write ${camelCase(name)}`
+        found.problems.push({ where, message })
       }
     }
   }
 }
 
 /** PgBouncer's plain numbers are seconds: "query_wait_timeout = 120" is probably not meant to be 120 milliseconds. */
-function doubtfulUnit(name: OptionName, value: unknown): string | undefined {
-  if (optionRow(name).kind !== 'duration') return undefined
+function doubtfulUnit(name: SettingName, value: unknown): string | undefined {
+  if (settingRow(name).kind !== 'duration') return undefined
   const plain = typeof value === 'number' ? value : /^\d+$/.test(String(value)) ? Number(value) : 0
   if (!(plain > 0 && plain < 1000)) return undefined
   return `${name} is ${plain} milliseconds. If that is meant, write "${plain}ms", otherwise "${formatDuration(plain * 1000)}"`

@@ -6,6 +6,9 @@
  * and of the library's options is camelCase. Names and defaults are PgBouncer's where it has the setting, except that
  * plain numbers are milliseconds.
  */
+import { DATABASE_ROWS } from './database-options.ts'
+import { HOSTS, HOSTS_EXPECTED } from './hosts.ts'
+import { TIMEOUT_ROWS } from './timeout-options.ts'
 import { TLS_ROWS } from './tls-options.ts'
 import {
   bool,
@@ -57,18 +60,20 @@ const server = section('server', {
     reload: false,
     pgbouncer: '=',
   }),
-  server_host: text('localhost', 'Host of PostgreSQL; a value that begins with / or @ is a unix socket directory.', {
-    pattern: /^([/@].*|[\p{L}\p{N}_][\p{L}\p{N}._-]*|[0-9a-f]*:[0-9a-f.:]*:[0-9a-f.]*(%[\w.-]+)?)$/iu,
-    expects: 'one host name, address or socket directory; the port goes into server_port',
-    scope: 'server',
-    reload: false,
-    pgbouncer: 'host=',
-  }),
+  server_host: text(
+    'localhost',
+    'Host of PostgreSQL, or several separated by commas; a value that begins with / or @ is a unix socket directory.',
+    {
+      pattern: HOSTS,
+      expects: HOSTS_EXPECTED,
+      scope: 'server',
+      pgbouncer: 'host=',
+    },
+  ),
   server_port: int(5432, 'Port of PostgreSQL.', {
     min: 1,
     max: 65535,
     scope: 'server',
-    reload: false,
     pgbouncer: 'port=',
   }),
   tcp_keepalive: bool(
@@ -123,9 +128,17 @@ const pool = section('pool', {
     pgbouncer: 'default_pool_size',
     aliases: ['default_pool_size'],
   }),
+  max_db_client_connections: int(0, 'Maximum number of client connections to one database; 0 means no limit.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  max_user_client_connections: int(0, 'Maximum number of client connections of one user; 0 means no limit.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
   max_server_connections: int(
     0,
-    'Maximum number of server connections, without replication connections. ' +
+    'Maximum number of server connections to one host, over all databases and users, without replication connections. ' +
       '0 means 90, or the sum of pool_size and reserve_pool_size if that is more.',
     { scope: 'server' },
   ),
@@ -144,6 +157,7 @@ const pool = section('pool', {
   reserve_pool_size: int(0, 'Additional server connections that a pool may open after reserve_pool_timeout.', {
     scope: 'pool',
     pgbouncer: '=',
+    aliases: ['reserve_pool'],
   }),
   reserve_pool_timeout: duration(5000, 'Wait of a client after which the pool uses its reserve; 0 means never.', {
     scope: 'pool',
@@ -165,6 +179,10 @@ const pool = section('pool', {
       'One user may take at most as much as stays free: half of it if no other user has any. 0 means no limit.',
   ),
   server_reset_query: text('DISCARD ALL', 'Query sent to a server connection between two sessions; empty means none.', {
+    scope: 'pool',
+    pgbouncer: '=',
+  }),
+  connect_query: text('', 'Query that is run on each new server connection before it is used; empty means none.', {
     scope: 'pool',
     pgbouncer: '=',
   }),
@@ -198,77 +216,7 @@ const logging = section('logging', {
   }),
 })
 
-const timeouts = section('timeouts', {
-  server_connect_timeout: duration(15_000, 'Maximum time to connect and log in to PostgreSQL.', {
-    min: 1000,
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-  client_login_timeout: duration(60_000, 'Maximum time for a login.', { scope: 'client', pgbouncer: '=' }),
-  server_idle_timeout: duration(600_000, 'Time after which an unused server connection is closed.', {
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-  server_lifetime: duration(3_600_000, 'Age after which a server connection is closed when it is unused.', {
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-  server_login_retry: duration(15_000, 'Maximum pause between two attempts to reach a server that fails.', {
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-  server_check_delay: duration(30_000, 'Idle time after which a server connection is checked; 0 means always.', {
-    scope: 'server',
-    pgbouncer: '=',
-  }),
-  client_idle_timeout: duration(0, 'Time after which a client that sends nothing is disconnected.', {
-    scope: 'client',
-    pgbouncer: '=',
-  }),
-  pin_idle_timeout: duration(
-    0,
-    'Time after which an idle client that keeps its server connection because of session state is disconnected (transaction mode).',
-    {
-      scope: 'client',
-    },
-  ),
-  query_wait_timeout: duration(120_000, 'Maximum wait of a client for a server connection.', {
-    scope: 'client',
-    pgbouncer: '=',
-  }),
-  query_timeout: duration(
-    0,
-    'Maximum duration of a query; then the query is ended and its client disconnected. Not for replication.',
-    {
-      scope: 'client',
-      pgbouncer: '=',
-    },
-  ),
-  idle_transaction_timeout: duration(0, 'Maximum idle time in a transaction; then the client is disconnected.', {
-    scope: 'client',
-    pgbouncer: '=',
-  }),
-  transaction_timeout: duration(
-    0,
-    'Maximum duration of a transaction; then the client is disconnected. Not for replication.',
-    {
-      scope: 'client',
-      pgbouncer: '=',
-    },
-  ),
-  cancel_wait_timeout: duration(10_000, 'Maximum time until a cancel request reaches PostgreSQL.', {
-    scope: 'client',
-    pgbouncer: '=',
-  }),
-  client_stall_timeout: duration(
-    300_000,
-    'Time after which a client that stops reading its results is disconnected. Not for replication.',
-    {
-      scope: 'client',
-    },
-  ),
-  shutdown_timeout: duration(30_000, 'Time that running work may take after SIGTERM or SIGINT.'),
-})
+const timeouts = section('timeouts', TIMEOUT_ROWS)
 
 const auth = section('auth', {
   auth_type: choice(
@@ -341,38 +289,127 @@ export type OptionName = keyof Options
 /** All names in the order of the table. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[]
 
-/** Options that can also be set for one database or one user, which then counts instead of the general value. */
-export const SCOPED_OPTIONS = ['session_state'] as const satisfies readonly OptionName[]
-
-/** Where they are set: `[databases.NAME]` and `[users.NAME]`. A user's value comes before a database's. */
+/** Where a value for one database or user is set: `[databases.NAME]` and `[users.NAME]`. */
 export const SCOPED_GROUPS = ['databases', 'users'] as const
 
-/** An option that can be set for one database or user. */
-export type ScopedName = (typeof SCOPED_OPTIONS)[number]
 export type ScopedGroup = (typeof SCOPED_GROUPS)[number]
 
-/** The value of every option. */
+/** General options that can also be set for one database or one user, which then counts instead. */
+export const SCOPED_OPTIONS = {
+  databases: [
+    'pool_mode',
+    'session_state',
+    'pool_size',
+    'min_pool_size',
+    'reserve_pool_size',
+    'max_db_connections',
+    'max_db_client_connections',
+    'connect_query',
+    'server_lifetime',
+    'query_wait_timeout',
+    'query_timeout',
+    'transaction_timeout',
+    'idle_transaction_timeout',
+    'client_idle_timeout',
+    'server_tls_mode',
+    'server_tls_key_file',
+    'server_tls_cert_file',
+    'server_tls_ca_file',
+    'server_tls_negotiation',
+    'server_tls_protocols',
+    'server_tls_ciphers',
+  ],
+  users: [
+    'pool_mode',
+    'session_state',
+    'pool_size',
+    'reserve_pool_size',
+    'max_user_connections',
+    'max_user_client_connections',
+    'query_wait_timeout',
+    'query_timeout',
+    'transaction_timeout',
+    'idle_transaction_timeout',
+    'client_idle_timeout',
+  ],
+} as const satisfies Record<ScopedGroup, readonly OptionName[]>
+
+/** A general option that can be set for one database, or for one user. */
+export type ScopedName<G extends ScopedGroup = ScopedGroup> = (typeof SCOPED_OPTIONS)[G][number]
+
+/** The name of a value that only a database has. */
+export type DatabaseName = keyof typeof DATABASE_ROWS
+
+/** The name of anything that can be set. */
+export type SettingName = OptionName | DatabaseName
+
+type Scoped<G extends ScopedGroup> = { readonly [K in ScopedName<G> as Camel<K>]?: ValueOf<Options[K]> }
+
+/** The value of every general option. */
 export type OptionValues = { readonly [K in OptionName as Camel<K>]: ValueOf<Options[K]> }
 
-/** What is set for one database or user. */
-export type ScopedValues = { readonly [K in ScopedName as Camel<K>]?: ValueOf<Options[K]> }
+/** A password that a program gets from elsewhere: asked for again when `password_lifetime` is over. */
+export type PasswordFunction = () => string | Promise<string>
+
+/** What is set for one database. */
+export type DatabaseValues = Scoped<'databases'> & {
+  readonly [K in Exclude<DatabaseName, 'password'> as Camel<K>]?: ValueOf<(typeof DATABASE_ROWS)[K]>
+} & { readonly password?: string | PasswordFunction }
+
+/** What is set for one user. */
+export type UserValues = Scoped<'users'>
 
 /** The effective configuration: frozen, camelCase, durations in milliseconds, sizes in bytes, unset texts ''. */
-export type Config = OptionValues & { readonly [G in ScopedGroup]: ReadonlyMap<string, ScopedValues> }
+export type Config = OptionValues & {
+  readonly databases: ReadonlyMap<string, DatabaseValues>
+  readonly users: ReadonlyMap<string, UserValues>
+}
+
+/** The name under which `[databases]` has what counts for databases that it does not name. */
+export const ANY_DATABASE = '*'
+
+/** What is set for `database`; undefined where nothing is, which is an unknown database if others are named. */
+export function databaseValues({ databases }: Config, database: string): DatabaseValues | undefined {
+  return databases.get(database) ?? databases.get(ANY_DATABASE)
+}
 
 /** The value of a scoped option for `user` in `database`: the user's, the database's, or the general one. */
-export function scopedValue<K extends keyof ScopedValues>(
+export function scopedValue<K extends Camel<ScopedName>>(
   config: Config,
   key: K,
   database: string,
   user: string,
 ): Config[K] {
-  return config.users.get(user)?.[key] ?? config.databases.get(database)?.[key] ?? config[key]
+  const ofUser = config.users.get(user) as Partial<Config> | undefined
+  return ofUser?.[key] ?? (databaseValues(config, database) as Partial<Config> | undefined)?.[key] ?? config[key]
+}
+
+/** True for a setting that also counts for everything. */
+export function isGeneral(name: SettingName): name is OptionName {
+  return Object.hasOwn(OPTIONS, name)
+}
+
+/** The names that can be set in a section of `group`, the database's own first. */
+export function scopedNames(group: ScopedGroup): SettingName[] {
+  return group === 'databases'
+    ? [...(Object.keys(DATABASE_ROWS) as DatabaseName[]), ...SCOPED_OPTIONS[group]]
+    : [...SCOPED_OPTIONS[group]]
+}
+
+/** The setting that a key in a section of `group` stands for, if there is one. */
+export function findScoped(group: ScopedGroup, key: string): SettingName | undefined {
+  const name = Object.hasOwn(DATABASE_ROWS, key) ? (key as DatabaseName) : findOption(key)
+  return name !== undefined && scopedNames(group).includes(name) ? name : undefined
 }
 
 /** The row of an option. */
 export function optionRow(name: OptionName): OptionRow {
   return OPTIONS[name]
+}
+
+/** The row of anything that can be set. */
+export function settingRow(name: SettingName): Row {
+  return Object.hasOwn(DATABASE_ROWS, name) ? DATABASE_ROWS[name as DatabaseName] : OPTIONS[name as OptionName]
 }
 
 /** The option a name or alias stands for, if there is one. */

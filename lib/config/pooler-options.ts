@@ -15,9 +15,9 @@ export interface PoolerOptions {
   unixSocketDir?: string
   /** Permissions of the unix socket, in octal. Default: '0777'. Cannot change while the pooler runs. */
   unixSocketMode?: string
-  /** Host of PostgreSQL; a value that begins with / or @ is a unix socket directory. Default: 'localhost'. Cannot change while the pooler runs. */
+  /** Host of PostgreSQL, or several separated by commas; a value that begins with / or @ is a unix socket directory. Default: 'localhost'. */
   serverHost?: string
-  /** Port of PostgreSQL. A number from 1 to 65535. Default: 5432. Cannot change while the pooler runs. */
+  /** Port of PostgreSQL. A number from 1 to 65535. Default: 5432. */
   serverPort?: number
   /** Let the kernel probe silent TCP connections to servers and to clients on other machines. Default: true. */
   tcpKeepalive?: boolean
@@ -37,7 +37,11 @@ export interface PoolerOptions {
   maxSilentConnections?: number
   /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
   poolSize?: number
-  /** Maximum number of server connections, without replication connections. 0 means 90, or the sum of poolSize and reservePoolSize if that is more. A number from 0 to 1000000. Default: 0. */
+  /** Maximum number of client connections to one database; 0 means no limit. A number from 0 to 1000000. Default: 0. */
+  maxDbClientConnections?: number
+  /** Maximum number of client connections of one user; 0 means no limit. A number from 0 to 1000000. Default: 0. */
+  maxUserClientConnections?: number
+  /** Maximum number of server connections to one host, over all databases and users, without replication connections. 0 means 90, or the sum of poolSize and reservePoolSize if that is more. A number from 0 to 1000000. Default: 0. */
   maxServerConnections?: number
   /** Maximum number of server connections to one database; 0 means no limit. A number from 0 to 1000000. Default: 0. */
   maxDbConnections?: number
@@ -57,6 +61,8 @@ export interface PoolerOptions {
   maxPreparedStatementMemory?: number | string
   /** Query sent to a server connection between two sessions; empty means none. Default: 'DISCARD ALL'. */
   serverResetQuery?: string
+  /** Query that is run on each new server connection before it is used; empty means none. Default: ''. */
+  connectQuery?: string
   /** Query that checks a server connection after serverCheckDelay without use; empty sends an empty query, "none" skips the check. Default: ''. */
   serverCheckQuery?: string
   /** Use server connections in turn; off prefers the one that was used last. Default: false. */
@@ -149,20 +155,104 @@ export interface PoolerOptions {
   serverTlsCiphers?: string
   /** File that holds the process id while pgbun runs; empty means none. Default: ''. Cannot change while the pooler runs. */
   pidFile?: string
-  /** What is set for single databases, by name; a user's value counts before a database's. */
+  /** What is set for single databases, by name; with any, the others are unknown, unless there is one named *. */
   databases?: Record<
     string,
     {
+      /** Host of PostgreSQL, or several separated by commas, each with :port if it differs; default serverHost. Default: ''. */
+      host?: string
+      /** Port of PostgreSQL; default serverPort. A number from 1 to 65535. Default: 0. */
+      port?: number
+      /** Name of the database in PostgreSQL; default the name that clients use. Default: ''. */
+      dbname?: string
+      /** User that pgbun logs in to PostgreSQL as, for all clients; default the user of the client. Default: ''. */
+      user?: string
+      /** Password of user. Default: ''. */
+      password?: string | (() => string | Promise<string>)
+      /** File whose first line is the password of user; it is read for each login. The path of a file. Default: ''. */
+      passwordFile?: string
+      /** Shell command whose first line of output is the password of user. Default: ''. */
+      passwordCommand?: string
+      /** Time after which password_command is run again; it is also run when PostgreSQL refuses the password. Milliseconds, at least 1000, or a text with a unit: '15s', '10min'. Default: 600000 (10min). */
+      passwordLifetime?: number | string
+      /** application_name of the sessions of clients that set none. Default: ''. */
+      applicationName?: string
+      /** client_encoding of the sessions of clients that set none. Default: ''. */
+      clientEncoding?: string
+      /** DateStyle of the sessions of clients that set none. Default: ''. */
+      datestyle?: string
+      /** TimeZone of the sessions of clients that set none. Default: ''. */
+      timezone?: string
+      /** When a server connection returns to the pool: at the end of the session, transaction or statement. Default: 'session'. */
+      poolMode?: 'session' | 'transaction' | 'statement'
       /** How transaction and statement mode treat session state that cannot follow its client: pin keeps the client on its server connection, error refuses such statements, reset discards the state at the end of the transaction. Default: 'pin'. */
       sessionState?: 'pin' | 'error' | 'reset'
+      /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
+      poolSize?: number
+      /** Minimum number of server connections that a pool in use keeps open. A number from 0 to 1000000. Default: 0. */
+      minPoolSize?: number
+      /** Additional server connections that a pool may open after reservePoolTimeout. A number from 0 to 1000000. Default: 0. */
+      reservePoolSize?: number
+      /** Maximum number of server connections to one database; 0 means no limit. A number from 0 to 1000000. Default: 0. */
+      maxDbConnections?: number
+      /** Maximum number of client connections to one database; 0 means no limit. A number from 0 to 1000000. Default: 0. */
+      maxDbClientConnections?: number
+      /** Query that is run on each new server connection before it is used; empty means none. Default: ''. */
+      connectQuery?: string
+      /** Age after which a server connection is closed when it is unused. Milliseconds, or a text with a unit: '15s', '10min'. Default: 3600000 (1h). */
+      serverLifetime?: number | string
+      /** Maximum wait of a client for a server connection. Milliseconds, or a text with a unit: '15s', '10min'. Default: 120000 (2min). */
+      queryWaitTimeout?: number | string
+      /** Maximum duration of a query; then the query is ended and its client disconnected. Not for replication. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      queryTimeout?: number | string
+      /** Maximum duration of a transaction; then the client is disconnected. Not for replication. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      transactionTimeout?: number | string
+      /** Maximum idle time in a transaction; then the client is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      idleTransactionTimeout?: number | string
+      /** Time after which a client that sends nothing is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      clientIdleTimeout?: number | string
+      /** TLS towards PostgreSQL. Default: 'prefer'. */
+      serverTlsMode?: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+      /** Private key shown to PostgreSQL (PEM). The path of a file. Default: ''. */
+      serverTlsKeyFile?: string
+      /** Certificate shown to PostgreSQL (PEM). The path of a file. Default: ''. */
+      serverTlsCertFile?: string
+      /** Authorities that may sign PostgreSQL's certificate (PEM). The path of a file. Default: ''. */
+      serverTlsCaFile?: string
+      /** postgres asks PostgreSQL before TLS begins, direct begins at once (PostgreSQL 17 and later). Default: 'postgres'. */
+      serverTlsNegotiation?: 'postgres' | 'direct'
+      /** TLS versions towards PostgreSQL; secure means 1.2 and 1.3. Default: 'secure'. */
+      serverTlsProtocols?: string
+      /** Cipher suites towards PostgreSQL, in OpenSSL notation. Default: 'default'. */
+      serverTlsCiphers?: string
     }
   >
   /** What is set for single users, by name; a user's value counts before a database's. */
   users?: Record<
     string,
     {
+      /** When a server connection returns to the pool: at the end of the session, transaction or statement. Default: 'session'. */
+      poolMode?: 'session' | 'transaction' | 'statement'
       /** How transaction and statement mode treat session state that cannot follow its client: pin keeps the client on its server connection, error refuses such statements, reset discards the state at the end of the transaction. Default: 'pin'. */
       sessionState?: 'pin' | 'error' | 'reset'
+      /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
+      poolSize?: number
+      /** Additional server connections that a pool may open after reservePoolTimeout. A number from 0 to 1000000. Default: 0. */
+      reservePoolSize?: number
+      /** Maximum number of server connections of one user; 0 means no limit. A number from 0 to 1000000. Default: 0. */
+      maxUserConnections?: number
+      /** Maximum number of client connections of one user; 0 means no limit. A number from 0 to 1000000. Default: 0. */
+      maxUserClientConnections?: number
+      /** Maximum wait of a client for a server connection. Milliseconds, or a text with a unit: '15s', '10min'. Default: 120000 (2min). */
+      queryWaitTimeout?: number | string
+      /** Maximum duration of a query; then the query is ended and its client disconnected. Not for replication. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      queryTimeout?: number | string
+      /** Maximum duration of a transaction; then the client is disconnected. Not for replication. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      transactionTimeout?: number | string
+      /** Maximum idle time in a transaction; then the client is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      idleTransactionTimeout?: number | string
+      /** Time after which a client that sends nothing is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      clientIdleTimeout?: number | string
     }
   >
 }

@@ -2,7 +2,7 @@
  * What every way of configuring pgbun delivers: values as they were written, each with the place it was written at.
  * toml.ts, env.ts, server-url.ts and the command line produce them, resolve.ts converts and merges them.
  */
-import type { OptionName, ScopedGroup } from './options.ts'
+import type { OptionName, ScopedGroup, SettingName } from './options.ts'
 
 /** Where a value comes from. `where` is what a person would search for: a path with its line, a variable, a flag. */
 export interface Source {
@@ -10,14 +10,30 @@ export interface Source {
   where: string
 }
 
-/** One value as written. */
+/** One value of a general option as written. */
 export interface RawValue {
   name: OptionName
   value: unknown
   source: Source
-  /** It is for this database or user alone. */
-  scope?: { group: ScopedGroup; target: string }
 }
+
+/** One database or user with values of its own, which may be none. */
+export interface RawScope {
+  group: ScopedGroup
+  /** Name of the database or user. */
+  target: string
+  source: Source
+  values: { name: SettingName; value: unknown; source: Source }[]
+}
+
+/** Where the section of a database or user is, and each of its values. */
+export interface ScopedSource {
+  section: Source
+  values: ReadonlyMap<SettingName, Source>
+}
+
+/** The same of all of them, by group and name. */
+export type ScopedSources = Readonly<Record<ScopedGroup, ReadonlyMap<string, ScopedSource>>>
 
 /** What is wrong with the configuration: where, and what with its remedy. */
 export interface Problem {
@@ -29,6 +45,8 @@ export interface Problem {
 /** The outcome of reading one source. */
 export interface RawValues {
   values: RawValue[]
+  /** In the order they are written in. */
+  scopes?: RawScope[]
   problems: Problem[]
   warnings: Problem[]
 }

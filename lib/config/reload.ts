@@ -1,4 +1,5 @@
 /** What a reload changes: the difference of two configurations, split by what the running program can apply. Pure. */
+import { isDeepStrictEqual } from 'node:util'
 import {
   type Config,
   OPTION_NAMES,
@@ -28,7 +29,7 @@ export function diffConfig(old: Config, next: Config): ConfigDiff {
     else diff.needsRestart.push(name)
   }
   for (const group of SCOPED_GROUPS) {
-    if (JSON.stringify([...old[group]]) !== JSON.stringify([...next[group]])) diff.changed.push(group)
+    if (!isDeepStrictEqual(old[group], next[group])) diff.changed.push(group)
   }
   return diff
 }

@@ -5,17 +5,10 @@
  * meant. Values are not converted here. Pure: load.ts reads the file.
  */
 import { nearestNames } from './nearest-name.ts'
-import {
-  findOption,
-  type OptionName,
-  optionRow,
-  SCOPED_GROUPS,
-  SCOPED_OPTIONS,
-  type ScopedGroup,
-  type ScopedName,
-} from './options.ts'
+import { findOption, findScoped, type OptionName, optionRow, SCOPED_GROUPS, type ScopedGroup } from './options.ts'
 import { parseToml } from './parse-toml.ts'
-import type { RawValues } from './raw-value.ts'
+import type { RawScope, RawValues } from './raw-value.ts'
+import { scopedKeyProblem } from './scoped-key-problem.ts'
 import { suggestOption } from './suggest-option.ts'
 import { isPgBouncerFile, pgBouncerProblem, syntaxProblem } from './toml-syntax.ts'
 import { SECTIONS } from './types.ts'
@@ -88,19 +81,21 @@ function readScoped(
       })
       continue
     }
+    const scope: RawScope = { group, target, source: { kind: 'file', where: at(section) }, values: [] }
+    found.scopes ??= []
+    found.scopes.push(scope)
+    const seen = new Map<string, string>()
     for (const [key, value] of Object.entries(table)) {
       const where = at(section, key)
-      if ((SCOPED_OPTIONS as readonly string[]).includes(key)) {
-        found.values.push({
-          name: key as ScopedName,
-          value,
-          source: { kind: 'file', where },
-          scope: { group, target },
-        })
-        continue
+      const name = findScoped(group, key)
+      if (name === undefined) {
+        found.problems.push({ where, message: scopedKeyProblem(group, key, `[${printable(section)}]`, (any) => any) })
+      } else if (seen.has(name)) {
+        found.problems.push({ where, message: `${key} and ${seen.get(name)} are the same option. Keep one of them` })
+      } else {
+        seen.set(name, key)
+        scope.values.push({ name, value, source: { kind: 'file', where } })
       }
-      const message = `${quote(key)} cannot be set in [${printable(section)}]. Only ${SCOPED_OPTIONS.join(', ')} can`
-      found.problems.push({ where, message })
     }
   }
 }

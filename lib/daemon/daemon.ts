@@ -16,10 +16,10 @@ import { type ListenAddress, ListenError, type Listener, listen } from '../net/l
 import { TlsStore } from '../net/tls-context.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
 import { ServerLimits } from '../pool/server-limits.ts'
-import { poolSettings, serverLimits } from '../pool/settings.ts'
 import { GuessDelay } from '../routing/guess-delay.ts'
 import { PasswordProver } from '../routing/password-proof.ts'
 import { Router } from '../routing/router.ts'
+import { Routes } from '../routing/routes.ts'
 import { StatementStore } from '../statements/shared-statements.ts'
 import { delay, now } from '../util/clock.ts'
 import type { LogFields, Logger } from '../util/logger.ts'
@@ -30,8 +30,10 @@ import { Registry } from './registry.ts'
 import { renewCredentials } from './renew-credentials.ts'
 import { saltKeyOf } from './salt-key.ts'
 import { ServerAccess } from './server-access.ts'
+import { ServerPasswords } from './server-passwords.ts'
+import { ServerTlsStores } from './server-tls.ts'
 import { takeSnapshot } from './take-snapshot.ts'
-import { clientTlsSettings, serverTlsSettings } from './tls-settings.ts'
+import { clientTlsSettings } from './tls-settings.ts'
 
 /** What a daemon is given. */
 export interface DaemonDeps {
@@ -75,7 +77,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   let unknownUser = unknownUserOf(secrets, config.scramIterations)
   const startedAt = now()
   const clientTls = new TlsStore('client', clientTlsSettings(config))
-  const serverTls = new TlsStore('server', serverTlsSettings(config))
+  const serverTls = new ServerTlsStores(config)
+  let routes = new Routes(config)
   const keyCache = new ScramKeyCache({ saltKey: saltKeyOf(config.scramSaltSecret) })
   const passthrough = new PassthroughMemory({
     now,
@@ -85,13 +88,14 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   })
   const statements = new StatementStore()
   const limits: ServerLimits = new ServerLimits(
-    () => serverLimits(config),
+    (database, user) => routes.serverLimits(database, user),
     () => router.pools(),
     log,
   )
   const access = new ServerAccess({
     config: () => config,
     tls: serverTls,
+    passwords: new ServerPasswords(() => secrets),
     keyCache,
     passthrough,
     loginRefused: ({ user }) => router.retire(user),
@@ -101,7 +105,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   })
   const registry = new Registry(() => config.maxClientConn)
   const ends: EndCounts = {}
-  const router: Router = new Router((database, user) => poolSettings(config, database, user), {
+  const router: Router = new Router(routes, {
+    hosts: ({ hosts }) => hosts,
     open: (pool, slot) => access.open(pool, slot),
     cancel: (server) => access.cancel(server),
     rolesChanged: (user, change) => {
@@ -130,7 +135,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     prover: new PasswordProver(
       {
         open: (pool, credentials, proven) => access.openWith(pool, credentials, proven),
-        keep: (pool, opened) => access.keep(pool, opened),
+        keep: (pool, opened) => access.keep(pool, opened, pool.target),
         passwordChanged: (key) => router.retire(key.slice(key.indexOf('\0') + 1)),
         get limit() {
           return config.maxUnprovenLogins
@@ -143,9 +148,13 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     ),
     guesses: new GuessDelay(() => config.loginFailureDelay),
     pool: (database, user) => router.pool(database, user),
-    clearDatabase: (database) => router.clearDatabase(database),
+    clientLimits: (database, user) => routes.clientLimits(database, user),
+    clientCounts: (database, user) => routes.clientCounts(database, user),
+    clearDatabase: (pool, database) => router.clearDatabase(pool, database),
     openDedicated: (pool, credentials, startup) => access.openReplication(pool, credentials, startup),
-    dedicate: ({ dedicated }, opened, consumer) => dedicated.lend(access.keep(dedicated, opened), consumer),
+    dedicate: ({ dedicated, target }, opened, consumer) => {
+      return dedicated.lend(access.keep(dedicated, opened, target), consumer)
+    },
     cancelServer: (server) => access.cancel(server),
   }
   warmVerifiers(config, secrets, keyCache)
@@ -213,14 +222,19 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       // All that can fail comes first: a reload happens as a whole or not at all.
       const nextSecrets = readSecrets(next)
       const useClientTls = clientTls.prepare(clientTlsSettings(next))
-      const useServerTls = serverTls.prepare(serverTlsSettings(next))
+      const useServerTls = serverTls.prepare(next)
+      const nextRoutes = new Routes(next)
       if (useClientTls()) log.info('client certificates reloaded', { until: expiry(clientTls) })
-      if (useServerTls()) log.info('server certificates reloaded', { until: expiry(serverTls) })
+      if (useServerTls()) log.info('server certificates reloaded', { until: expiry(serverTls.general) })
       if (next.authType !== 'passthrough') renewCredentials(router.pools(), secrets, nextSecrets)
       config = next
       secrets = nextSecrets
       unknownUser = unknownUserOf(secrets, next.scramIterations)
-      router.configure((database, user) => poolSettings(next, database, user))
+      routes = nextRoutes
+      const { orphans, moved } = router.configure(routes)
+      // What one server has said of a password, says nothing of another.
+      if (moved) passthrough.forgetAll()
+      for (const session of registry.sessions) if (session.link && orphans.has(session.link.pool)) session.shutDown()
       warmVerifiers(next, secrets, keyCache)
     },
     close({ timeoutMs = config.shutdownTimeout } = {}) {

@@ -4,7 +4,9 @@ import { timingSafeEqual } from 'node:crypto'
 import type { RegisteredClient, Registry as RegistryPort } from '../client/lifecycle/ports.ts'
 import type { ClientSession } from '../client/session.ts'
 import type { ErrorName } from '../errors.ts'
+import type { ClientCounts } from '../routing/routes.ts'
 import { RandomPool } from '../util/random-pool.ts'
+import { Tally } from '../util/tally.ts'
 
 /** The clients of one process. */
 export class Registry implements RegistryPort {
@@ -16,6 +18,10 @@ export class Registry implements RegistryPort {
   readonly #tarrying = new Map<string, Set<RegisteredClient>>()
   /** What is done when a client has told who it is, or has left without that. */
   readonly #arrivals = new Map<RegisteredClient, () => void>()
+  /** Those that have proven who they are, and how many there are of each database and user. */
+  readonly #entered = new Map<RegisteredClient, { database: string; user: string }>()
+  readonly #ofDatabases = new Tally()
+  readonly #ofUsers = new Tally()
   readonly #byPid = new Map<number, RegisteredClient>()
   readonly #random = new RandomPool()
   readonly #limit: () => number
@@ -71,6 +77,17 @@ export class Registry implements RegistryPort {
     if (tarrying?.size === 0) this.#tarrying.delete(neighbourhood)
   }
 
+  enter(client: RegisteredClient, database: string, limits: ClientCounts): ErrorName | undefined {
+    const { user } = client.info
+    if (limits.database > 0 && this.#ofDatabases.count(database) >= limits.database)
+      return 'too_many_clients_of_database'
+    if (limits.user > 0 && this.#ofUsers.count(user) >= limits.user) return 'too_many_clients_of_user'
+    this.#ofDatabases.add(database)
+    this.#ofUsers.add(user)
+    this.#entered.set(client, { database, user })
+    return undefined
+  }
+
   /** Of the place with most of them: there is no harm to those who come from elsewhere. */
   #longestTarrying(): RegisteredClient | undefined {
     let most: Set<RegisteredClient> | undefined
@@ -99,6 +116,12 @@ export class Registry implements RegistryPort {
     this.#arrive(session)
     this.goesOn(session)
     this.#admitted.delete(session)
+    const entered = this.#entered.get(session)
+    if (entered !== undefined) {
+      this.#entered.delete(session)
+      this.#ofDatabases.remove(entered.database)
+      this.#ofUsers.remove(entered.user)
+    }
     if (this.#byPid.get(session.info.pid) === session) this.#byPid.delete(session.info.pid)
   }
 }

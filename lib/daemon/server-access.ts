@@ -3,13 +3,14 @@
 import type { Credentials } from '../auth/credentials.ts'
 import type { PassthroughMemory } from '../auth/passthrough.ts'
 import type { ScramKeyCache } from '../auth/scram-keys.ts'
+import type { HostAddress } from '../config/hosts.ts'
 import type { Config } from '../config/options.ts'
 import { type DialOptions, sendAndWaitClose } from '../net/dial.ts'
-import type { DialTarget } from '../net/dial-error.ts'
-import type { TlsStore } from '../net/tls-context.ts'
+import type { Wire } from '../net/wire.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { OpeningPool } from '../pool/ports.ts'
 import type { ServerLimits, Slot } from '../pool/server-limits.ts'
+import type { ServerUser, Target } from '../pool/target.ts'
 import { writeCancelRequest } from '../protocol/startup.ts'
 import { passthroughKey } from '../routing/password-proof.ts'
 import { ServerConnection } from '../server/connection.ts'
@@ -18,11 +19,14 @@ import { type OpenedServer, type OpenOptions, openServer, type ReplicationStartu
 import type { ServerOwner } from '../server/ports.ts'
 import type { StatementStore } from '../statements/shared-statements.ts'
 import type { Logger } from '../util/logger.ts'
+import type { ServerPasswords } from './server-passwords.ts'
+import type { ServerTlsStores } from './server-tls.ts'
 
 /** What it works with. */
 export interface ServerAccessParts {
   config: () => Config
-  tls: TlsStore
+  tls: ServerTlsStores
+  passwords: ServerPasswords
   keyCache: ScramKeyCache
   passthrough: PassthroughMemory
   /** PostgreSQL refuses the pool's user, or its password, which it took before. */
@@ -35,6 +39,8 @@ export interface ServerAccessParts {
 /** The way to PostgreSQL. */
 export class ServerAccess {
   readonly #parts: ServerAccessParts
+  /** Where each connection leads: a cancel request goes there in the same way. */
+  readonly #targets = new WeakMap<ServerConnection, Target>()
   /** Cancel requests under way, and how much their server had answered when they were sent. */
   readonly #cancels = new Map<ServerConnection, { answered: number; over: Promise<void> }>()
   /** What is under way: connections being opened, and cancel requests. */
@@ -48,14 +54,15 @@ export class ServerAccess {
   /** One more connection of `pool` in `slot`, with its credentials. Rejects with a LoginError. */
   async open(pool: OpeningPool, slot: Slot): Promise<ServerConnection> {
     const { config, passthrough } = this.#parts
-    const { credentials } = pool
+    const { credentials, target } = pool
+    if (target.user !== undefined) return this.keep(pool, await this.#openAsOneUser(slot, pool, target.user), target)
     const key = passthroughKey(pool)
     const passing = config().authType === 'passthrough'
     try {
-      const opened = await this.#openIn(slot, pool, credentials)
+      const opened = await this.#openIn(slot, pool, async () => credentials)
       // A password was asked for when the client came in: whoever comes next finds out what it is that counts now.
       if (passing && !opened.askedForPassword && passthrough.asksPassword(key) !== false) passthrough.forget(key)
-      return this.keep(pool, opened)
+      return this.keep(pool, opened, target)
     } catch (error) {
       // The password we had is no longer the right one: whoever comes next has to prove another.
       const refused = error instanceof LoginError && error.sqlstate.startsWith('28')
@@ -65,6 +72,26 @@ export class ServerAccess {
       }
       if (!passing && refused && error.fromServer && error.askedForPassword) error.remedy ??= this.#wrongSecret(pool)
       throw error
+    }
+  }
+
+  /** As the user for all clients of the target. A password that has become old is asked for once more. */
+  async #openAsOneUser(slot: Slot, pool: OpeningPool, user: ServerUser): Promise<OpenedServer> {
+    const { passwords, config } = this.#parts
+    const credentials = (): Promise<Credentials> => passwords.credentials(user, config().serverConnectTimeout)
+    slot.hold()
+    try {
+      return await this.#openIn(slot, pool, credentials)
+    } catch (error) {
+      if (!(error instanceof LoginError && error.fromServer && error.sqlstate.startsWith('28'))) throw error
+      if (passwords.refused(user)) {
+        slot.hold()
+        return await this.#openIn(slot, pool, credentials)
+      }
+      error.remedy ??= `correct the password of user "${user.name}" in [databases], or in PostgreSQL (ALTER ROLE)`
+      throw error
+    } finally {
+      slot.release()
     }
   }
 
@@ -83,20 +110,29 @@ export class ServerAccess {
     const { serverConnectTimeout } = this.#parts.config()
     const { limits } = this.#parts
     const slot = await this.#attempt((signal) => limits.enter(pool, proven, serverConnectTimeout, signal))
-    const opened = await this.#openIn(slot, pool, credentials)
+    const opened = await this.#openIn(slot, pool, async () => credentials)
     limits.proven(slot)
     return opened
   }
 
   /** A replication connection of one client of `pool`, which takes no slot. Rejects with a LoginError. */
-  openReplication(pool: Pool, credentials: Credentials, replication: ReplicationStartup): Promise<OpenedServer> {
-    return this.#openServer(pool, credentials, { replication })
+  async openReplication(
+    pool: Pool,
+    credentials: Credentials,
+    { mode, parameters }: ReplicationStartup,
+  ): Promise<OpenedServer> {
+    const { user, database } = pool.target
+    const { passwords, config } = this.#parts
+    const own = user === undefined ? credentials : await passwords.credentials(user, config().serverConnectTimeout)
+    const there = parameters.map(([name, value]) => [name, name === 'database' ? database : value] as const)
+    return await this.#openServer(pool, pool.hosts[0]!, own, { replication: { mode, parameters: there } })
   }
 
   /** Open a connection in `slot`, which is given back when it is closed, or comes to nothing. */
-  async #openIn(slot: Slot, pool: OpeningPool, credentials: Credentials): Promise<OpenedServer> {
+  async #openIn(slot: Slot, pool: OpeningPool, credentials: () => Promise<Credentials>): Promise<OpenedServer> {
     try {
-      return await this.#openServer(pool, credentials, { onWire: (wire) => this.#parts.limits.bind(slot, wire) })
+      const onWire = (wire: Wire): void => this.#parts.limits.bind(slot, wire)
+      return await this.#openServer(pool, slot.host, await credentials(), { onWire })
     } finally {
       slot.release()
     }
@@ -104,6 +140,7 @@ export class ServerAccess {
 
   #openServer(
     pool: OpeningPool,
+    host: HostAddress,
     credentials: Credentials,
     more: Pick<OpenOptions, 'onWire' | 'replication'>,
   ): Promise<OpenedServer> {
@@ -111,10 +148,11 @@ export class ServerAccess {
     return this.#attempt((signal) =>
       openServer({
         ...more,
-        target: this.#target(),
-        dial: this.#dialOptions(config.serverConnectTimeout, signal),
+        target: host,
+        dial: this.#dialOptions(pool.target, config.serverConnectTimeout, signal),
         user: pool.user,
-        database: pool.database,
+        database: pool.target.database,
+        parameters: pool.target.parameters,
         credentials,
         keyCache: this.#parts.keyCache,
         allowCleartext: config.allowCleartextPassword,
@@ -144,9 +182,11 @@ export class ServerAccess {
    * Make a server connection of `owner` of what was opened.
    * @throws LoginError where it has ended by now: nobody would ever hear of that
    */
-  keep(owner: ServerOwner<ServerConnection>, { wire, identity }: OpenedServer): ServerConnection {
+  keep(owner: ServerOwner<ServerConnection>, { wire, identity }: OpenedServer, target: Target): ServerConnection {
     if (wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
-    return new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
+    const server = new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
+    this.#targets.set(server, target)
+    return server
   }
 
   /** Ask PostgreSQL to cancel what runs on `server`. Never rejects; the server is not reused before it is over. */
@@ -171,7 +211,9 @@ export class ServerAccess {
     try {
       const packet = writeCancelRequest(pid, secret)
       const timeoutMs = this.#parts.config().cancelWaitTimeout || 10_000
-      await this.#attempt((signal) => sendAndWaitClose(target, this.#dialOptions(timeoutMs, signal), packet))
+      const options = (signal: AbortSignal): DialOptions =>
+        this.#dialOptions(this.#targets.get(server)!, timeoutMs, signal)
+      await this.#attempt((signal) => sendAndWaitClose(target, options(signal), packet))
     } catch (error) {
       // Whether it arrived is not known: it may still hit whatever runs there later.
       server.retire('a cancel request was not acknowledged')
@@ -183,20 +225,14 @@ export class ServerAccess {
     }
   }
 
-  #target(): DialTarget {
-    const { serverHost, serverPort } = this.#parts.config()
-    return { host: serverHost, port: serverPort }
-  }
-
-  #dialOptions(timeoutMs: number, signal: AbortSignal): DialOptions {
-    const { tcpKeepalive, tcpKeepidle, serverTlsNegotiation } = this.#parts.config()
-    const context = this.#parts.tls.current
+  #dialOptions(target: Target, timeoutMs: number, signal: AbortSignal): DialOptions {
+    const { tcpKeepalive, tcpKeepidle } = this.#parts.config()
     return {
       timeoutMs,
       signal,
       keepAlive: tcpKeepalive,
       keepIdleMs: tcpKeepidle,
-      tls: context && { context, negotiation: serverTlsNegotiation },
+      tls: this.#parts.tls.of(target),
     }
   }
 }

@@ -72,7 +72,7 @@ export class Opening {
       },
       (error: unknown) => {
         this.#running = false
-        this.#failed(error)
+        this.failed(error)
       },
     )
   }
@@ -105,7 +105,8 @@ export class Opening {
     })
   }
 
-  #failed(reason: unknown): void {
+  /** No connection came of an attempt, or none that can be used. */
+  failed(reason: unknown): void {
     const error =
       reason instanceof LoginError ? reason : new LoginError(String(reason), { sqlstate: 'XX000', cause: reason })
     this.#backoff.failed(now(), isStartingUp(error) ? STARTING_UP_RETRY_MS : this.#ports.retryMs())

@@ -8,6 +8,7 @@
  */
 
 import type { Credentials } from '../auth/credentials.ts'
+import type { HostAddress } from '../config/hosts.ts'
 import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
@@ -29,16 +30,20 @@ import { Opening } from './opening.ts'
 import type { PoolPorts } from './ports.ts'
 import { type OpenState, ServerLists } from './server-lists.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
+import type { Target } from './target.ts'
 import { refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 
 /** Connections of one database and user. */
 export class Pool implements ServerOwner<ServerConnection> {
   readonly database: string
-  readonly user: string
+  /** Where its connections lead; another one after `retarget`. */
+  target: Target
+  readonly #clientUser: string
   readonly counters: Counters = createCounters()
   readonly waiters = new List<Waiter>('waiting')
-  readonly functions: FunctionCatalog
+  /** Of the place its connections lead to. */
+  functions: FunctionCatalog
   settings: PoolSettings
   /** Clients of it, those logging in included. */
   clients = 0
@@ -55,7 +60,8 @@ export class Pool implements ServerOwner<ServerConnection> {
   readonly #opening: Opening
   /** Servers being reset or checked: they come free in a moment. */
   #preparing = 0
-  #closing = false
+  /** Why nobody is served any more. */
+  #closing: string | undefined
   #pausedUntil = 0
   /**
    * Somebody is being handed a server. A client may be done with it at once (all it asked for was answered without), and
@@ -64,9 +70,16 @@ export class Pool implements ServerOwner<ServerConnection> {
   #serving = false
   readonly welcome = new Welcome()
 
-  constructor(database: string, user: string, settings: PoolSettings, functions: FunctionCatalog, ports: PoolPorts) {
+  /** @param user of its clients; of no account where `target` has one for all */
+  constructor(
+    { database, user, target }: { database: string; user: string; target: Target },
+    settings: PoolSettings,
+    functions: FunctionCatalog,
+    ports: PoolPorts,
+  ) {
     this.database = database
-    this.user = user
+    this.#clientUser = user
+    this.target = target
     this.settings = settings
     this.functions = functions
     this.#ports = ports
@@ -80,6 +93,16 @@ export class Pool implements ServerOwner<ServerConnection> {
     })
   }
 
+  /** The user its connections are logged in as. */
+  get user(): string {
+    return this.target.user?.name ?? this.#clientUser
+  }
+
+  /** Where the next connection may lead, best first. */
+  get hosts(): readonly HostAddress[] {
+    return this.#ports.hosts(this.target)
+  }
+
   /** Connections that exist or are being opened. */
   get size(): number {
     return this.connected + (this.#opening.running ? 1 : 0)
@@ -90,6 +113,7 @@ export class Pool implements ServerOwner<ServerConnection> {
   }
 
   get empty(): boolean {
+    if (this.target.user !== undefined && this.settings.minSize > 0 && !this.closing) return false
     if (this.clients + this.dedicated.clients > 0) return false
     return this.size === 0 && this.waiters.size === 0 && this.welcome.waiting === 0
   }
@@ -177,7 +201,7 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Close what is idle and let the rest go as it comes back; nobody is served any more. */
   close(reason: string): void {
-    this.#closing = true
+    this.#closing = reason
     this.#ports.limits.leave(this)
     this.clear(reason)
   }
@@ -188,9 +212,20 @@ export class Pool implements ServerOwner<ServerConnection> {
     this.#lists.retire(reason)
   }
 
+  /** Lead elsewhere from now on, or log in there in another way: what was opened before is not used again. */
+  retarget(target: Target): void {
+    const same = target.signature === this.target.signature
+    this.target = target
+    if (same) return
+    this.welcome.forget()
+    this.accepted.clear()
+    this.clear('the database leads elsewhere since a reload')
+    this.#opening.succeeded()
+  }
+
   /** Close every connection now. */
   destroy(reason: string): void {
-    this.#closing = true
+    this.#closing = reason
     for (const server of [...this.servers()]) server.close(reason)
   }
 
@@ -218,7 +253,7 @@ export class Pool implements ServerOwner<ServerConnection> {
     const { idle } = this.#lists
     while (
       !this.#serving &&
-      !this.#closing &&
+      this.#closing === undefined &&
       idle.size > 0 &&
       this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size
     ) {
@@ -338,12 +373,12 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Nobody is served any more. */
   get closing(): boolean {
-    return this.#closing
+    return this.#closing !== undefined
   }
 
   /** Somebody waits for a connection that is not made ready yet, and the pool may have one more. */
   get wants(): boolean {
-    if (this.#closing || !this.#opening.possible || now() < this.#pausedUntil) return false
+    if (this.closing || !this.#opening.possible || now() < this.#pausedUntil) return false
     const waiting = this.waiters.size + this.welcome.waiting
     if (waiting === 0 || (this.waiters.size > 0 && this.#preparing - this.functions.slowIn(this) >= waiting))
       return false
@@ -362,9 +397,10 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Keep `min_pool_size` connections while the pool has clients. */
   #warm(): void {
-    if (this.#closing || !this.#opening.possible || now() < this.#pausedUntil) return
-    // Whoever logs in first brings what to log in with.
-    if (this.clients === 0 || (this.connected === 0 && this.credentials.kind === 'none')) return
+    if (this.closing || !this.#opening.possible || now() < this.#pausedUntil) return
+    // Whoever logs in first brings what to log in with, unless there is one user for all.
+    const own = this.target.user !== undefined
+    if (!own && (this.clients === 0 || (this.connected === 0 && this.credentials.kind === 'none'))) return
     if (this.connected >= Math.min(this.settings.minSize, this.settings.size)) return
     this.#opening.begin(this.#ports.limits.takeSpare(this))
   }
@@ -375,13 +411,24 @@ export class Pool implements ServerOwner<ServerConnection> {
     server.content.openedAfter(this.functions.defaultsStamp)
     // Another version may spell values in another way, or refuse them.
     if (this.welcome.begin(server.settings.baseline, server.identity.notices)) this.accepted.clear()
-    this.#offer(server)
+    if (this.settings.connectQuery === '') this.#offer(server)
+    else this.#greet(server, this.settings.connectQuery)
     this.grow()
+  }
+
+  /** Run connect_query; where that leaves nothing to be used, the next attempt waits as after any that failed. */
+  #greet(server: ServerConnection, sql: string): void {
+    this.#preparing++
+    cleanServer(server, { kind: 'greet', sql }, this.functions, this.#ports.log, (well) => {
+      this.#preparing--
+      if (well) this.#offer(server)
+      else this.#opening.failed(new LoginError('connect_query has left no usable connection', { sqlstate: '08006' }))
+    })
   }
 
   #openFailed(error: LoginError): void {
     this.counters.openFailures++
-    if (this.#closing) return
+    if (this.closing) return
     const { message, sqlstate, detail, remedy } = error
     const { database, user } = this
     const fields = { database, user, detail: detail || undefined, sqlstate, remedy }
@@ -400,7 +447,10 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** The error a newcomer gets at once instead of waiting. */
   #refusal(): LoginError | undefined {
-    return this.#closing ? new LoginError('pgbun is shutting down', { sqlstate: '57P01' }) : this.#opening.refusal()
+    const reason = this.#closing
+    return reason === undefined
+      ? this.#opening.refusal()
+      : new LoginError(`pgbun serves nobody here: ${reason}`, { sqlstate: '57P01' })
   }
 
   /** A failed login at PostgreSQL in the words a client gets. */

@@ -1,16 +1,19 @@
 /** What a pool needs from the process it lives in. */
 
 import type { Credentials } from '../auth/credentials.ts'
+import type { HostAddress } from '../config/hosts.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import type { RoleChange, ServerOwner } from '../server/ports.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ServerLimits, Slot } from './server-limits.ts'
+import type { Target } from './target.ts'
 
 /** The pool of a connection that is being opened. */
 export interface OpeningPool extends ServerOwner<ServerConnection> {
   readonly database: string
   readonly user: string
-  /** What to log in with. */
+  readonly target: Target
+  /** What to log in with, where the target has no user for all. */
   readonly credentials: Credentials
 }
 
@@ -19,6 +22,8 @@ export interface PoolPorts {
   /** Open and log in one more connection of `pool` in `slot`. Rejects with a LoginError. */
   open(pool: OpeningPool, slot: Slot): Promise<ServerConnection>
   readonly limits: ServerLimits
+  /** Where the next connection to `target` may lead, best first. */
+  hosts(target: Target): readonly HostAddress[]
   /** Ask PostgreSQL to cancel what runs on `server`. */
   cancel(server: ServerConnection): Promise<void>
   /** Roles have changed, as a connection of `user` tells. */

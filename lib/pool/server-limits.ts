@@ -1,5 +1,5 @@
 /**
- * How many connections to PostgreSQL there may be in all, in one database and of one user: `max_server_connections`,
+ * How many connections to PostgreSQL there may be to one host, in one database and of one user: `max_server_connections`,
  * `max_db_connections`, `max_user_connections`. Whoever opens one takes a slot before it dials; the slot is free again
  * when PostgreSQL has closed the connection, not when it is asked to. Replication connections take none: PostgreSQL
  * counts them apart (max_wal_senders).
@@ -11,15 +11,18 @@
  * to the next: a stranger who tries many costs those who are in no more than that.
  */
 
+import type { HostAddress } from '../config/hosts.ts'
 import type { Wire } from '../net/wire.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { after, now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
+import { Tally } from '../util/tally.ts'
+import { hostKey } from './target.ts'
 
 /** The limits of a database and user; 0 is none. */
 export interface Limits {
-  total: number
+  host: number
   database: number
   user: number
 }
@@ -28,6 +31,8 @@ export interface Limits {
 export interface Claimant {
   readonly database: string
   readonly user: string
+  /** Where it would have one, best first. */
+  readonly hosts: readonly HostAddress[]
   /** It still wants one. */
   readonly wants: boolean
   /** How many it has. */
@@ -46,6 +51,8 @@ export interface Lender {
   readonly connected: number
   /** The idle one that was unused for longest. */
   readonly oldestIdle: ServerConnection | null
+  /** All of them. */
+  servers(): Iterable<ServerConnection>
 }
 
 interface Claim {
@@ -57,7 +64,7 @@ interface Claim {
 type Kind = keyof Limits
 
 const OPTIONS: Record<Kind, string> = {
-  total: 'max_server_connections',
+  host: 'max_server_connections',
   database: 'max_db_connections',
   user: 'max_user_connections',
 }
@@ -70,6 +77,8 @@ const LOG_MS = 10_000
 export class Slot {
   readonly database: string
   readonly user: string
+  /** Where its connection leads. */
+  readonly host: HostAddress
   /** For whom its connection is being closed. */
   claim: Claim | undefined
   /** For a password that is not proven. */
@@ -77,9 +86,10 @@ export class Slot {
   #holds = 1
   readonly #free: (slot: Slot) => void
 
-  constructor(database: string, user: string, free: (slot: Slot) => void) {
+  constructor({ database, user }: Pick<Claimant, 'database' | 'user'>, host: HostAddress, free: (slot: Slot) => void) {
     this.database = database
     this.user = user
+    this.host = host
     this.#free = free
   }
 
@@ -94,14 +104,14 @@ export class Slot {
   }
 }
 
-/** The slots of one PostgreSQL. */
+/** The slots of all hosts. */
 export class ServerLimits {
   readonly #limits: (database: string, user: string) => Limits
   readonly #lenders: () => Iterable<Lender>
   readonly #log: Logger
-  #total = 0
-  readonly #databases = new Map<string, number>()
-  readonly #users = new Map<string, number>()
+  readonly #hosts = new Tally()
+  readonly #databases = new Tally()
+  readonly #users = new Tally()
   readonly #line = new Map<Claimant, Claim>()
   readonly #slots = new WeakMap<Wire, Slot>()
   #handing = false
@@ -137,13 +147,13 @@ export class ServerLimits {
    * @throws LoginError where there is none for `timeoutMs`, or `signal` is aborted
    */
   enter(
-    { database, user }: Pick<Claimant, 'database' | 'user'>,
+    { database, user, hosts }: Pick<Claimant, 'database' | 'user' | 'hosts'>,
     proven: boolean,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<Slot> {
     return new Promise((resolve, reject) => {
-      const claimant = { database, user, wants: true, connected: 0, guesses: !proven, grow: () => attempt() }
+      const claimant = { database, user, hosts, wants: true, connected: 0, guesses: !proven, grow: () => attempt() }
       const leave = (): void => {
         claimant.wants = false
         this.#line.delete(claimant)
@@ -192,8 +202,8 @@ export class ServerLimits {
     const [kind] = this.#full(claimant)
     if (kind === undefined) return undefined
     const what =
-      kind === 'total'
-        ? ''
+      kind === 'host'
+        ? ` to ${claimant.hosts.map(hostKey).join(', ')}`
         : kind === 'database'
           ? ` of database "${claimant.database}"`
           : ` of user "${claimant.user}"`
@@ -224,24 +234,30 @@ export class ServerLimits {
 
   /** Close idle connections above limits that were made smaller, and look after those in line. Called by the janitor. */
   sweep(): void {
-    const live = { total: 0, databases: new Map<string, number>(), users: new Map<string, number>() }
-    for (const { database, user, connected } of this.#lenders()) {
-      live.total += connected
-      add(live.databases, database, connected)
-      add(live.users, user, connected)
+    const live = { hosts: new Tally(), databases: new Tally(), users: new Tally() }
+    for (const lender of this.#lenders()) {
+      live.databases.add(lender.database, lender.connected)
+      live.users.add(lender.user, lender.connected)
+      for (const { wire } of lender.servers()) {
+        const slot = this.#slots.get(wire)
+        if (slot) live.hosts.add(hostKey(slot.host), 1)
+      }
     }
     for (const lender of this.#lenders()) {
       const { database, user, oldestIdle } = lender
+      const slot = oldestIdle === null ? undefined : this.#slots.get(oldestIdle.wire)
+      if (oldestIdle === null || slot === undefined) continue
       const limits = this.#limitsOf(lender)
+      const host = hostKey(slot.host)
       const surplus = Math.max(
-        above(live.total, limits.total),
-        above(live.databases.get(database) ?? 0, limits.database),
-        above(live.users.get(user) ?? 0, limits.user),
+        above(live.hosts.count(host), limits.host),
+        above(live.databases.count(database), limits.database),
+        above(live.users.count(user), limits.user),
       )
-      if (surplus <= 0 || oldestIdle === null) continue
-      live.total--
-      add(live.databases, database, -1)
-      add(live.users, user, -1)
+      if (surplus <= 0) continue
+      live.hosts.add(host, -1)
+      live.databases.add(database, -1)
+      live.users.add(user, -1)
       oldestIdle.close('a limit of connections was made smaller')
     }
     this.#hand()
@@ -253,20 +269,24 @@ export class ServerLimits {
 
   /** The limits that keep `claimant` from one more connection. */
   #full(claimant: Claimant): Kind[] {
-    const { total, database, user } = this.#limitsOf(claimant)
+    const { database, user } = this.#limitsOf(claimant)
     const full: Kind[] = []
-    if (user > 0 && (this.#users.get(claimant.user) ?? 0) >= user) full.push('user')
-    if (database > 0 && (this.#databases.get(claimant.database) ?? 0) >= database) full.push('database')
-    if (total > 0 && this.#total >= total) full.push('total')
+    if (user > 0 && this.#users.count(claimant.user) >= user) full.push('user')
+    if (database > 0 && this.#databases.count(claimant.database) >= database) full.push('database')
+    if (this.#hostWithRoom(claimant) === undefined) full.push('host')
     return full
+  }
+
+  #hostWithRoom(claimant: Claimant): HostAddress | undefined {
+    const { host: limit } = this.#limitsOf(claimant)
+    return claimant.hosts.find((host) => limit === 0 || this.#hosts.count(hostKey(host)) < limit)
   }
 
   #grant(claimant: Claimant): Slot | undefined {
     if (this.#full(claimant).length > 0) return undefined
-    const { database, user } = claimant
     this.#line.delete(claimant)
-    this.#count(database, user, 1)
-    const slot = new Slot(database, user, (slot) => this.#free(slot))
+    const slot = new Slot(claimant, this.#hostWithRoom(claimant)!, (slot) => this.#free(slot))
+    this.#count(slot, 1)
     slot.guess = claimant.guesses === true
     if (slot.guess) this.#guesses++
     return slot
@@ -278,14 +298,14 @@ export class ServerLimits {
     this.#makeRoom(claimant, claim)
   }
 
-  #count(database: string, user: string, by: number): void {
-    this.#total += by
-    add(this.#databases, database, by)
-    add(this.#users, user, by)
+  #count({ database, user, host }: Slot, by: number): void {
+    this.#hosts.add(hostKey(host), by)
+    this.#databases.add(database, by)
+    this.#users.add(user, by)
   }
 
   #free(slot: Slot): void {
-    this.#count(slot.database, slot.user, -1)
+    this.#count(slot, -1)
     if (slot.guess) this.#guessIsOver = true
     this.proven(slot)
     if (slot.claim !== undefined) slot.claim.evictions--
@@ -377,15 +397,11 @@ export class ServerLimits {
 
 /** True where the end of the connection in `slot` counts for the limit `kind` of `claimant`. */
 function helps(kind: Kind, claimant: Claimant, slot: Slot): boolean {
-  return kind === 'total' || claimant[kind] === slot[kind]
+  if (kind !== 'host') return claimant[kind] === slot[kind]
+  const key = hostKey(slot.host)
+  return claimant.hosts.some((host) => hostKey(host) === key)
 }
 
 function above(count: number, limit: number): number {
   return limit > 0 ? count - limit : 0
-}
-
-function add(counts: Map<string, number>, key: string, by: number): void {
-  const count = (counts.get(key) ?? 0) + by
-  if (count === 0) counts.delete(key)
-  else counts.set(key, count)
 }

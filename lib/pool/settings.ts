@@ -25,6 +25,8 @@ export interface PoolSettings {
   roundRobin: boolean
   /** Run when a session ends; '' for nothing. */
   resetQuery: string
+  /** Run on each new connection; '' for nothing. */
+  connectQuery: string
   /** Run before a server idle for `checkDelayMs` is lent; undefined for no check. */
   checkQuery: string | undefined
   checkDelayMs: number
@@ -39,23 +41,27 @@ export interface PoolSettings {
 
 /** The settings of the pool of `database` and `user` in a configuration. */
 export function poolSettings(config: Config, database: string, user: string): PoolSettings {
+  const scoped = <K extends Parameters<typeof scopedValue>[1]>(key: K): Config[K] => {
+    return scopedValue(config, key, database, user) as Config[K]
+  }
   return {
-    mode: config.poolMode,
-    sessionState: scopedValue(config, 'sessionState', database, user),
+    mode: scoped('poolMode'),
+    sessionState: scoped('sessionState'),
     checkFunctions: config.checkFunctions,
-    size: config.poolSize,
-    minSize: config.minPoolSize,
-    reserveSize: config.reservePoolSize,
+    size: scoped('poolSize'),
+    minSize: scoped('minPoolSize'),
+    reserveSize: scoped('reservePoolSize'),
     reserveTimeoutMs: config.reservePoolTimeout,
     roundRobin: config.serverRoundRobin,
     resetQuery: config.serverResetQuery,
+    connectQuery: scoped('connectQuery'),
     checkQuery: config.serverCheckQuery === 'none' ? undefined : config.serverCheckQuery,
     checkDelayMs: config.serverCheckDelay,
     connectTimeoutMs: config.serverConnectTimeout,
     idleTimeoutMs: config.serverIdleTimeout,
-    lifetimeMs: config.serverLifetime,
+    lifetimeMs: scoped('serverLifetime'),
     loginRetryMs: config.serverLoginRetry,
-    queryWaitTimeoutMs: config.queryWaitTimeout,
+    queryWaitTimeoutMs: scoped('queryWaitTimeout'),
     drainTimeoutMs: config.cancelWaitTimeout,
   }
 }
@@ -63,13 +69,13 @@ export function poolSettings(config: Config, database: string, user: string): Po
 /** What `max_server_connections` is by default: PostgreSQL has 100 for all of its clients. */
 const MOST = 90
 
-/** How many connections there may be to one PostgreSQL in all, in a database, of a user. */
-export function serverLimits(config: Config): Limits {
-  const { maxServerConnections, maxDbConnections, maxUserConnections, poolSize, reservePoolSize } = config
+/** How many connections there may be to one host, in a database, of a user. */
+export function serverLimits(config: Config, database: string, user: string): Limits {
+  const { maxServerConnections, poolSize, reservePoolSize } = config
   return {
-    total: maxServerConnections || Math.max(MOST, poolSize + reservePoolSize),
-    database: maxDbConnections,
-    user: maxUserConnections,
+    host: maxServerConnections || Math.max(MOST, poolSize + reservePoolSize),
+    database: scopedValue(config, 'maxDbConnections', database, user),
+    user: scopedValue(config, 'maxUserConnections', database, user),
   }
 }
 

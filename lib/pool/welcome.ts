@@ -59,6 +59,12 @@ export class Welcome {
     for (const { resolve } of this.#take()) resolve(parameters)
   }
 
+  /** The servers to come may say something else. */
+  forget(): void {
+    this.#parameters = undefined
+    this.#notices = NO_NOTICES
+  }
+
   /** There will be no server for now. */
   refuse(error: Error): void {
     for (const { reject } of this.#take()) reject(error)

@@ -1,6 +1,7 @@
 /**
- * Which pool serves whom. Today every database of every user leads to the one server of the configuration, with a pool
- * for each pair; pools nobody uses are forgotten, so that names made up by strangers do not pile up.
+ * Which pool serves whom: one for each database and user, or one for all users of a database whose clients are logged in
+ * as one user. Where a database is, routes.ts knows. Pools nobody uses are forgotten, so that names made up by strangers
+ * do not pile up.
  */
 
 import { addCounters, createCounters } from '../pool/counters.ts'
@@ -8,83 +9,126 @@ import { FunctionCatalog } from '../pool/function-catalog.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
 import type { PoolSettings } from '../pool/settings.ts'
+import { placeOf, type Target } from '../pool/target.ts'
 import { asError } from '../util/logger.ts'
+import type { Routes } from './routes.ts'
 
 /** From when PostgreSQL has locked the database, which it does first, it lets nobody else in by itself. */
 const PAUSE_MS = 1000
 const REPLACED = 'its role, or the password of that, may be another by now'
 const CLEARED = 'a statement wants nobody connected to the database'
 
-/** The settings of the pool of a database and user. */
-export type SettingsOf = (database: string, user: string) => PoolSettings
-
 /** All pools of a process. */
 export class Router {
   readonly #pools = new Map<string, Pool>()
+  /** Of databases that are not served any more, until nobody uses them. */
+  readonly #orphans = new Set<Pool>()
   /** What the pools had counted that are forgotten. */
   readonly forgotten = createCounters()
-  /** By database. */
+  /** By the place of the database. */
   readonly #functions = new Map<string, FunctionCatalog>()
   readonly #ports: PoolPorts
-  #settingsOf: SettingsOf
+  #routes: Routes
 
-  constructor(settingsOf: SettingsOf, ports: PoolPorts) {
-    this.#settingsOf = settingsOf
+  constructor(routes: Routes, ports: PoolPorts) {
+    this.#routes = routes
     this.#ports = ports
+    this.#makeLasting()
   }
 
-  /** The pool of `database` and `user`. */
-  pool(database: string, user: string): Pool {
-    // Neither name can contain a zero byte: it ends them in a startup packet.
-    const key = `${database}\0${user}`
+  /** The pool for clients of `database` and `user`; undefined where there is no such database. */
+  pool(database: string, user: string): Pool | undefined {
+    if (!this.#routes.serves(database)) return undefined
+    const owner = this.#routes.hasOneUser(database) ? '' : user
+    // Neither name can contain a zero byte: it ends them in a startup packet. No user has an empty name.
+    const key = `${database}\0${owner}`
     let pool = this.#pools.get(key)
     if (pool === undefined) {
-      pool = this.#createPool(database, user)
+      pool = this.#createPool(database, owner)
       this.#pools.set(key, pool)
     }
     return pool
   }
 
+  /** Pools that keep connections also while nobody is connected. */
+  #makeLasting(): void {
+    for (const database of this.#routes.withOneUser()) {
+      if (this.#routes.settings(database, '').minSize > 0) this.pool(database, '')
+    }
+  }
+
   #createPool(database: string, user: string): Pool {
-    const settings = this.#settingsOf(database, user)
-    let functions = this.#functions.get(database)
+    const target = this.#routes.target(database)
+    const settings = this.#routes.settings(database, target.user?.name ?? user)
+    return new Pool({ database, user, target }, settings, this.#functionsOf(target, settings), this.#ports)
+  }
+
+  /** What is known of the functions where `target` leads. */
+  #functionsOf({ place, database }: Target, settings: PoolSettings): FunctionCatalog {
+    let functions = this.#functions.get(place)
     if (functions === undefined) {
       functions = new FunctionCatalog(database)
-      this.#functions.set(database, functions)
+      this.#functions.set(place, functions)
       enable(functions, settings)
     }
-    return new Pool(database, user, settings, functions, this.#ports)
+    return functions
   }
 
   /** All pools there are. */
-  pools(): Iterable<Pool> {
-    return this.#pools.values()
+  *pools(): Generator<Pool> {
+    yield* this.#pools.values()
+    yield* this.#orphans
   }
 
-  /** Close the connections to `database` that nobody uses, and open none for a moment: it is about to be dropped or copied. */
-  clearDatabase(database: string): void {
-    for (const pool of this.#pools.values()) if (pool.database === database) pool.clear(CLEARED, PAUSE_MS)
-    this.#functions.get(database)?.forget()
+  /**
+   * Close the connections to `database`, as the servers of `pool` call it, that nobody uses, and open none for a moment: it
+   * is about to be dropped or copied.
+   */
+  clearDatabase(pool: Pool, database: string): void {
+    const place = placeOf({ ...pool.target, database })
+    for (const other of this.pools()) if (other.target.place === place) other.clear(CLEARED, PAUSE_MS)
+    this.#functions.get(place)?.forget()
   }
 
   /** Close the connections of `user`, or of all, as soon as nobody uses them: the name may be another role's. */
   retire(user: string | undefined): void {
-    for (const pool of this.#pools.values()) if (user === undefined || pool.user === user) pool.clear(REPLACED)
+    for (const pool of this.pools()) if (user === undefined || pool.user === user) pool.clear(REPLACED)
   }
 
-  /** Use other settings from now on. */
-  configure(settingsOf: SettingsOf): void {
-    this.#settingsOf = settingsOf
-    for (const pool of this.#pools.values()) {
-      pool.settings = settingsOf(pool.database, pool.user)
+  /**
+   * Use other databases and settings from now on. Returns the pools that lead nowhere any more (`orphans`), and whether any
+   * leads elsewhere.
+   */
+  configure(routes: Routes): { orphans: ReadonlySet<Pool>; moved: boolean } {
+    this.#routes = routes
+    let moved = false
+    for (const [key, pool] of this.#pools) {
+      const { database } = pool
+      if (!routes.serves(database) || routes.hasOneUser(database) !== key.endsWith('\0')) {
+        this.#pools.delete(key)
+        pool.close('its database is not served any more')
+        this.#orphans.add(pool)
+        continue
+      }
+      const target = routes.target(database)
+      pool.settings = routes.settings(database, target.user?.name ?? pool.user)
+      if (target.place !== pool.target.place) {
+        moved = true
+        pool.functions = this.#functionsOf(target, pool.settings)
+      }
+      pool.retarget(target)
       enable(pool.functions, pool.settings)
     }
+    this.#makeLasting()
+    this.#forgetFunctions()
+    return { orphans: this.#orphans, moved }
   }
 
   /** Deadlines of all pools, and the end of those nobody needs. */
   sweep(at: number): void {
     this.#ports.limits.sweep()
-    for (const [key, pool] of this.#pools) {
+    let forgotten = false
+    for (const pool of this.pools()) {
       try {
         pool.sweep(at)
       } catch (error) {
@@ -92,18 +136,26 @@ export class Router {
         const { database, user } = pool
         this.#ports.log.error('internal error of pgbun', { database, user, err: asError(error) })
       }
+    }
+    for (const [key, pool] of this.#pools) {
       if (!pool.empty) continue
       this.#pools.delete(key)
       // A login that is still being proven for a client that has left would bring its connection to nobody.
       pool.close('unused')
       addCounters(this.forgotten, pool.counters)
-      this.#forgetFunctions(pool.database)
+      forgotten = true
     }
+    for (const pool of this.#orphans) {
+      if (!pool.empty) continue
+      this.#orphans.delete(pool)
+      addCounters(this.forgotten, pool.counters)
+    }
+    if (forgotten) this.#forgetFunctions()
   }
 
-  #forgetFunctions(database: string): void {
-    for (const pool of this.#pools.values()) if (pool.database === database) return
-    this.#functions.delete(database)
+  #forgetFunctions(): void {
+    const places = new Set(Array.from(this.pools(), ({ target }) => target.place))
+    for (const place of this.#functions.keys()) if (!places.has(place)) this.#functions.delete(place)
   }
 }
 

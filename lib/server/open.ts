@@ -26,6 +26,8 @@ export interface OpenOptions {
   dial: DialOptions
   user: string
   database: string
+  /** Startup parameters beside them. */
+  parameters: readonly (readonly [string, string])[]
   credentials: Credentials
   keyCache: ScramKeyCache
   /** The password may be sent in clear over plain TCP to another host. */
@@ -96,7 +98,7 @@ async function attempt(options: OpenOptions, deadline: number): Promise<OpenedSe
   const scanner = new Scanner(BACKEND_TABLE, { cap: options.maxPacketSize, name: backendName })
   const startup = writeStartup(PROTOCOL_3_0, [
     ['user', options.user],
-    ...(options.replication?.parameters ?? [['database', options.database] as const]),
+    ...(options.replication?.parameters ?? [['database', options.database] as const, ...options.parameters]),
   ])
   const makeWire = (handler: WireHandler): Wire => {
     const wire = new Wire(dialed.socket, scanner, handler)

@@ -12,6 +12,8 @@ t.teardown(() => rmSync(dir, { recursive: true, force: true }))
 const files = writeCertificates(dir, makeCertificates())
 const userlist = path.join(dir, 'userlist.txt')
 writeFileSync(userlist, '"postgres" "postgres"\n', { mode: 0o600 })
+const appPassword = path.join(dir, 'app-password')
+writeFileSync(appPassword, 'app\n', { mode: 0o600 })
 const socketDir = path.join(dir, 'sockets')
 mkdirSync(socketDir)
 
@@ -23,6 +25,7 @@ const paths: Record<string, string> = {
   'root.crt': files.ca.cert,
   'db-ca.crt': files.ca.cert,
   'userlist.txt': userlist,
+  'app-password': appPassword,
 }
 
 function blocksOf(file: string): string[] {
@@ -44,7 +47,9 @@ function onThisMachine(toml: string): string {
 for (const file of ['README.md', 'CONFIG.md', 'TLS.md', 'TRANSACTION-MODE.md']) {
   t.test(`the TOML of ${file}`, async (t) => {
     for (const toml of blocksOf(file)) {
-      const pgbun = await startPgbun(t, { config: onThisMachine(toml), target: { host: 'localhost', port: 1 } })
+      const target = { host: 'localhost', port: 1 }
+      const env = { DB_HOST: 'db.example.com' }
+      const pgbun = await startPgbun(t, { config: onThisMachine(toml), target, env })
       t.match(await pgbun.stop(), { code: 0 }, toml.split('\n').slice(0, 3).join(' '))
     }
   })

@@ -9,18 +9,32 @@ import t from 'tap'
 import { COMMANDS, FLAGS, type Flag, flagName } from '../../lib/cli/flags.ts'
 import { parseArgs } from '../../lib/cli/parse-args.ts'
 import { convertValue, formatValue } from '../../lib/config/convert.ts'
+import type { DATABASE_ROWS } from '../../lib/config/database-options.ts'
 import { environmentName, readEnvironment } from '../../lib/config/env.ts'
+import { expandVariables } from '../../lib/config/expand-variables.ts'
 import {
+  type DatabaseName,
+  isGeneral,
   OPTION_NAMES,
   type OPTIONS,
   type OptionName,
   optionRow,
   type ScopedGroup,
   type ScopedName,
+  scopedNames,
+  settingRow,
 } from '../../lib/config/options.ts'
 import type { PoolerOptions } from '../../lib/config/pooler-options.ts'
 import { readToml } from '../../lib/config/toml.ts'
-import { type Camel, camelCase, type OptionRow, SECTIONS, type Section, type ValueOf } from '../../lib/config/types.ts'
+import {
+  type Camel,
+  camelCase,
+  type OptionRow,
+  type Row,
+  SECTIONS,
+  type Section,
+  type ValueOf,
+} from '../../lib/config/types.ts'
 import { optionsInterface } from './options-interface.ts'
 
 const ROOT = new URL('../../', import.meta.url)
@@ -36,7 +50,12 @@ const KINDS = {
 } as const
 
 const GENERATED: Record<string, Record<string, string>> = {
-  'CONFIG.md': Object.fromEntries(SECTIONS.map((section) => [`options ${section}`, optionsTable(section)])),
+  'CONFIG.md': {
+    ...Object.fromEntries(SECTIONS.map((section) => [`options ${section}`, optionsTable(section)])),
+    'options databases': databaseTable(),
+    'general options of databases': generalOptionsOf('databases'),
+    'general options of users': generalOptionsOf('users'),
+  },
   'CLI.md': {
     commands: table(
       ['command', 'meaning'],
@@ -84,8 +103,13 @@ type InputOf<R> = R extends { kind: 'duration' | 'bytes' }
   : R extends { kind: 'list' }
     ? string | readonly string[]
     : ValueOf<R>
+type Scoped<G extends ScopedGroup> = { [K in ScopedName<G> as Camel<K>]?: InputOf<(typeof OPTIONS)[K]> }
+type OfDatabase = { [K in Exclude<DatabaseName, 'password'> as Camel<K>]?: InputOf<(typeof DATABASE_ROWS)[K]> } & {
+  password?: string | (() => string | Promise<string>)
+}
 type FromTable = { [K in OptionName as Camel<K>]?: InputOf<(typeof OPTIONS)[K]> } & {
-  [G in ScopedGroup]?: Record<string, { [K in ScopedName as Camel<K>]?: InputOf<(typeof OPTIONS)[K]> }>
+  databases?: Record<string, OfDatabase & Scoped<'databases'>>
+  users?: Record<string, Scoped<'users'>>
 }
 type Same<A, B> = [A, B] extends [B, A] ? true : false
 const sameTypes: Same<Required<FromTable>, Required<PoolerOptions>> & Same<keyof FromTable, keyof PoolerOptions> = true
@@ -100,9 +124,10 @@ for (const file of ['README.md', 'CONFIG.md', 'CLI.md', 'TLS.md']) {
     const text = readIfThere(new URL(file, ROOT))
     if (text === undefined) return t.pass(`no ${file} yet`)
     for (const example of blocks(text, 'toml')) {
-      const { values, problems } = readToml(example, file)
+      const env = new Proxy({}, { get: () => 'x' })
+      const { values, scopes = [], problems } = expandVariables(readToml(example, file), env)
       t.strictSame(problems, [], example)
-      for (const { name, value } of values)
+      for (const { name, value } of [...values, ...scopes.flatMap((scope) => scope.values)])
         t.match(convertValue(name, value, 'file'), { value: /^/ }, `${name} in ${file}`)
     }
     for (const line of blocks(text, 'bash').flatMap((block) => block.split('\n'))) {
@@ -149,6 +174,29 @@ function optionsTable(section: Section): string {
   )
 }
 
+/** What only a database has. */
+function databaseTable(): string {
+  return table(
+    ['option', 'type', 'PgBouncer', 'meaning'],
+    scopedNames('databases')
+      .filter((name) => !isGeneral(name))
+      .map((name) => {
+        const row = settingRow(name)
+        return [`**${name}**`, typeText(row), row.pgbouncer ?? '', row.doc]
+      }),
+  )
+}
+
+/** The general options that can be set for one of `group`, as a list in a sentence. */
+function generalOptionsOf(group: ScopedGroup): string {
+  const names = scopedNames(group).filter(isGeneral)
+  return wrapped(names.map((name, i) => `${code(name)}${i < names.length - 1 ? ',' : '.'}`).join(' '))
+}
+
+function wrapped(text: string): string {
+  return text.replace(/(.{1,118})(?: |$)/g, '$1\n').trimEnd()
+}
+
 function flagRow(name: OptionName): string[] {
   const row = optionRow(name)
   return [flagText(flagName(name), row), row.kind === 'bool' ? '' : typeText(row), defaultText(row), row.doc]
@@ -158,7 +206,7 @@ function flagText(name: string, { short, value }: { short?: string; value?: stri
   return code(`${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` <${value}>`}`)
 }
 
-function typeText(row: OptionRow): string {
+function typeText(row: Row): string {
   if (row.kind === 'enum') return row.values.map(code).join(', ')
   if (row.kind === 'int') return `${row.min} to ${row.max}`
   return row.kind === 'duration' && row.min > 0 ? `duration, at least ${row.min} ms` : KINDS[row.kind]

@@ -1,15 +1,22 @@
 /** The text of lib/config/pooler-options.ts, made from the option table: what an editor shows of each option. */
-import { OPTION_NAMES, type OptionName, optionRow, SCOPED_GROUPS, SCOPED_OPTIONS } from '../../lib/config/options.ts'
-import { camelCase, type OptionRow } from '../../lib/config/types.ts'
+import { OPTION_NAMES, SCOPED_GROUPS, type SettingName, scopedNames, settingRow } from '../../lib/config/options.ts'
+import { camelCase, type Row } from '../../lib/config/types.ts'
 import { formatDuration } from '../../lib/config/units.ts'
+
+const ABOUT = {
+  databases: 'with any, the others are unknown, unless there is one named *',
+  users: "a user's value counts before a database's",
+} as const
 
 /** The whole file. */
 export function optionsInterface(): string {
   const members = OPTION_NAMES.map((name) => member(name, '  '))
   const groups = SCOPED_GROUPS.map((group) => {
-    const inner = SCOPED_OPTIONS.map((name) => member(name, '      ')).join('\n')
+    const inner = scopedNames(group)
+      .map((name) => member(name, '      '))
+      .join('\n')
     return [
-      `  /** What is set for single ${group}, by name; a user's value counts before a database's. */`,
+      `  /** What is set for single ${group}, by name; ${ABOUT[group]}. */`,
       `  ${group}?: Record<`,
       '    string,',
       '    {',
@@ -30,15 +37,15 @@ ${[...members, ...groups].join('\n')}
 `
 }
 
-function member(name: OptionName, indent: string): string {
-  const row = optionRow(name)
+function member(name: SettingName, indent: string): string {
+  const row = settingRow(name)
   const known = new RegExp(`\\b(${OPTION_NAMES.filter((any) => any.includes('_')).join('|')})\\b`, 'g')
   const doc = row.doc.replace(known, camelCase).replaceAll('*/', '*\\/')
   const fixed = row.reload ? '' : ' Cannot change while the pooler runs.'
-  return `${indent}/** ${doc}${unit(row)} Default: ${shown(row)}.${fixed} */\n${indent}${camelCase(name)}?: ${type(row)}`
+  return `${indent}/** ${doc}${unit(row)} Default: ${shown(row)}.${fixed} */\n${indent}${camelCase(name)}?: ${type(name, row)}`
 }
 
-function unit(row: OptionRow): string {
+function unit(row: Row): string {
   if (row.kind === 'duration') {
     const least = row.min > 0 ? `, at least ${row.min}` : ''
     return ` Milliseconds${least}, or a text with a unit: '15s', '10min'.`
@@ -50,13 +57,14 @@ function unit(row: OptionRow): string {
   return row.kind === 'list' ? ' An array of texts, or one text with commas.' : ''
 }
 
-function shown({ kind, default: value }: OptionRow): string {
+function shown({ kind, default: value }: Row): string {
   if (kind === 'duration' && value !== 0) return `${value} (${formatDuration(value as number)})`
   if (typeof value === 'string') return `'${value}'`
   return typeof value === 'object' ? `[${value.map((part) => `'${part}'`).join(', ')}]` : String(value)
 }
 
-function type(row: OptionRow): string {
+function type(name: SettingName, row: Row): string {
+  if (name === 'password') return 'string | (() => string | Promise<string>)'
   if (row.kind === 'enum') return row.values.map((value) => `'${value}'`).join(' | ')
   if (row.kind === 'list') return 'string | readonly string[]'
   if (row.kind === 'bool') return 'boolean'

@@ -198,7 +198,7 @@ t.test('reload throws what it documents, and changes nothing', async (t) => {
   const { pooler } = await startLab(t, { poolSize: 2 })
   const before = pooler.snapshot().pools
   const mistakes: [PoolerOptions, RegExp][] = [
-    [{ listenPort: 7777, serverHost: 'elsewhere' }, /^listenPort: Cannot change.*\nserverHost: Cannot change/],
+    [{ listenPort: 7777, unixSocketDir: '/tmp' }, /^listenPort: Cannot change.*\nunixSocketDir: Cannot change/],
     [{ poolSize: 0 }, /^poolSize: Invalid poolSize: 0\. Must be between 1 and/],
     [{ authType: 'scram-sha-256', authFile: userlist(t, 'bob\n') }, /^authFile: .*users\.txt:1: expected/],
     [{ serverTlsMode: 'verify-ca', serverTlsCaFile: userlist(t, 'no certificate') }, /^serverTlsCaFile: /],

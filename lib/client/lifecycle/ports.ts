@@ -11,6 +11,7 @@ import type { Lease } from '../../pool/lease.ts'
 import type { Pool } from '../../pool/pool.ts'
 import type { GuessDelay } from '../../routing/guess-delay.ts'
 import type { PasswordProver } from '../../routing/password-proof.ts'
+import type { ClientCounts, ClientLimits } from '../../routing/routes.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import type { OpenedServer, ReplicationStartup } from '../../server/open.ts'
 import type { Consumer } from '../../server/ports.ts'
@@ -36,6 +37,11 @@ export interface Registry {
   tarries(client: RegisteredClient): void
   /** It goes on. */
   goesOn(client: RegisteredClient): void
+  /**
+   * Count a client that has proven who it is among those of its database and user. Returns the reason where there are too
+   * many.
+   */
+  enter(client: RegisteredClient, database: string, limits: ClientCounts): ErrorName | undefined
   /** A cancel key nobody else has; `secretLength` is 4 in protocol 3.0. */
   createKey(client: RegisteredClient, secretLength: number): { pid: number; secret: Buffer }
   /** Deliver a cancel request; resolves when it is done. One with a key that is not ours goes nowhere. */
@@ -62,14 +68,18 @@ export interface ClientPorts {
   readonly guesses: GuessDelay
   /** The prepared statements all clients share. */
   readonly statements: StatementStore
-  /** The pool of a database and user; made on first need. */
-  pool(database: string, user: string): Pool
+  /** The pool for clients of a database and user, made on first need; undefined where there is no such database. */
+  pool(database: string, user: string): Pool | undefined
+  /** What a client of `database` is held to that calls itself `user`. */
+  clientLimits(database: string, user: string): ClientLimits
+  /** How many of them there may be. */
+  clientCounts(database: string, user: string): ClientCounts
   /** Open a replication connection for one client. Rejects with a LoginError. */
   openDedicated(pool: Pool, credentials: Credentials, startup: ReplicationStartup): Promise<OpenedServer>
   /** Lend what was opened for one client to it. */
   dedicate(pool: Pool, opened: OpenedServer, consumer: Consumer): Lease
-  /** Close the connections to `database` that nobody uses, and open none for a moment. */
-  clearDatabase(database: string): void
+  /** Close the connections to `database` of the servers of `pool` that nobody uses, and open none for a moment. */
+  clearDatabase(pool: Pool, database: string): void
   /** Ask PostgreSQL to cancel what runs on `server`; resolves when it has, or could not be asked. */
   cancelServer(server: ServerConnection): Promise<void>
 }

@@ -26,6 +26,7 @@ import {
   authenticationSaslContinue,
   authenticationSaslFinal,
 } from '../../protocol/build.ts'
+import { nameInServer } from '../../protocol/startup.ts'
 import { guessPair, type TurnOver } from '../../routing/guess-delay.ts'
 import { type Candidate, passthroughKey, type Unasked } from '../../routing/password-proof.ts'
 import { LoginError } from '../../server/login.ts'
@@ -43,11 +44,15 @@ export class AuthRefused extends Error {
   }
 }
 
-/** The client that is to be let in to `pool`. */
-export interface AuthClient {
+/** A client that wants in. */
+interface Comer {
   readonly info: ClientInfo
   readonly ports: ClientPorts
   readonly wire: Wire
+}
+
+/** The client that is to be let in to `pool`. */
+export interface AuthClient extends Comer {
   readonly pool: Pool
 }
 
@@ -82,7 +87,34 @@ export function authenticate(client: AuthClient, source: PasswordSource): Authen
   return merit === undefined ? passThrough(client, source, key) : letInUnasked(client, { merit })
 }
 
-function cleartextAllowed(client: AuthClient): boolean {
+/**
+ * Refuse a client whose database there is not: it proves who it is as for any other, and hears of the database afterwards.
+ * Where PostgreSQL would judge its password, nobody can, and none is right.
+ * @throws AuthRefused always
+ */
+export async function refuseDatabase(client: Comer, source: PasswordSource): Promise<never> {
+  const { info, ports } = client
+  const { authType } = ports.config
+  const unknown = { args: { database: info.database } }
+  if (authType !== 'passthrough') {
+    await withSecrets(client, source, authType)
+    throw new AuthRefused({ kind: 'error', name: 'no_such_database', args: unknown })
+  }
+  await askPassword(client, source)
+  const pair = guessPair(info.origin.neighbourhood, nameInServer(info.user))
+  const over = await turnOf(client, source, pair)
+  ports.guesses.failed(pair)
+  over()
+  throw new AuthRefused({
+    kind: 'error',
+    name: 'auth_failed',
+    args: { args: { user: info.user } },
+    reason: `there is no database "${info.database}" in [databases]`,
+    remedy: 'add a section [databases.NAME], or [databases."*"] for all that have none',
+  })
+}
+
+function cleartextAllowed(client: Comer): boolean {
   return client.info.origin.local || client.info.origin.tls !== '' || client.ports.config.allowCleartextPassword
 }
 
@@ -133,7 +165,7 @@ export async function guarded<P>(
 }
 
 /** The client's password in clear. @throws AuthRefused where somebody could listen */
-export async function askPassword(client: AuthClient, source: PasswordSource): Promise<string> {
+export async function askPassword(client: Comer, source: PasswordSource): Promise<string> {
   refuseCleartext(client)
   client.wire.write(AUTHENTICATION_CLEARTEXT)
   const body = readPassword(await source.nextPassword())
@@ -148,7 +180,7 @@ export async function askPassword(client: AuthClient, source: PasswordSource): P
 }
 
 /** @throws AuthRefused where somebody could listen to a password in clear */
-export function refuseCleartext(client: AuthClient): void {
+export function refuseCleartext(client: Comer): void {
   if (cleartextAllowed(client)) return
   throw new AuthRefused({
     kind: 'error',
@@ -213,7 +245,7 @@ export function letInUnasked(client: AuthClient, unasked: Unasked): Authenticate
 }
 
 function withSecrets(
-  client: AuthClient,
+  client: Comer,
   source: PasswordSource,
   authType: 'trust' | 'plain' | 'md5' | 'scram-sha-256',
 ): Authenticated | Promise<Authenticated> {
@@ -240,13 +272,13 @@ function withSecrets(
 }
 
 async function exchange(
-  client: AuthClient,
+  client: Comer,
   source: PasswordSource,
   auth: ClientAuth,
   request: AuthRequest,
 ): Promise<Authenticated> {
   const { guesses } = client.ports
-  const pair = guessPair(client.info.origin.neighbourhood, client.pool.user)
+  const pair = guessPair(client.info.origin.neighbourhood, nameInServer(client.info.user))
   // Whoever has logged in from there with the right password does not wait for those who try wrong ones.
   const welcome = guesses.isWelcome(pair)
   let step: AuthRequest | AuthStep = request
@@ -292,7 +324,7 @@ async function exchange(
 
 /** What `look` says of a password, when it is its turn. */
 async function judge(
-  client: AuthClient,
+  client: Comer,
   source: PasswordSource,
   pair: string,
   look: () => AuthStep | Promise<AuthStep>,
@@ -308,7 +340,7 @@ async function judge(
 }
 
 /** Waits until the next password of `pair` may be looked at. The result is to be called when it was. */
-function turnOf(client: AuthClient, source: PasswordSource, pair: string): TurnOver | Promise<TurnOver> {
+function turnOf(client: Comer, source: PasswordSource, pair: string): TurnOver | Promise<TurnOver> {
   const { guesses } = client.ports
   const turn = guesses.turn(pair, () => source.signal)
   if (!(turn instanceof Promise)) return turn

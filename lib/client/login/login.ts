@@ -31,7 +31,7 @@ import type { EndReason, NamedError } from '../lifecycle/ending.ts'
 import { violation } from '../lifecycle/ending.ts'
 import type { ClientPorts, RegisteredClient } from '../lifecycle/ports.ts'
 import type { ServerLink } from '../link/server-link.ts'
-import { type AuthClient, AuthRefused, authenticate } from './authenticate.ts'
+import { type AuthClient, AuthRefused, authenticate, refuseDatabase } from './authenticate.ts'
 import { parameterMessages } from './greeting.ts'
 import { loginForReplication } from './replication-login.ts'
 import { type ClientStartup, readClientStartup } from './startup-packet.ts'
@@ -228,6 +228,10 @@ export class Login {
     }
     // By the names of PostgreSQL: a role of another spelling would have limits of its own.
     const pool = ports.pool(nameInServer(session.info.database), nameInServer(session.info.user))
+    if (pool === undefined) {
+      await refuseDatabase({ info: session.info, ports, wire: session.wire }, this)
+      return
+    }
     const link = session.join(pool)
     const client: AuthClient = { info: session.info, ports, wire: session.wire, pool }
     if (session.info.replication !== 'none') {
@@ -238,7 +242,8 @@ export class Login {
     let result = authenticate(client, this)
     if (result instanceof Promise) result = await result
     this.#stillHere()
-    pool.credentials = result.credentials
+    if (!this.#enter(pool)) return
+    if (pool.target.user === undefined) pool.credentials = result.credentials
     let welcome = pool.getWelcome()
     if (welcome instanceof Promise) {
       this.#welcome = welcome
@@ -256,6 +261,15 @@ export class Login {
     this.#greet(startup.version, link, welcome, result.final, pool.welcome.notices)
   }
 
+  /** Count the client, which has proven who it is; false where there are too many. */
+  #enter({ database }: Pool): boolean {
+    const session = this.#session
+    const { registry, clientCounts } = session.ports
+    const refused = registry.enter(session, database, clientCounts(database, session.info.user))
+    if (refused) session.endWith(refused)
+    return refused === undefined
+  }
+
   async #runReplication({ version, parameters }: ClientStartup, client: AuthClient, link: ServerLink): Promise<void> {
     const session = this.#session
     const own = [...parameters].filter(([name]) => name !== 'user' && !name.startsWith('_pq_.'))
@@ -263,6 +277,10 @@ export class Login {
     if (session.state === 'closed') {
       opened.wire.close(TERMINATE)
       throw new Gone()
+    }
+    if (!this.#enter(link.pool)) {
+      opened.wire.close(TERMINATE)
+      return
     }
     link.hold(session.ports.dedicate(link.pool, opened, link))
     this.#greet(version, link, opened.identity.parameters, final, opened.identity.notices)

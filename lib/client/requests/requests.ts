@@ -129,7 +129,7 @@ export class Requests implements RequestingClient {
   }
 
   clearDatabase(database: string): void {
-    this.#session.ports.clearDatabase(database)
+    this.#session.ports.clearDatabase(this.#effects.pool, database)
   }
 
   pump(): void {

@@ -16,6 +16,7 @@ import { Deadlines } from '../../../lib/net/deadlines.ts'
 import type { TlsStore } from '../../../lib/net/tls-context.ts'
 import { type PasswordProver, passthroughKey } from '../../../lib/routing/password-proof.ts'
 import { Router } from '../../../lib/routing/router.ts'
+import { Routes } from '../../../lib/routing/routes.ts'
 import { StatementStore } from '../../../lib/statements/shared-statements.ts'
 import { now } from '../../../lib/util/clock.ts'
 import type { Logger } from '../../../lib/util/logger.ts'
@@ -61,12 +62,12 @@ const info = { remoteAddress: '127.0.0.1', remotePort: 50_000, unix: false, loop
 function logins(name: string): MicroCase {
   const silent = (): void => {}
   const log = { debug: silent, info: silent, warn: silent, error: silent } as unknown as Logger
-  const { config } = resolveConfig({})
-  const settings = { mode: 'transaction', size: 20, sessionState: 'pin' } as never
-  const router = new Router(() => settings, { open: () => new Promise(() => {}), cancel: async () => {}, log } as never)
+  const { config } = resolveConfig({ options: { poolMode: 'transaction', poolSize: 20 } })
+  const routes = new Routes(config)
+  const router = new Router(routes, { open: () => new Promise(() => {}), cancel: async () => {}, log } as never)
   const passthrough = new PassthroughMemory({ now, ttlMs: Number.POSITIVE_INFINITY })
   const registry = new Registry(() => 1000)
-  const pool = router.pool('app', 'app')
+  const pool = router.pool('app', 'app')!
   pool.getWelcome = () => WELCOME
   passthrough.markNoPassword(passthroughKey(pool), '')
   const ports = {
@@ -77,6 +78,8 @@ function logins(name: string): MicroCase {
     prover: { admits: () => true } as unknown as PasswordProver,
     statements: new StatementStore(),
     pool: (database: string, user: string) => router.pool(database, user),
+    clientCounts: (database: string, user: string) => routes.clientCounts(database, user),
+    clientLimits: (database: string, user: string) => routes.clientLimits(database, user),
   } as unknown as ClientPorts
   const newcomers = new Newcomers(() => 1000, log)
   const parts = { ports, registry, newcomers, tls: { current: undefined } as TlsStore, deadlines: new Deadlines() }

@@ -202,7 +202,7 @@ t.test('mistakes', async (t) => {
     [['--pool-size', '2.5'], '--pool-size: Invalid pool_size: 2.5. Must be between 1 and 1000000'],
     [['--query-timeout='], /^--query-timeout: Invalid query_timeout: \(empty\)\. Must be milliseconds/],
     [['--config='], '--config needs the name of a file'],
-    [['--server-host', 'db:5433'], /^--server-host: .*the port goes into server_port$/],
+    [['--server-host', 'db:5433x'], /^--server-host: .*written host:port$/],
     [['--server-host', 'postgres://db'], /^--server-host: /],
     [['-1'], 'Unknown option -1. "pgbun --help" lists all options'],
     [['-V'], 'Unknown option -V. Did you mean --version?'],

@@ -126,7 +126,7 @@ t.test('texts', async (t) => {
     t,
     'server_host',
     '',
-    'Invalid server_host: (empty). Must be one host name, address or socket directory; the port goes into server_port',
+    'Invalid server_host: (empty). Must be host names, addresses or socket directories, separated by commas; one with a port of its own is written host:port',
   )
   refuses(t, 'auth_file', 'a\0b', 'Invalid auth_file: a?b. Must not contain a null character')
   accepts(t, 'server_tls_protocols', 'tlsv1.2,tlsv1.3', 'tlsv1.2,tlsv1.3')

@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { configJson, configToml } from '../../../lib/cli/show-config.ts'
+import { parseHosts } from '../../../lib/config/hosts.ts'
 import { resolveConfig } from '../../../lib/config/load.ts'
-import { scopedValue } from '../../../lib/config/options.ts'
+import { databaseValues, scopedValue } from '../../../lib/config/options.ts'
 import { diffConfig } from '../../../lib/config/reload.ts'
 
 const TEXT = `[databases.reports]
@@ -85,12 +86,32 @@ t.test('what cannot be', async (t) => {
     return []
   }
   t.strictSame(problems('[databases]\nx = 1\n'), ["f:2: 'x' must be in a section [databases.NAME]"])
-  t.strictSame(problems('[users."a b"]\npool_size = 1\nsession_state = "keep"\n'), [
-    "f:2: 'pool_size' cannot be set in [users.a b]. Only session_state can",
+  t.strictSame(problems('[users."a b"]\nmax_client_conn = 1\nsession_state = "keep"\n'), [
+    "f:2: 'max_client_conn' cannot be set in [users.a b]: it counts for all of pgbun",
     "f:3: Invalid session state 'keep'. Must be one of: pin, error, reset",
   ])
-  const options = { users: { app: { poolSize: 3 } } } as Parameters<typeof resolveConfig>[0]['options']
-  t.throws(() => resolveConfig({ options }), /users\.app\.poolSize: .*Only sessionState can/)
+  t.strictSame(problems('[users.a]\nhost = "db"\nmin_pool_size = 3\npoolsize = 1\n'), [
+    "f:2: 'host' cannot be set in [users.a]. It can be set in [databases.NAME]",
+    "f:3: 'min_pool_size' cannot be set in [users.a]. It can be set in [databases.NAME]",
+    "f:4: Unknown key 'poolsize' in [users.a]. Did you mean pool_size?",
+  ])
+  t.strictSame(
+    problems(
+      '[databases.a]\nserver_host = "db"\nhots = "db"\nport = 70000\nreserve_pool = 1\nreserve_pool_size = 2\n' +
+        'max_user_connections = 3\nquery_timeout = "soon"\nhost = "a b"\n',
+    ),
+    [
+      "f:2: 'server_host' is called host in [databases.a]",
+      "f:3: Unknown key 'hots' in [databases.a]. Did you mean host?",
+      'f:6: reserve_pool_size and reserve_pool are the same option. Keep one of them',
+      "f:7: 'max_user_connections' cannot be set in [databases.a]. It can be set in [users.NAME]",
+      'f:4: Invalid port: 70000. Must be between 1 and 65535',
+      'f:8: Invalid query_timeout: soon. Must be milliseconds as a whole number, or a number with a unit: ms, s, min, h, d',
+      'f:9: Invalid host: a b. Must be host names, addresses or socket directories, separated by commas; one with a port of its own is written host:port',
+    ],
+  )
+  const options = { users: { app: { maxClientConn: 3 } } } as Parameters<typeof resolveConfig>[0]['options']
+  t.throws(() => resolveConfig({ options }), /users\.app\.maxClientConn: 'maxClientConn' cannot be set in users\.app/)
 })
 
 t.test('shown, and read back', async (t) => {
@@ -99,6 +120,95 @@ t.test('shown, and read back', async (t) => {
   const file = join(t.testdir({}), 'c.toml')
   writeFileSync(file, configToml(resolved))
   t.strictSame([...resolveConfig({ file }).config.databases], [...resolved.config.databases])
-  t.match(JSON.parse(configJson(resolved, '0')), { databases: { 'a "b"': { sessionState: 'reset' } }, users: {} })
+  t.match(JSON.parse(configJson(resolved, '0')), {
+    databases: {
+      'a "b"': {
+        session_state: { value: 'reset', source: 'library', where: 'databases.a "b".sessionState' },
+        pool_size: { value: 25, source: 'default' },
+      },
+    },
+    users: {},
+  })
   t.strictSame(diffConfig(resolveConfig({}).config, resolved.config), { changed: ['databases'], needsRestart: [] })
+})
+
+t.test('a database with a server of its own', async (t) => {
+  const text = `[databases.app]
+host = "db1,db2:5433, [::1]:5434,/run/pg"
+port = 6000
+user = "svc"
+password = "hunter2"
+pool_size = 50
+[databases."*"]
+[auth]
+auth_type = "trust"
+`
+  const file = join(t.testdir({ 'a.toml': text }), 'a.toml')
+  const resolved = resolveConfig({ file })
+  const app = databaseValues(resolved.config, 'app')!
+  t.strictSame(app, {
+    host: 'db1,db2:5433, [::1]:5434,/run/pg',
+    port: 6000,
+    user: 'svc',
+    password: 'hunter2',
+    poolSize: 50,
+  })
+  t.strictSame(parseHosts(app.host!, app.port!), [
+    { host: 'db1', port: 6000 },
+    { host: 'db2', port: 5433 },
+    { host: '::1', port: 5434 },
+    { host: '/run/pg', port: 6000 },
+  ])
+  t.strictSame(databaseValues(resolved.config, 'other'), {}, 'a section without a value is one')
+  t.equal(databaseValues(resolveConfig({}).config, 'other'), undefined)
+  const shown = configToml(resolved)
+  t.match(shown, /^password = "\*\*\*" +# .*a\.toml:5$/m)
+  t.match(shown, /^# query_timeout = 0 +# default$/m, 'and what it ends up with')
+  const json = configJson(resolved, '0')
+  t.notMatch(json, /hunter2/)
+  t.match(JSON.parse(json).databases.app.host, { value: app.host, source: 'file', where: `${file}:2` })
+})
+
+t.test('combinations of a database that cannot work', async (t) => {
+  const problems = (text: string): string[] => {
+    const file = join(t.testdir({ socket: '' }), 'b.toml')
+    writeFileSync(file, text)
+    try {
+      resolveConfig({ file })
+    } catch (error) {
+      return (error as Error).message.replaceAll(file, 'f').split('\n')
+    }
+    return []
+  }
+  const trust = '[auth]\nauth_type = "trust"\n'
+  const cases: Record<string, RegExp> = {
+    '[databases.a]\nuser = "x"\n': /^f:2: user needs another auth_type than passthrough/,
+    [`${trust}[databases.a]\npassword = "x"\n`]: /^f:4: password needs user/,
+    [`${trust}[databases.a]\nuser = "u"\npassword = "x"\npassword_command = "y"\n`]:
+      /^f:6: password and password_command are both set/,
+    [`${trust}[databases.a]\nuser = "u"\npassword_file = "/not/there"\n`]:
+      /^f:5: password_file names a file that does not exist: \/not\/there/,
+    '[databases.a]\nhost = "localhost:6432"\n': /^f:2: pgbun would forward to itself: localhost, port 6432/,
+    '[databases.a]\nport = 6432\n': /^f:2: pgbun would forward to itself: localhost, port 6432/,
+    '[databases.a]\nhost = "db,db"\n': /^f:2: db, port 5432 is there twice/,
+    '[databases.a]\nhost = "db:0"\n': /^f:2: The port of db must be between 1 and 65535/,
+    '[databases.a]\npool_size = 3\nmin_pool_size = 4\n': /^f:3: min_pool_size 4 is larger than pool_size 3/,
+    '[databases.a]\nserver_tls_negotiation = "direct"\n': /^f:2: server_tls_negotiation direct cannot fall back/,
+    '[databases.a]\nserver_tls_mode = "require"\nserver_tls_key_file = "/x"\n': /server_tls_cert_file is not/,
+    '[databases.pgbouncer]\n': /^f:1: The name "pgbouncer" is reserved/,
+    '[pool]\nmin_pool_size = 4\n[users.a]\npool_size = 3\n': /^f:4: pool_size 3 is smaller than min_pool_size 4/,
+  }
+  for (const [text, expected] of Object.entries(cases)) t.match(problems(text).join('\n'), expected, text)
+})
+
+t.test('variables of the environment in texts', async (t) => {
+  const of = (text: string, env: Record<string, string> = {}) => {
+    const file = join(t.testdir({ 'e.toml': text }), 'e.toml')
+    return resolveConfig({ file, env }).config
+  }
+  t.equal(of('[server]\nserver_host = "${DB}"\n', { DB: 'db1' }).serverHost, 'db1')
+  t.strictSame(of('[server]\nlisten_host = ["${A}", "x${A}y"]\n', { A: 'h' }).listenHost, ['h', 'xhy'])
+  t.equal(of('[databases.a]\ndbname = "$${A}$"\n', { A: 'h' }).databases.get('a')!.dbname, '${A}$')
+  t.throws(() => of('[databases.a]\n\ndbname = "${NOPE}"\n'), /e\.toml:3: The environment variable NOPE is not set/)
+  t.throws(() => of('[databases.a]\ndbname = "${pass word}"\n'), /e\.toml:2: Not the name of an environment variable/)
 })

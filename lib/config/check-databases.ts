@@ -1,0 +1,114 @@
+/** What is wrong with the sections `[databases.NAME]` and `[users.NAME]`: combinations that cannot work. */
+
+import { checkFile, isNoDirectory } from './check-files.ts'
+import { checkServerTls } from './check-tls.ts'
+import { type CheckResult, Findings } from './findings.ts'
+import { type HostAddress, parseHosts } from './hosts.ts'
+import type { Config, DatabaseValues } from './options.ts'
+import { scopedNames, settingRow } from './options.ts'
+import type { ScopedSource } from './raw-value.ts'
+import { camelCase } from './types.ts'
+
+type Places = ReadonlyMap<string, ScopedSource>
+
+/** Names that clients will know the console by. */
+const RESERVED = ['pgbouncer', 'pgbun']
+/** What says where the password of `user` comes from. */
+const PASSWORDS = ['password', 'password_file', 'password_command'] as const
+
+/** Check each database of `config`. */
+export function checkDatabases(config: Config, places: Places): CheckResult {
+  const all: CheckResult = { problems: [], warnings: [] }
+  for (const [name, values] of config.databases) {
+    const findings = findingsOf(name, places)
+    // The section itself is at fault, whatever is in it.
+    if (RESERVED.includes(name)) findings.problem('dbname', `The name "${name}" is reserved: choose another`)
+    const effective: Config = { ...config, ...(values as Partial<Config>) }
+    checkHosts(config, values, findings)
+    checkPassword(config, values, findings)
+    for (const setting of scopedNames('databases')) {
+      if (settingRow(setting).kind !== 'file') continue
+      const path = values[camelCase(setting) as 'passwordFile']
+      if (path !== undefined) checkFile(setting, path, findings)
+    }
+    if (Object.keys(values).some((key) => key.startsWith('serverTls'))) checkServerTls(effective, findings)
+    checkSizes(effective, values, findings)
+    all.problems.push(...findings.problems)
+    all.warnings.push(...findings.warnings)
+  }
+  return all
+}
+
+/** Check each user of `config`. */
+export function checkUsers(config: Config, places: Places): CheckResult {
+  const all: CheckResult = { problems: [], warnings: [] }
+  for (const [name, values] of config.users) {
+    const findings = findingsOf(name, places)
+    const { poolSize } = values
+    if (poolSize !== undefined && poolSize < config.minPoolSize) {
+      findings.problem('pool_size', `pool_size ${poolSize} is smaller than min_pool_size ${config.minPoolSize}`)
+    }
+    all.problems.push(...findings.problems)
+  }
+  return all
+}
+
+function findingsOf(name: string, places: Places): Findings {
+  const place = places.get(name)
+  return new Findings((setting) => (place?.values.get(setting) ?? place?.section)?.where ?? '')
+}
+
+function checkHosts(config: Config, values: DatabaseValues, { problem }: Findings): void {
+  const { host = config.serverHost, port = config.serverPort } = values
+  const seen = new Set<string>()
+  for (const address of parseHosts(host, port)) {
+    if (address.port < 1 || address.port > 65535)
+      problem('host', `The port of ${address.host} must be between 1 and 65535`)
+    if (address.host.startsWith('/') && isNoDirectory(address.host)) {
+      problem('host', `host is a file: ${address.host}. Give the directory of PostgreSQL's socket`)
+    }
+    if (forwardsToItself(config, address)) {
+      const where = values.host === undefined && values.port !== undefined ? 'port' : 'host'
+      problem(where, `pgbun would forward to itself: ${address.host}, port ${address.port} is where it listens`)
+    }
+    const key = `${address.host}:${address.port}`
+    if (seen.has(key)) problem('host', `${address.host}, port ${address.port} is there twice. Keep one of them`)
+    seen.add(key)
+  }
+}
+
+function checkPassword(config: Config, values: DatabaseValues, { problem }: Findings): void {
+  const given = PASSWORDS.filter((name) => values[camelCase(name) as 'password'] !== undefined)
+  const [first, second] = given
+  if (first !== undefined && second !== undefined)
+    problem(second, `${first} and ${second} are both set. Keep one of them`)
+  if (values.user === undefined || values.user === '') {
+    if (first !== undefined) problem(first, `${first} needs user: it is the password of the user that pgbun logs in as`)
+    return
+  }
+  if (config.authType !== 'passthrough') return
+  problem(
+    'user',
+    'user needs another auth_type than passthrough, which lets in whom PostgreSQL lets in: it is not asked about clients ' +
+      'where pgbun logs in as one user for all. Set auth_type and auth_file',
+  )
+}
+
+function checkSizes(effective: Config, values: DatabaseValues, { problem }: Findings): void {
+  const { minPoolSize, poolSize } = effective
+  if (minPoolSize <= poolSize || (values.minPoolSize === undefined && values.poolSize === undefined)) return
+  const name = values.minPoolSize === undefined ? 'pool_size' : 'min_pool_size'
+  problem(name, `min_pool_size ${minPoolSize} is larger than pool_size ${poolSize}`)
+}
+
+const LOCAL = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::', '*']
+
+/** Whether `address` is where a pgbun with this configuration listens. */
+export function forwardsToItself(
+  { listenHost, listenPort, unixSocketDir }: Config,
+  { host, port }: HostAddress,
+): boolean {
+  if (listenPort !== port) return false
+  if (/^[/@]/.test(host)) return host === unixSocketDir
+  return listenHost.includes(host) || (LOCAL.includes(host) && listenHost.some((any) => LOCAL.includes(any)))
+}

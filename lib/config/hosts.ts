@@ -1,0 +1,31 @@
+/**
+ * The hosts of one server as they are written: `db.example.com`, `10.0.0.1:5433`, `[::1]:5433`, a socket directory; several
+ * are separated by commas (libpq, PgBouncer). Pure.
+ */
+
+/** One place where PostgreSQL may be. A host that begins with / or @ is a socket directory. */
+export interface HostAddress {
+  readonly host: string
+  readonly port: number
+}
+
+const NAME = String.raw`[\p{L}\p{N}_][\p{L}\p{N}._-]*(?::\d{1,5})?`
+const IPV6 = String.raw`[0-9a-f]*:[0-9a-f.:]*:[0-9a-f.]*(?:%[\w.-]+)?`
+const BRACKETS = String.raw`\[[0-9a-f:.]+(?:%[\w.-]+)?\](?::\d{1,5})?`
+const ONE = `(?:[/@][^,]*|${NAME}|${IPV6}|${BRACKETS})`
+
+/** What a list of hosts looks like. */
+export const HOSTS = new RegExp(String.raw`^${ONE}(?:\s*,\s*${ONE})*$`, 'iu')
+export const HOSTS_EXPECTED =
+  'host names, addresses or socket directories, separated by commas; one with a port of its own is written host:port'
+
+/** The hosts in `text`, those without a port with `port`. */
+export function parseHosts(text: string, port: number): HostAddress[] {
+  return text.split(',').map((part) => parseHost(part.trim(), port))
+}
+
+function parseHost(text: string, port: number): HostAddress {
+  if (/^[/@]/.test(text)) return { host: text, port }
+  const [, bracketed, name, own] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(text) ?? [undefined, undefined, text]
+  return { host: bracketed ?? name!, port: own === undefined ? port : Number(own) }
+}

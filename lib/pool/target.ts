@@ -1,0 +1,49 @@
+/**
+ * Where the connections of a pool lead, and as whom pgbun logs in there. Plain data, made of the configuration by
+ * routing/routes.ts.
+ */
+
+import type { HostAddress } from '../config/hosts.ts'
+import type { PasswordFunction } from '../config/options.ts'
+
+/** Where the password of the one user for all clients comes from. */
+export type PasswordSource =
+  | { readonly kind: 'text'; readonly password: string }
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'command'; readonly command: string; readonly lifetimeMs: number }
+  | { readonly kind: 'function'; readonly ask: PasswordFunction; readonly lifetimeMs: number }
+  /** The secret of the user in auth_file, if there is one. */
+  | { readonly kind: 'auth_file' }
+
+/** The user that pgbun logs in as for all clients of a database. */
+export interface ServerUser {
+  readonly name: string
+  readonly password: PasswordSource
+}
+
+/** One database on its hosts. */
+export interface Target {
+  readonly hosts: readonly HostAddress[]
+  /** Its name there. */
+  readonly database: string
+  /** Undefined where each client is logged in as itself. */
+  readonly user: ServerUser | undefined
+  /** Startup parameters beside user and database. */
+  readonly parameters: readonly (readonly [string, string])[]
+  /** The section of `[databases]` whose `server_tls_*` count; undefined for the general ones. */
+  readonly tls: string | undefined
+  /** Tells this database from others: of two targets with the same, the sessions see the same tables and functions. */
+  readonly place: string
+  /** Tells targets apart: where it changes, connections opened before are not used again. */
+  readonly signature: string
+}
+
+/** What a host is known by in limits, log and snapshot. */
+export function hostKey({ host, port }: HostAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** The `place` of a database on its hosts. */
+export function placeOf({ hosts, database }: Pick<Target, 'hosts' | 'database'>): string {
+  return JSON.stringify([hosts.map(hostKey), database])
+}

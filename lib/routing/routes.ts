@@ -1,0 +1,140 @@
+/**
+ * What the configuration says of databases and users: which databases there are, where they lead, and what counts for
+ * the pools and clients of each. One object for each configuration; a reload makes another. Plain data in, plain data out.
+ */
+
+import { parseHosts } from '../config/hosts.ts'
+import { type Config, type DatabaseValues, databaseValues, scopedValue } from '../config/options.ts'
+import type { Limits } from '../pool/server-limits.ts'
+import { type PoolSettings, poolSettings, serverLimits } from '../pool/settings.ts'
+import { type PasswordSource, placeOf, type ServerUser, type Target } from '../pool/target.ts'
+
+/** What a client is held to: timeouts in milliseconds, 0 for none. */
+export type ClientLimits = Pick<
+  Config,
+  'queryTimeout' | 'transactionTimeout' | 'idleTransactionTimeout' | 'clientIdleTimeout'
+>
+
+/** How many clients there may be of a database and of a user; 0 is no limit. */
+export interface ClientCounts {
+  readonly database: number
+  readonly user: number
+}
+
+/** Databases and users of one configuration. */
+export class Routes {
+  readonly #config: Config
+  /** What differs from the general limits, by section of database and of user. */
+  readonly #clientLimits = new Map<string, ClientLimits>()
+
+  constructor(config: Config) {
+    this.#config = config
+  }
+
+  /** Whether there is such a database, as far as the configuration says. */
+  serves(database: string): boolean {
+    return this.#config.databases.size === 0 || databaseValues(this.#config, database) !== undefined
+  }
+
+  /** Whether all clients of `database` are logged in as one user. */
+  hasOneUser(database: string): boolean {
+    return userOf(databaseValues(this.#config, database)) !== undefined
+  }
+
+  /** Databases whose clients are all logged in as one user, by their names. */
+  *withOneUser(): Generator<string> {
+    for (const [database, values] of this.#config.databases) {
+      if (database !== '*' && userOf(values) !== undefined) yield database
+    }
+  }
+
+  /** Where `database` is. */
+  target(database: string): Target {
+    const config = this.#config
+    const values = databaseValues(config, database) ?? NO_VALUES
+    const hosts = parseHosts(values.host || config.serverHost, values.port ?? config.serverPort)
+    const user = userOf(values)
+    const parameters = PARAMETERS.flatMap(([key, name]) => (values[key] ? [[name, values[key]] as const] : []))
+    const dbname = values.dbname || database
+    const tls = tlsSection(config, database)
+    const place = placeOf({ hosts, database: dbname })
+    const tlsValues = Object.entries(values).filter(([key]) => key.startsWith('serverTls'))
+    const signature = JSON.stringify([place, user?.name, parameters, tlsValues])
+    return { hosts, database: dbname, user, parameters, tls, place, signature }
+  }
+
+  /** What the pool of `database` and `user` is held to; `user` is the one that pgbun logs in as. */
+  settings(database: string, user: string): PoolSettings {
+    return poolSettings(this.#config, database, user)
+  }
+
+  /** How many connections to servers there may be. */
+  serverLimits(database: string, user: string): Limits {
+    return serverLimits(this.#config, database, user)
+  }
+
+  /** How many clients there may be. */
+  clientCounts(database: string, user: string): ClientCounts {
+    const config = this.#config
+    return {
+      database: scopedValue(config, 'maxDbClientConnections', database, user),
+      user: scopedValue(config, 'maxUserClientConnections', database, user),
+    }
+  }
+
+  /** What the client that calls itself `user` is held to in `database`. */
+  clientLimits(database: string, user: string): ClientLimits {
+    const config = this.#config
+    const { databases, users } = config
+    if (databases.size === 0 && users.size === 0) return config
+    // Names made up by strangers have no section, and take no place here.
+    const key = `${databases.has(database) ? `=${database}` : '*'}\0${users.has(user) ? `=${user}` : ''}`
+    let limits = this.#clientLimits.get(key)
+    if (limits === undefined) {
+      limits = {
+        queryTimeout: scopedValue(config, 'queryTimeout', database, user),
+        transactionTimeout: scopedValue(config, 'transactionTimeout', database, user),
+        idleTransactionTimeout: scopedValue(config, 'idleTransactionTimeout', database, user),
+        clientIdleTimeout: scopedValue(config, 'clientIdleTimeout', database, user),
+      }
+      this.#clientLimits.set(key, limits)
+    }
+    return limits
+  }
+}
+
+const NO_VALUES: DatabaseValues = {}
+
+/** Startup parameters by the key of their setting, in the names of PostgreSQL. */
+const PARAMETERS = [
+  ['applicationName', 'application_name'],
+  ['clientEncoding', 'client_encoding'],
+  ['datestyle', 'DateStyle'],
+  ['timezone', 'TimeZone'],
+] as const
+
+const LIFETIME_MS = 600_000
+
+function userOf(values: DatabaseValues | undefined): ServerUser | undefined {
+  return values?.user ? { name: values.user, password: passwordOf(values) } : undefined
+}
+
+function passwordOf({ password, passwordFile, passwordCommand, passwordLifetime }: DatabaseValues): PasswordSource {
+  const lifetimeMs = passwordLifetime ?? LIFETIME_MS
+  if (typeof password === 'function') return { kind: 'function', ask: password, lifetimeMs }
+  if (password !== undefined) return { kind: 'text', password }
+  if (passwordFile) return { kind: 'file', path: passwordFile }
+  return passwordCommand ? { kind: 'command', command: passwordCommand, lifetimeMs } : { kind: 'auth_file' }
+}
+
+/** The section of `[databases]` that has `server_tls_*` of its own for `database`. */
+function tlsSection(config: Config, database: string): string | undefined {
+  const values = databaseValues(config, database)
+  if (values === undefined || !hasOwnTls(values)) return undefined
+  return config.databases.has(database) ? database : '*'
+}
+
+/** Whether a database has a way of its own to do TLS with its servers. */
+export function hasOwnTls(values: DatabaseValues): boolean {
+  return Object.keys(values).some((key) => key.startsWith('serverTls'))
+}
