@@ -225,7 +225,10 @@ t.test('policies', async (t) => {
     const pgbun = await startPgbun(t, {
       target: server,
       poolMode: 'transaction',
-      config: { databases: { strict: { session_state: 'error' } }, users: { loose: { session_state: 'reset' } } },
+      config: {
+        databases: { strict: { session_state: 'error' }, '*': {} },
+        users: { loose: { session_state: 'reset' } },
+      },
     })
     const state = async (user: string, database: string): Promise<unknown> => {
       const client = await loginRaw(t, pgbun, { user, password: user, database })

@@ -200,7 +200,10 @@ export class RememberedState {
     const asked = all ? [...new Set([...named, ...hidden, ...this.#unlisted(server)])] : named
     // Who changes its search_path may have made temporary tables in the same breath.
     const looked = all || asked.includes('search_path') ? effects | TEMPORARY : effects
-    const listed = [...asked, ...unexplained.map(reportedKey)]
+    // Set to what it is by default, which nothing reports, or not set at all.
+    const candidates = all ? Array.from(server.settings.reported, ([name]) => reportedKey(name)) : names.names
+    const unreported = ran && !all ? [] : candidates.filter((name) => server.settings.isDefaultOf(name))
+    const listed = [...asked, ...unexplained.map(reportedKey), ...unreported]
     const question = stateQuery(looked, listed, all)
     if (question === '') {
       if (ran && names.complete && names.resets === 'none') this.#takeReported(server, names.names)
@@ -217,7 +220,11 @@ export class RememberedState {
       if (result.kind === 'done' && !result.answer.tooLong) {
         const state = readState(result.answer.rows(), wanted)
         this.#take(server, looked, asked, all, names, state)
-        this.#takeUnexplained(server, unexplained, state)
+        this.#takeUnexplained(server, unexplained, names, state)
+        this.#takeReported(
+          server,
+          unreported.filter((name) => state.settings.has(name)),
+        )
         if (text !== undefined && !all && names.resets === 'none' && state.settings.size === asked.length) {
           const settings = [...state.settings]
           if (settings.every(([name, value]) => isMemorable(name, value))) KNOWN.set(text, settings)
@@ -335,13 +342,19 @@ export class RememberedState {
    * Parameters have changed: those that are set in the session are the client's, others were reset by code, or have
    * another default now, which is for who has no wish.
    */
-  #takeUnexplained(server: ServerConnection, unexplained: readonly string[], { settings }: SessionState): void {
+  #takeUnexplained(
+    server: ServerConnection,
+    unexplained: readonly string[],
+    names: SettingNames,
+    { settings }: SessionState,
+  ): void {
     const own = unexplained.filter((name) => settings.has(reportedKey(name)))
     if (!this.#parameters.absorb(server.settings, true, own)) this.foundForGood('other', ENCODED_VALUE)
     for (const name of unexplained) {
       if (own.includes(name)) continue
       const key = reportedKey(name)
-      if (server.settings.isDefaultOf(key)) this.#parameters.unset(key)
+      // A RESET may lead to a default that this server had not told of, because a wish was in its place.
+      if (server.settings.isDefaultOf(key) || resets(names, key)) this.#parameters.unset(key)
       else if (this.#parameters.has(key)) this.#mistold = [...this.#mistold, name]
       server.noteDefault(name)
     }

@@ -133,6 +133,10 @@ t.test('a client that has set a parameter to its default keeps it over a reload 
       const ways: Record<string, [Record<string, string>, string]> = {
         'SET TimeZone': [{}, "SET TimeZone = 'UTC'"],
         'SET TIME ZONE': [{}, "SET TIME ZONE 'UTC'"],
+        'in a transaction block': [{}, "BEGIN; SET TimeZone = 'UTC'; COMMIT"],
+        'with another setting': [{}, "SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'"],
+        'with code': [{}, "DO $$ BEGIN PERFORM 1; END $$; SET TimeZone = 'UTC'"],
+        'by a function': [{}, "SELECT set_config('TimeZone', 'UTC', false)"],
         'the startup packet': [{ TimeZone: 'UTC' }, 'SELECT 1'],
         'the startup packet and SET': [{ TimeZone: 'UTC' }, "SET SESSION timezone TO 'UTC'"],
       }
