@@ -35,7 +35,7 @@ export type { PoolerOptions } from './config/pooler-options.ts'
 export { ConfigError, type Problem } from './config/raw-value.ts'
 export { ListenError } from './daemon/daemon.ts'
 export type { ListenAddress } from './net/listener.ts'
-export type { ClientSnapshot, PoolSnapshot, ServerSnapshot, Snapshot } from './observe/snapshot.ts'
+export type { ClientSnapshot, HostSnapshot, PoolSnapshot, ServerSnapshot, Snapshot } from './observe/snapshot.ts'
 export type { Counters } from './pool/counters.ts'
 export type { FieldsFirstLogger, LoggerArguments, MessageFirstLogger } from './util/foreign-logger.ts'
 

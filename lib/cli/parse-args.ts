@@ -148,7 +148,7 @@ function readServer(command: Command, [first, extra]: Word[]): RawValue[] {
 /** Whether a word can only be meant as a server: a host of one word without anything else is not taken for one. */
 function looksLikeServer(word: string): boolean {
   if (isFileName(word)) return false
-  return word === '' || /[./:@]/.test(word) || word.toLowerCase() === 'localhost'
+  return word === '' || /[./:@,]/.test(word) || word.toLowerCase() === 'localhost'
 }
 
 /** Whether a word is the name of a configuration file rather than that of a host. */

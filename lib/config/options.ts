@@ -76,6 +76,18 @@ const server = section('server', {
     scope: 'server',
     pgbouncer: 'port=',
   }),
+  load_balance_hosts: choice(
+    ['round-robin', 'least-connections', 'disable'],
+    'round-robin',
+    'Which of several hosts the next server connection leads to; disable takes the first that can be used.',
+    { scope: 'server', pgbouncer: '=' },
+  ),
+  target_session_attrs: choice(
+    ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+    'any',
+    'What a host must be to be used, as in libpq.',
+    { scope: 'server' },
+  ),
   tcp_keepalive: bool(
     true,
     'Let the kernel probe silent TCP connections to servers and to clients on other machines.',
@@ -305,6 +317,9 @@ export const SCOPED_OPTIONS = {
     'max_db_connections',
     'max_db_client_connections',
     'connect_query',
+    'load_balance_hosts',
+    'target_session_attrs',
+    'outage_grace',
     'server_lifetime',
     'query_wait_timeout',
     'query_timeout',

@@ -19,6 +19,10 @@ export interface PoolerOptions {
   serverHost?: string
   /** Port of PostgreSQL. A number from 1 to 65535. Default: 5432. */
   serverPort?: number
+  /** Which of several hosts the next server connection leads to; disable takes the first that can be used. Default: 'round-robin'. */
+  loadBalanceHosts?: 'round-robin' | 'least-connections' | 'disable'
+  /** What a host must be to be used, as in libpq. Default: 'any'. */
+  targetSessionAttrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby'
   /** Let the kernel probe silent TCP connections to servers and to clients on other machines. Default: true. */
   tcpKeepalive?: boolean
   /** Idle time before the first keepalive probe. Milliseconds, or a text with a unit: '15s', '10min'. Default: 60000 (1min). */
@@ -89,6 +93,12 @@ export interface PoolerOptions {
   serverLifetime?: number | string
   /** Maximum pause between two attempts to reach a server that fails. Milliseconds, or a text with a unit: '15s', '10min'. Default: 15000 (15s). */
   serverLoginRetry?: number | string
+  /** Time that clients wait while no host can be used, before they are refused. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+  outageGrace?: number | string
+  /** Interval at which each host is asked for a sign of life; 0 means only hosts that have failed. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+  healthCheckInterval?: number | string
+  /** Time that a host has to give a sign of life. Milliseconds, at least 10, or a text with a unit: '15s', '10min'. Default: 2000 (2s). */
+  healthCheckTimeout?: number | string
   /** Idle time after which a server connection is checked; 0 means always. Milliseconds, or a text with a unit: '15s', '10min'. Default: 30000 (30s). */
   serverCheckDelay?: number | string
   /** Time after which a client that sends nothing is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
@@ -199,6 +209,12 @@ export interface PoolerOptions {
       maxDbClientConnections?: number
       /** Query that is run on each new server connection before it is used; empty means none. Default: ''. */
       connectQuery?: string
+      /** Which of several hosts the next server connection leads to; disable takes the first that can be used. Default: 'round-robin'. */
+      loadBalanceHosts?: 'round-robin' | 'least-connections' | 'disable'
+      /** What a host must be to be used, as in libpq. Default: 'any'. */
+      targetSessionAttrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby'
+      /** Time that clients wait while no host can be used, before they are refused. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      outageGrace?: number | string
       /** Age after which a server connection is closed when it is unused. Milliseconds, or a text with a unit: '15s', '10min'. Default: 3600000 (1h). */
       serverLifetime?: number | string
       /** Maximum wait of a client for a server connection. Milliseconds, or a text with a unit: '15s', '10min'. Default: 120000 (2min). */

@@ -1,6 +1,6 @@
 /**
  * The server argument of the command line -> option values: `postgres://host:port?sslmode=…`, `host`, `host:port`,
- * `[::1]:5433`, `/socket/dir`, `@abstract`. The parameters are libpq's.
+ * `[::1]:5433`, `/socket/dir`, `@abstract`; several hosts with commas. The parameters are libpq's.
  *
  * A user, password or database in it is an error: pgbun forwards those of each client, and taking them from here would
  * suggest otherwise. The argument is never repeated in a message, because it may contain a password.
@@ -16,6 +16,7 @@ const FORWARDS =
 const PARAMETERS: Readonly<Record<string, OptionName>> = {
   host: 'server_host',
   port: 'server_port',
+  target_session_attrs: 'target_session_attrs',
   sslmode: 'server_tls_mode',
   sslrootcert: 'server_tls_ca_file',
   sslcert: 'server_tls_cert_file',
@@ -50,14 +51,35 @@ function readAddress(text: string, found: Map<OptionName, string>, decodeHost: (
   if (text.includes('@')) fail(`Contains a user name or password. ${FORWARDS}`)
   const [hostPort, database] = splitOnce(text, '/')
   if (database !== '') fail(`Contains a database name. ${FORWARDS}`)
-  if (hostPort.includes(',')) fail('Names several servers. Give one; pgbun forwards to a single server')
-  // [::1]:5433, or host:5433, or a bare ::1.
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(hostPort)
-  const bare = /^[0-9a-f:.]+(%\w+)?$/i.test(hostPort) && /::|(:.*){7}/.test(hostPort)
+  const hosts = hostPort.split(',').map((part) => readHost(part, decodeHost))
+  const [first] = hosts
+  if (hosts.length > 1) {
+    if (hosts.some(({ host }) => host === '')) fail('Names a server without a host in a list of several')
+    found.set('server_host', hosts.map(writtenHost).join(','))
+    return
+  }
+  if (first!.host !== '') found.set('server_host', first!.host)
+  if (first!.port !== undefined) found.set('server_port', first!.port)
+}
+
+interface Host {
+  host: string
+  port: string | undefined
+}
+
+/** [::1]:5433, or host:5433, or a bare ::1. */
+function readHost(text: string, decodeHost: (host: string) => string): Host {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(text)
+  const bare = /^[0-9a-f:.]+(%\w+)?$/i.test(text) && /::|(:.*){7}/.test(text)
   if (!match && !bare) fail('Is not host, host:port, [IPv6 address]:port or a postgres:// URL')
-  const host = match ? (match[1] ?? match[2] ?? '') : hostPort
-  if (host !== '') found.set('server_host', checkHost(decodeHost(host), bare || match?.[1] !== undefined))
-  if (match?.[3]) found.set('server_port', match[3])
+  const host = match ? (match[1] ?? match[2] ?? '') : text
+  const checked = host === '' ? '' : checkHost(decodeHost(host), bare || match?.[1] !== undefined)
+  return { host: checked, port: match?.[3] || undefined }
+}
+
+function writtenHost({ host, port }: Host): string {
+  if (port === undefined) return host
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** A host as it is, where it may be one. A socket directory is written in percent code in a URL. */

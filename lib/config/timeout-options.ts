@@ -22,6 +22,15 @@ export const TIMEOUT_ROWS = {
     scope: 'server',
     pgbouncer: '=',
   }),
+  outage_grace: duration(0, 'Time that clients wait while no host can be used, before they are refused.', {
+    scope: 'server',
+  }),
+  health_check_interval: duration(
+    0,
+    'Interval at which each host is asked for a sign of life; 0 means only hosts that have failed.',
+    { scope: 'server' },
+  ),
+  health_check_timeout: duration(2000, 'Time that a host has to give a sign of life.', { min: 10, scope: 'server' }),
   server_check_delay: duration(30_000, 'Idle time after which a server connection is checked; 0 means always.', {
     scope: 'server',
     pgbouncer: '=',

@@ -17,6 +17,8 @@ import { TlsStore } from '../net/tls-context.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
 import { ServerLimits } from '../pool/server-limits.ts'
 import { GuessDelay } from '../routing/guess-delay.ts'
+import { HostBook } from '../routing/host-book.ts'
+import { HostMonitor } from '../routing/host-monitor.ts'
 import { PasswordProver } from '../routing/password-proof.ts'
 import { Router } from '../routing/router.ts'
 import { Routes } from '../routing/routes.ts'
@@ -92,7 +94,9 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     () => router.pools(),
     log,
   )
+  const hosts = new HostBook((key) => limits.connectionsTo(key))
   const access = new ServerAccess({
+    hosts,
     config: () => config,
     tls: serverTls,
     passwords: new ServerPasswords(() => secrets),
@@ -106,7 +110,17 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   const registry = new Registry(() => config.maxClientConn)
   const ends: EndCounts = {}
   const router: Router = new Router(routes, {
-    hosts: ({ hosts }) => hosts,
+    hosts: (target) => hosts.candidates(target, now()),
+    hasHost: (target) => hosts.fitting(target, now()).length > 0,
+    mayFindStandby: (target) => hosts.mayFindStandby(target),
+    roleFound: (server, role) => {
+      const host = hosts.of(server.identity.target)
+      const before = host.role
+      if (!hosts.roleFound(host, role, now())) return
+      if (before !== undefined)
+        log.info('host has another role', { host: host.key, role: role.standby ? 'standby' : 'primary' })
+      router.roleChanged(host.key, role)
+    },
     open: (pool, slot) => access.open(pool, slot),
     cancel: (server) => access.cancel(server),
     rolesChanged: (user, change) => {
@@ -180,9 +194,15 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     const remedy = 'set client_tls_cert_file and client_tls_key_file for a certificate that clients can verify'
     log.info('TLS: clients of other machines are offered it with a certificate made for this run', { remedy })
   }
-  const snapshot = (): Snapshot => takeSnapshot(version, startedAt, registry, router, ends)
+  const snapshot = (): Snapshot => takeSnapshot({ version, startedAt, registry, router, hosts, ends })
   const statsPeriodMs = () => config.statsPeriod
-  const stopJanitor = startJanitor({ registry, router, statsPeriodMs, snapshot, onCrowdLeft, log })
+  const monitor = new HostMonitor(hosts, {
+    settings: () => ({ intervalMs: config.healthCheckInterval, timeoutMs: config.healthCheckTimeout }),
+    probe: (host, timeoutMs) => access.probe(host, timeoutMs),
+    down: (host, reason) => router.hostDown(host.key, reason),
+    log,
+  })
+  const stopJanitor = startJanitor({ registry, router, monitor, statsPeriodMs, snapshot, onCrowdLeft, log })
   let closing: Promise<void> | undefined
   /** How long what runs gets in all, and until when: whoever calls close again may have less patience. */
   let patienceMs = Number.POSITIVE_INFINITY
@@ -232,6 +252,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       unknownUser = unknownUserOf(secrets, next.scramIterations)
       routes = nextRoutes
       const { orphans, moved } = router.configure(routes)
+      hosts.keep(Array.from(router.pools(), ({ target }) => target))
       // What one server has said of a password, says nothing of another.
       if (moved) passthrough.forgetAll()
       for (const session of registry.sessions) if (session.link && orphans.has(session.link.pool)) session.shutDown()

@@ -4,6 +4,7 @@ import { sweepSession } from '../client/timeouts.ts'
 import { type Snapshot, totals } from '../observe/snapshot.ts'
 import { statsFields } from '../observe/stats-fields.ts'
 import type { Counters } from '../pool/counters.ts'
+import type { HostMonitor } from '../routing/host-monitor.ts'
 import type { Router } from '../routing/router.ts'
 import { every, now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
@@ -17,6 +18,7 @@ const PERIOD_MS = 333
 export interface JanitorParts {
   registry: Registry
   router: Router
+  monitor: HostMonitor
   statsPeriodMs: () => number
   snapshot: () => Snapshot
   /** Called when many clients have left. */
@@ -38,6 +40,7 @@ export function startJanitor(parts: JanitorParts): () => void {
         session.onFault(error)
       }
     }
+    parts.monitor.sweep(at)
     parts.router.sweep(at)
     if (crowd.hasLeft(parts.registry.sessions.size, at)) parts.onCrowdLeft()
     const period = parts.statsPeriodMs()

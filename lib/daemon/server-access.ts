@@ -6,18 +6,22 @@ import type { ScramKeyCache } from '../auth/scram-keys.ts'
 import type { HostAddress } from '../config/hosts.ts'
 import type { Config } from '../config/options.ts'
 import { type DialOptions, sendAndWaitClose } from '../net/dial.ts'
+import { probe } from '../net/probe.ts'
 import type { Wire } from '../net/wire.ts'
+import { isHostFault } from '../pool/opening.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { OpeningPool } from '../pool/ports.ts'
 import type { ServerLimits, Slot } from '../pool/server-limits.ts'
 import type { ServerUser, Target } from '../pool/target.ts'
 import { writeCancelRequest } from '../protocol/startup.ts'
+import type { HostBook } from '../routing/host-book.ts'
 import { passthroughKey } from '../routing/password-proof.ts'
 import { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { type OpenedServer, type OpenOptions, openServer, type ReplicationStartup } from '../server/open.ts'
 import type { ServerOwner } from '../server/ports.ts'
 import type { StatementStore } from '../statements/shared-statements.ts'
+import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ServerPasswords } from './server-passwords.ts'
 import type { ServerTlsStores } from './server-tls.ts'
@@ -33,8 +37,12 @@ export interface ServerAccessParts {
   loginRefused: (pool: OpeningPool) => void
   statements: StatementStore
   limits: ServerLimits
+  hosts: HostBook
   log: Logger
 }
+
+/** So long one of several hosts has for a login, in ms. */
+const HOST_TIMEOUT_MS = 3000
 
 /** The way to PostgreSQL. */
 export class ServerAccess {
@@ -106,13 +114,27 @@ export class ServerAccess {
   }
 
   /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */
-  async openWith(pool: Pool, credentials: Credentials, proven: boolean): Promise<OpenedServer> {
+  openWith(pool: Pool, credentials: Credentials, proven: boolean): Promise<OpenedServer> {
     const { serverConnectTimeout } = this.#parts.config()
     const { limits } = this.#parts
-    const slot = await this.#attempt((signal) => limits.enter(pool, proven, serverConnectTimeout, signal))
-    const opened = await this.#openIn(slot, pool, async () => credentials)
-    limits.proven(slot)
-    return opened
+    return this.#onSomeHost(pool, async () => {
+      const slot = await this.#attempt((signal) => limits.enter(pool, proven, serverConnectTimeout, signal))
+      const opened = await this.#openIn(slot, pool, async () => credentials)
+      limits.proven(slot)
+      return opened
+    })
+  }
+
+  /** What `open` gives, which is tried again where its host has failed, and there is another. */
+  async #onSomeHost(pool: Pool, open: () => Promise<OpenedServer>): Promise<OpenedServer> {
+    const { hosts } = this.#parts
+    for (let left = pool.target.hosts.length; ; left--) {
+      try {
+        return await open()
+      } catch (error) {
+        if (left <= 1 || !isHostFault(error) || hosts.fitting(pool.target, now()).length === 0) throw error
+      }
+    }
   }
 
   /** A replication connection of one client of `pool`, which takes no slot. Rejects with a LoginError. */
@@ -125,7 +147,8 @@ export class ServerAccess {
     const { passwords, config } = this.#parts
     const own = user === undefined ? credentials : await passwords.credentials(user, config().serverConnectTimeout)
     const there = parameters.map(([name, value]) => [name, name === 'database' ? database : value] as const)
-    return await this.#openServer(pool, pool.hosts[0]!, own, { replication: { mode, parameters: there } })
+    const replication = { mode, parameters: there }
+    return await this.#onSomeHost(pool, () => this.#openServer(pool, pool.hosts[0]!, own, { replication }))
   }
 
   /** Open a connection in `slot`, which is given back when it is closed, or comes to nothing. */
@@ -144,21 +167,43 @@ export class ServerAccess {
     credentials: Credentials,
     more: Pick<OpenOptions, 'onWire' | 'replication'>,
   ): Promise<OpenedServer> {
+    const { keyCache, hosts } = this.#parts
     const config = this.#parts.config()
+    const state = hosts.of(host)
+    const began = now()
+    // With others in its place, a host that does not answer is not waited for for long.
+    const several = pool.target.hosts.length > 1
+    const timeoutMs = several ? Math.min(HOST_TIMEOUT_MS, config.serverConnectTimeout) : config.serverConnectTimeout
+    hosts.took(pool.target, state, began)
     return this.#attempt((signal) =>
       openServer({
         ...more,
         target: host,
-        dial: this.#dialOptions(pool.target, config.serverConnectTimeout, signal),
+        dial: this.#dialOptions(pool.target, timeoutMs, signal),
         user: pool.user,
         database: pool.target.database,
         parameters: pool.target.parameters,
         credentials,
-        keyCache: this.#parts.keyCache,
+        keyCache,
         allowCleartext: config.allowCleartextPassword,
         maxPacketSize: config.maxPacketSize,
       }),
+    ).then(
+      (opened) => {
+        state.answered(now(), now() - began)
+        return opened
+      },
+      (error) => {
+        if (isHostFault(error)) state.failed(now(), error.message, config.serverLoginRetry)
+        else if (error instanceof LoginError && error.fromServer) state.answered(now(), now() - began)
+        throw error
+      },
     )
+  }
+
+  /** Ask `host` for a sign of life. Rejects with a DialError. */
+  probe(host: HostAddress, timeoutMs: number): Promise<void> {
+    return this.#attempt((signal) => probe(host, { timeoutMs, signal }))
   }
 
   /** Give up what is under way, and all that comes: nobody waits for it any more. */

@@ -1,20 +1,25 @@
 /** Reads the live objects into a Snapshot. */
 
 import type { EndCounts } from '../client/lifecycle/ending.ts'
-import type { PoolSnapshot, ServerSnapshot, Snapshot } from '../observe/snapshot.ts'
+import type { HostSnapshot, PoolSnapshot, ServerSnapshot, Snapshot } from '../observe/snapshot.ts'
 import type { Pool } from '../pool/pool.ts'
+import type { HostBook, HostState } from '../routing/host-book.ts'
 import type { Router } from '../routing/router.ts'
 import { now } from '../util/clock.ts'
 import type { Registry } from './registry.ts'
 
+/** What is read. */
+export interface SnapshotParts {
+  version: string
+  startedAt: number
+  registry: Registry
+  router: Router
+  hosts: HostBook
+  ends: EndCounts
+}
+
 /** The state of the process as plain data. */
-export function takeSnapshot(
-  version: string,
-  startedAt: number,
-  registry: Registry,
-  router: Router,
-  ends: EndCounts,
-): Snapshot {
+export function takeSnapshot({ version, startedAt, registry, router, hosts, ends }: SnapshotParts): Snapshot {
   const at = now()
   const snapshot: Snapshot = {
     version,
@@ -25,6 +30,7 @@ export function takeSnapshot(
     ends: { ...ends },
     clients: [],
     servers: [],
+    hosts: Array.from(hosts.all(), (host) => hostSnapshot(host, hosts.connections(host), at)),
   }
   const byPool = new Map<Pool, PoolSnapshot>()
   for (const pool of router.pools()) {
@@ -57,6 +63,20 @@ export function takeSnapshot(
     })
   }
   return snapshot
+}
+
+function hostSnapshot(host: HostState, connections: number, at: number): HostSnapshot {
+  const { role } = host
+  return {
+    host: host.address.host,
+    port: host.address.port,
+    up: host.up,
+    role: role === undefined ? 'unknown' : role.standby ? 'standby' : 'primary',
+    connections,
+    latency: host.latencyMs ?? 0,
+    lastError: host.lastError,
+    failed: host.failedAt === 0 ? 0 : at - host.failedAt,
+  }
 }
 
 function poolSnapshot(pool: Pool, at: number): PoolSnapshot {

@@ -75,6 +75,22 @@ export interface ServerSnapshot {
   idle: number
 }
 
+/** One host that PostgreSQL is on. Ages and times in milliseconds. */
+export interface HostSnapshot {
+  host: string
+  port: number
+  /** It answers, as far as is known. */
+  up: boolean
+  role: 'primary' | 'standby' | 'unknown'
+  /** Connections to it, those being opened or closed included. */
+  connections: number
+  /** How long the last login or sign of life took; 0 where there was none. */
+  latency: number
+  /** Of the last attempt that failed, and how long ago that was; '' and 0 where none did. */
+  lastError: string
+  failed: number
+}
+
 /** A running pgbun. */
 export interface Snapshot {
   version: string
@@ -89,6 +105,8 @@ export interface Snapshot {
   ends: EndCounts
   clients: ClientSnapshot[]
   servers: ServerSnapshot[]
+  /** Hosts that connections lead to, or were to lead to. */
+  hosts: HostSnapshot[]
 }
 
 /** The sums of all pools since the start: they never go down. */

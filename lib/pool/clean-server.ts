@@ -10,10 +10,8 @@ import type { Logger } from '../util/logger.ts'
 import { type Cleanup, IDLE_LIMIT } from './cleanup.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
 
-/** What is done by a query; `greet` is connect_query, on a new connection. */
-export type Query =
-  | Exclude<Cleanup, { kind: 'nothing' | 'close' | 'drain' }>
-  | { readonly kind: 'greet'; readonly sql: string }
+/** What is done by a query. */
+export type Query = Exclude<Cleanup, { kind: 'nothing' | 'close' | 'drain' }>
 
 /** SQLSTATE where a privilege is missing. */
 const NOT_PERMITTED = '42501'
@@ -41,9 +39,6 @@ export function cleanServer(
       return
     case 'check':
       check(server, needed.sql, log, done)
-      return
-    case 'greet':
-      greet(server, needed.sql, log, done)
   }
 }
 
@@ -99,15 +94,6 @@ function check(server: ServerConnection, sql: string, log: Logger, done: (well: 
       log.info('idle server connection was dead', server.about())
     } else if (result.kind === 'error') giveUp(server, `server_check_query failed: ${result.error.message}`, sql)
     done(result.kind === 'done')
-  })
-}
-
-/** Run the operator's connect_query `sql`. That it failed is logged, and no reason not to use the connection (PgBouncer). */
-function greet(server: ServerConnection, sql: string, log: Logger, done: (well: boolean) => void): void {
-  InternalQuery.run(server, sql, 'hold', (result) => {
-    if (result.kind === 'error') log.warn(`connect_query failed: ${result.error.message}`, server.about())
-    if (result.kind !== 'closed' && !server.settled) giveUp(server, 'connect_query has left a transaction open', sql)
-    done(result.kind !== 'closed' && server.state !== 'closed')
   })
 }
 

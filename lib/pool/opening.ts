@@ -25,8 +25,14 @@ export interface OpeningPorts {
   refuseAll(error: LoginError): void
   /** Connections that exist. */
   connected(): number
+  /** Another host can be tried at once. */
+  hasHost(): boolean
+  /** Look again whether a connection is needed. */
+  retry(): void
   /** `server_login_retry` in milliseconds. */
   retryMs(): number
+  /** `outage_grace` in milliseconds. */
+  graceMs(): number
 }
 
 /** PostgreSQL is starting up or in recovery: it will be there in a moment. */
@@ -37,6 +43,15 @@ const SERVER_IS_FULL =
   'This is said by PostgreSQL, not by pgbun: lower pool_size of pgbun or raise the limit of PostgreSQL.'
 /** Pause between two attempts at a server that is starting up. */
 export const STARTING_UP_RETRY_MS = 1000
+/** Longest pause where clients wait for a host to come back, or to be promoted. */
+const OUTAGE_RETRY_MS = 250
+
+/** No host has the role that target_session_attrs ask for. */
+export class HostMisfit extends LoginError {
+  constructor(host: string, attrs: string) {
+    super(`${host} is not ${attrs} (target_session_attrs)`, { sqlstate: '57P03' })
+  }
+}
 
 /** The one connection attempt of a pool, and the memory of the last that failed. */
 export class Opening {
@@ -45,6 +60,8 @@ export class Opening {
   #running = false
   #failure: LoginError | undefined
   #failedAt = 0
+  /** Since when nothing can be used; 0 while something can. */
+  #outageSince = 0
 
   constructor(ports: OpeningPorts) {
     this.#ports = ports
@@ -67,7 +84,6 @@ export class Opening {
     this.#ports.open(slot).then(
       (server) => {
         this.#running = false
-        this.succeeded()
         this.#ports.opened(server)
       },
       (error: unknown) => {
@@ -81,12 +97,13 @@ export class Opening {
   succeeded(): void {
     this.#backoff.succeeded()
     this.#failure = undefined
+    this.#outageSince = 0
   }
 
   /** The error a newcomer gets at once: the server failed a moment ago, and nothing else serves. */
   refusal(): LoginError | undefined {
     if (this.#failure === undefined || this.#running || this.#ports.connected() > 0) return undefined
-    if (isStartingUp(this.#failure)) return undefined
+    if (isStartingUp(this.#failure) || this.#graceful) return undefined
     return this.#backoff.active(now()) ? this.#failure : undefined
   }
 
@@ -109,13 +126,40 @@ export class Opening {
   failed(reason: unknown): void {
     const error =
       reason instanceof LoginError ? reason : new LoginError(String(reason), { sqlstate: 'XX000', cause: reason })
-    this.#backoff.failed(now(), isStartingUp(error) ? STARTING_UP_RETRY_MS : this.#ports.retryMs())
+    this.#ports.failed(error)
+    // Another one is tried at once, and nobody need hear of this one.
+    if (isHostFault(error) && this.#ports.hasHost()) {
+      this.#ports.retry()
+      return
+    }
+    if (this.#outageSince === 0) this.#outageSince = now()
+    this.#backoff.failed(now(), this.#pauseBehind(error))
     this.#failure = error
     this.#failedAt = now()
-    this.#ports.failed(error)
-    if (isStartingUp(error) || this.#ports.connected() > 0) return
+    if (isStartingUp(error) || this.#graceful || this.#ports.connected() > 0) return
     this.#ports.refuseAll(error)
   }
+
+  /** Clients still wait for a host to come back. */
+  get #graceful(): boolean {
+    const grace = this.#ports.graceMs()
+    return grace > 0 && this.#outageSince > 0 && now() - this.#outageSince < grace
+  }
+
+  #pauseBehind(error: LoginError): number {
+    if (error instanceof HostMisfit || this.#graceful) return OUTAGE_RETRY_MS
+    return isStartingUp(error) ? STARTING_UP_RETRY_MS : this.#ports.retryMs()
+  }
+}
+
+/** SQLSTATEs by which PostgreSQL says that it, rather than the role or the database, cannot be used at the moment. */
+const OF_THE_HOST = [STARTING_UP, TOO_MANY_CONNECTIONS, '57P01', '57P02']
+
+/** True where the host of the attempt is at fault, and another may do. */
+export function isHostFault(error: unknown): error is LoginError {
+  if (!(error instanceof LoginError)) return false
+  if (error instanceof HostMisfit) return true
+  return error.fromServer ? OF_THE_HOST.includes(error.sqlstate) : error.sqlstate.startsWith('08')
 }
 
 /** True where PostgreSQL says that it is only starting up. */

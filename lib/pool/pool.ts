@@ -19,6 +19,7 @@ import { createPinCounts } from '../sql/state-kinds.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
+import { admitServer } from './admit-server.ts'
 import { chooseServer } from './choose-server.ts'
 import { cleanServer, type Query } from './clean-server.ts'
 import { type Cleanup, cleanup } from './cleanup.ts'
@@ -26,13 +27,17 @@ import { type Counters, createCounters } from './counters.ts'
 import { DedicatedServers } from './dedicated.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
-import { Opening } from './opening.ts'
+import { HostMisfit, Opening } from './opening.ts'
 import type { PoolPorts } from './ports.ts'
 import { type OpenState, ServerLists } from './server-lists.ts'
+import { fits, type HostRole, MISFIT, reportedRole } from './session-attrs.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
-import type { Target } from './target.ts'
+import { hostKey, type Target } from './target.ts'
 import { refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
+
+/** The log says at most this often that a host does not fit, in ms. */
+const MISFIT_LOG_MS = 10_000
 
 /** Connections of one database and user. */
 export class Pool implements ServerOwner<ServerConnection> {
@@ -63,6 +68,8 @@ export class Pool implements ServerOwner<ServerConnection> {
   /** Why nobody is served any more. */
   #closing: string | undefined
   #pausedUntil = 0
+  /** When the log last said that a host has not the role that is asked for. */
+  #misfitAt = Number.NEGATIVE_INFINITY
   /**
    * Somebody is being handed a server. A client may be done with it at once (all it asked for was answered without), and
    * so may the thousand behind it: the outermost call serves them one after the other, not each from within the last.
@@ -90,6 +97,9 @@ export class Pool implements ServerOwner<ServerConnection> {
       refuseAll: (error) => this.#refuseAll(error),
       connected: () => this.connected,
       retryMs: () => this.settings.loginRetryMs,
+      graceMs: () => this.settings.outageGraceMs,
+      hasHost: () => ports.hasHost(this.target),
+      retry: () => this.grow(),
     })
   }
 
@@ -176,7 +186,6 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Add a connection opened outside of the queue (a login that was proven with it). */
   adopt(server: ServerConnection): void {
-    this.#opening.succeeded()
     this.#opened(server)
   }
 
@@ -236,6 +245,7 @@ export class Pool implements ServerOwner<ServerConnection> {
   onServerParameter(server: ServerConnection, name: string, value: string): void {
     // A change nobody's session made: the server's configuration, or its role after a failover.
     server.settings.defaultBecame(name, value)
+    if (name === 'in_hot_standby') this.#ports.roleFound(server, reportedRole(server.settings.reported)!)
     this.welcome.set(server.settings.baseline)
   }
 
@@ -407,23 +417,44 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   #opened(server: ServerConnection): void {
     this.counters.opened++
+    const { target, settings } = this
+    const { log, roleFound } = this.#ports
+    const mayFindStandby = (): boolean => this.#ports.mayFindStandby(target)
+    const admission = { attrs: target.attrs, connectQuery: settings.connectQuery, roleFound, mayFindStandby, log }
+    this.#preparing++
+    admitServer(server, admission, (fault) => {
+      this.#preparing--
+      if (fault === undefined) this.#admitted(server)
+      else this.#opening.failed(fault)
+    })
+  }
+
+  #admitted(server: ServerConnection): void {
+    this.#opening.succeeded()
     if (now() < this.#pausedUntil) server.retire('opened while a database was to be left alone')
     server.content.openedAfter(this.functions.defaultsStamp)
     // Another version may spell values in another way, or refuse them.
     if (this.welcome.begin(server.settings.baseline, server.identity.notices)) this.accepted.clear()
-    if (this.settings.connectQuery === '') this.#offer(server)
-    else this.#greet(server, this.settings.connectQuery)
+    this.#offer(server)
     this.grow()
   }
 
-  /** Run connect_query; where that leaves nothing to be used, the next attempt waits as after any that failed. */
-  #greet(server: ServerConnection, sql: string): void {
-    this.#preparing++
-    cleanServer(server, { kind: 'greet', sql }, this.functions, this.#ports.log, (well) => {
-      this.#preparing--
-      if (well) this.#offer(server)
-      else this.#opening.failed(new LoginError('connect_query has left no usable connection', { sqlstate: '08006' }))
-    })
+  /** The host with `key` has another role: where that does not fit, its connections are not used again. */
+  roleChanged(key: string, role: HostRole): void {
+    if (!fits(this.target.attrs, role)) this.#leaveHost(key, MISFIT)
+  }
+
+  /** The host with `key` does not answer: connections to it are of no use, where there are others. */
+  hostDown(key: string, reason: string): void {
+    if (this.target.hosts.length > 1) this.#leaveHost(key, `its host does not answer: ${reason}`)
+  }
+
+  #leaveHost(key: string, reason: string): void {
+    for (const server of [...this.servers()]) {
+      if (hostKey(server.identity.target) !== key) continue
+      if (server.state === 'idle' || server.state === 'beingCanceled') server.close(reason)
+      else server.retire(reason)
+    }
   }
 
   #openFailed(error: LoginError): void {
@@ -432,7 +463,10 @@ export class Pool implements ServerOwner<ServerConnection> {
     const { message, sqlstate, detail, remedy } = error
     const { database, user } = this
     const fields = { database, user, detail: detail || undefined, sqlstate, remedy }
-    this.#ports.log.warn(`server connection failed: ${message}`, fields)
+    // Until one is promoted, that is found out again and again.
+    const again = error instanceof HostMisfit && now() - this.#misfitAt < MISFIT_LOG_MS
+    if (error instanceof HostMisfit && !again) this.#misfitAt = now()
+    this.#ports.log[again ? 'debug' : 'warn'](`server connection failed: ${message}`, fields)
   }
 
   #refuseAll(error: LoginError): void {

@@ -6,6 +6,7 @@ import type { ServerConnection } from '../server/connection.ts'
 import type { RoleChange, ServerOwner } from '../server/ports.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ServerLimits, Slot } from './server-limits.ts'
+import type { HostRole } from './session-attrs.ts'
 import type { Target } from './target.ts'
 
 /** The pool of a connection that is being opened. */
@@ -24,6 +25,12 @@ export interface PoolPorts {
   readonly limits: ServerLimits
   /** Where the next connection to `target` may lead, best first. */
   hosts(target: Target): readonly HostAddress[]
+  /** Whether any host of `target` can be used, as far as is known. */
+  hasHost(target: Target): boolean
+  /** Whether a host of `target` that answers may be a standby. */
+  mayFindStandby(target: Target): boolean
+  /** The host of a connection turned out to have `role`. */
+  roleFound(server: ServerConnection, role: HostRole): void
   /** Ask PostgreSQL to cancel what runs on `server`. */
   cancel(server: ServerConnection): Promise<void>
   /** Roles have changed, as a connection of `user` tells. */

@@ -197,6 +197,11 @@ export class ServerLimits {
     this.#line.delete(claimant)
   }
 
+  /** Connections to a host, those being opened or closed included. */
+  connectionsTo(key: string): number {
+    return this.#hosts.count(key)
+  }
+
   /** Why `claimant` waits: the limit that is reached. */
   reached(claimant: Claimant): string | undefined {
     const [kind] = this.#full(claimant)

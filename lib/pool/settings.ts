@@ -34,6 +34,8 @@ export interface PoolSettings {
   idleTimeoutMs: number
   lifetimeMs: number
   loginRetryMs: number
+  /** So long clients wait while no host can be used, instead of being refused. */
+  outageGraceMs: number
   queryWaitTimeoutMs: number
   /** How long a server may take to get rid of what a vanished client left running. */
   drainTimeoutMs: number
@@ -61,6 +63,7 @@ export function poolSettings(config: Config, database: string, user: string): Po
     idleTimeoutMs: config.serverIdleTimeout,
     lifetimeMs: scoped('serverLifetime'),
     loginRetryMs: config.serverLoginRetry,
+    outageGraceMs: scoped('outageGrace'),
     queryWaitTimeoutMs: scoped('queryWaitTimeout'),
     drainTimeoutMs: config.cancelWaitTimeout,
   }

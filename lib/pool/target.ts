@@ -5,6 +5,7 @@
 
 import type { HostAddress } from '../config/hosts.ts'
 import type { PasswordFunction } from '../config/options.ts'
+import type { SessionAttrs } from './session-attrs.ts'
 
 /** Where the password of the one user for all clients comes from. */
 export type PasswordSource =
@@ -21,9 +22,15 @@ export interface ServerUser {
   readonly password: PasswordSource
 }
 
+/** How a host is chosen for the next connection. */
+export type Balance = 'round-robin' | 'least-connections' | 'disable'
+
 /** One database on its hosts. */
 export interface Target {
   readonly hosts: readonly HostAddress[]
+  readonly balance: Balance
+  /** What a host must be. */
+  readonly attrs: SessionAttrs
   /** Its name there. */
   readonly database: string
   /** Undefined where each client is logged in as itself. */

@@ -8,8 +8,9 @@ import { addCounters, createCounters } from '../pool/counters.ts'
 import { FunctionCatalog } from '../pool/function-catalog.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
+import type { HostRole } from '../pool/session-attrs.ts'
 import type { PoolSettings } from '../pool/settings.ts'
-import { placeOf, type Target } from '../pool/target.ts'
+import { hostKey, placeOf, type Target } from '../pool/target.ts'
 import { asError } from '../util/logger.ts'
 import type { Routes } from './routes.ts'
 
@@ -90,6 +91,16 @@ export class Router {
     this.#functions.get(place)?.forget()
   }
 
+  /** The host with `key` turned out to have another role. */
+  roleChanged(key: string, role: HostRole): void {
+    for (const pool of this.pools()) if (hasHost(pool, key)) pool.roleChanged(key, role)
+  }
+
+  /** The host with `key` does not answer. */
+  hostDown(key: string, reason: string): void {
+    for (const pool of this.pools()) if (hasHost(pool, key)) pool.hostDown(key, reason)
+  }
+
   /** Close the connections of `user`, or of all, as soon as nobody uses them: the name may be another role's. */
   retire(user: string | undefined): void {
     for (const pool of this.pools()) if (user === undefined || pool.user === user) pool.clear(REPLACED)
@@ -157,6 +168,10 @@ export class Router {
     const places = new Set(Array.from(this.pools(), ({ target }) => target.place))
     for (const place of this.#functions.keys()) if (!places.has(place)) this.#functions.delete(place)
   }
+}
+
+function hasHost({ target }: Pool, key: string): boolean {
+  return target.hosts.some((host) => hostKey(host) === key)
 }
 
 /** Who logged in when servers were shared goes on sharing them after a reload to session mode. */

@@ -59,8 +59,10 @@ export class Routes {
     const tls = tlsSection(config, database)
     const place = placeOf({ hosts, database: dbname })
     const tlsValues = Object.entries(values).filter(([key]) => key.startsWith('serverTls'))
+    const balance = values.loadBalanceHosts ?? config.loadBalanceHosts
+    const attrs = values.targetSessionAttrs ?? config.targetSessionAttrs
     const signature = JSON.stringify([place, user?.name, parameters, tlsValues])
-    return { hosts, database: dbname, user, parameters, tls, place, signature }
+    return { hosts, balance, attrs, database: dbname, user, parameters, tls, place, signature }
   }
 
   /** What the pool of `database` and `user` is held to; `user` is the one that pgbun logs in as. */

@@ -1,0 +1,69 @@
+/**
+ * Asks hosts for a sign of life: those that have failed, until they answer again, and with `health_check_interval` all of
+ * them. Called by the janitor's sweep. No password is needed, and PostgreSQL logs nothing: see net/probe.
+ */
+
+import type { HostAddress } from '../config/hosts.ts'
+import { now } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import type { HostBook, HostState } from './host-book.ts'
+
+/** What is asked how often. Times in milliseconds. */
+export interface HealthSettings {
+  /** 0 is only those that have failed. */
+  readonly intervalMs: number
+  readonly timeoutMs: number
+}
+
+/** What the monitor works with. */
+export interface MonitorPorts {
+  settings(): HealthSettings
+  /** Resolves when the host has given a sign of life within the time. Rejects with the reason. */
+  probe(host: HostAddress, timeoutMs: number): Promise<void>
+  /** The host does not answer any more: connections to it are of no use. */
+  down(host: HostState, reason: string): void
+  log: Logger
+}
+
+/** Watches the hosts of a book. */
+export class HostMonitor {
+  readonly #book: HostBook
+  readonly #ports: MonitorPorts
+
+  constructor(book: HostBook, ports: MonitorPorts) {
+    this.#book = book
+    this.#ports = ports
+  }
+
+  /** Begin the probes that are due at `at`. */
+  sweep(at: number): void {
+    const { intervalMs } = this.#ports.settings()
+    for (const host of this.#book.all()) {
+      const due = host.up ? intervalMs > 0 && at - host.probedAt >= intervalMs : host.shared && !host.backoff.active(at)
+      if (due && !host.probing) void this.#probe(host)
+    }
+  }
+
+  async #probe(host: HostState): Promise<void> {
+    const { settings, probe, down, log } = this.#ports
+    const { timeoutMs } = settings()
+    const began = now()
+    host.probing = true
+    host.probedAt = began
+    try {
+      await probe(host.address, timeoutMs)
+      if (!host.up) log.info('host answers again', { host: host.key })
+      host.probed(now(), now() - began)
+    } catch (error) {
+      const reason = (error as Error).message
+      const wasUp = host.up
+      host.failed(now(), reason, timeoutMs)
+      if (wasUp) {
+        log.warn('host does not answer: no more connections lead there until it does', { host: host.key, reason })
+        down(host, reason)
+      }
+    } finally {
+      host.probing = false
+    }
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Several hosts of one database: where connections lead, hosts that die, hang and come back, roles and failover, and how long
+ * clients wait meanwhile. Real servers: a primary and two streaming standbys.
+ */
+import t, { type Test } from 'tap'
+import type { PoolerOptions } from '../../lib/config/pooler-options.ts'
+import { createPooler } from '../../lib/index.ts'
+import { type Cluster, type Node, startCluster } from '../fixtures/cluster.ts'
+import { errorOf, loginRaw, type RawClient } from '../fixtures/raw-client.ts'
+import { waitFor } from '../fixtures/wait.ts'
+
+const APP = { user: 'postgres', password: 'postgres', database: 'postgres' }
+const PORT = 'SELECT inet_server_port()::int'
+
+/** A pooler in front of `nodes`. */
+async function start(t: Test, nodes: readonly Node[], options: PoolerOptions = {}) {
+  const lines: string[] = []
+  const log = (level: string) => (message: string, fields?: object) => {
+    lines.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
+  }
+  const logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
+  const pooler = await createPooler(
+    {
+      listenHost: '127.0.0.1',
+      listenPort: 0,
+      serverHost: nodes.map(({ host, port }) => `${host}:${port}`).join(','),
+      poolMode: 'transaction',
+      poolSize: 4,
+      checkFunctions: false,
+      ...options,
+    },
+    { logger },
+  )
+  t.teardown(() => pooler.close({ timeoutMs: 0 }))
+  const { port } = pooler.address as { port: number }
+  const login = (): Promise<RawClient> => loginRaw(t, { host: '127.0.0.1', port }, APP)
+  const hostOf = (node: Node) => pooler.snapshot().hosts.find((host) => host.port === node.port)!
+  return { pooler, login, lines, hostOf }
+}
+
+/** Have `clients` work at the same time, each in a transaction of its own; where that leads, by port. */
+async function spread(clients: readonly RawClient[]): Promise<Record<string, number>> {
+  const found: Record<string, number> = {}
+  for (const client of clients) {
+    await client.query('BEGIN')
+    const [[port]] = (await client.rows(PORT)) as [[string]]
+    found[port] = (found[port] ?? 0) + 1
+  }
+  for (const client of clients) await client.query('COMMIT')
+  return found
+}
+
+const portOf = async (client: RawClient): Promise<number> => Number((await client.rows(PORT))[0]?.[0])
+
+t.test('hosts', async (t) => {
+  const cluster: Cluster = await startCluster(t, { bootstrapSql: ['CREATE TABLE notes (text text)'] })
+  const [a, b, c] = cluster.nodes as [Node, Node, Node]
+  const four = (login: () => Promise<RawClient>) => Promise.all([login(), login(), login(), login()])
+
+  await t.test('connections are shared out', async (t) => {
+    for (const [loadBalanceHosts, expected] of [
+      ['round-robin', { [a.port]: 2, [b.port]: 2 }],
+      ['least-connections', { [a.port]: 2, [b.port]: 2 }],
+      ['disable', { [a.port]: 4 }],
+    ] as const) {
+      const { login, hostOf } = await start(t, [a, b], { loadBalanceHosts })
+      t.same(await spread(await four(login)), expected, loadBalanceHosts)
+      t.match(hostOf(a), { up: true, role: cluster.major >= 14 ? 'primary' : 'unknown' })
+    }
+  })
+
+  await t.test('each connection leads where the role is right', async (t) => {
+    const cases: [NonNullable<PoolerOptions['targetSessionAttrs']>, number[]][] = [
+      ['primary', [a.port]],
+      ['read-write', [a.port]],
+      ['standby', [b.port, c.port]],
+      ['read-only', [b.port, c.port]],
+      ['prefer-standby', [b.port, c.port]],
+      ['any', [a.port, b.port, c.port]],
+    ]
+    for (const [targetSessionAttrs, ports] of cases) {
+      const { login } = await start(t, [a, b, c], { targetSessionAttrs, poolSize: 6 })
+      const clients = [...(await four(login)), await login(), await login()]
+      await spread(clients)
+      const found = await spread(clients)
+      t.same(Object.keys(found).map(Number).sort(), ports.sort(), targetSessionAttrs)
+    }
+    const { login } = await start(t, [b, c], { targetSessionAttrs: 'primary' })
+    const refused = await login().then(
+      (client) => client.query('SELECT 1').then(errorOf),
+      ({ fields }) => fields,
+    )
+    t.match(refused, { C: '57P03', M: /is not primary \(target_session_attrs\)/ })
+  })
+
+  await t.test('a host that is dead is passed over, and gets connections when it is back', async (t) => {
+    await c.kill()
+    const { login, hostOf, lines } = await start(t, [c, b], { targetSessionAttrs: 'any' })
+    const clients = await four(login)
+    t.same(await spread(clients), { [b.port]: 4 }, 'no client hears of it')
+    t.match(hostOf(c), { up: false, lastError: /refused/ })
+    await c.start()
+    await waitFor(() => hostOf(c).up)
+    t.ok(lines.some((line) => line.startsWith('info host answers again')))
+    await b.stop('immediate')
+    await waitFor(async () => (await portOf(clients[0]!)) === c.port)
+    t.match(await spread(clients), { [c.port]: 4 })
+    await b.start()
+    await waitFor(() => hostOf(b).up)
+  })
+
+  await t.test('a host that hangs is found out, and clients are served by others', async (t) => {
+    const { login, hostOf, pooler } = await start(t, [b, c], {
+      healthCheckInterval: 100,
+      healthCheckTimeout: 300,
+      loadBalanceHosts: 'round-robin',
+    })
+    const clients = await four(login)
+    t.match(await spread(clients), { [b.port]: 2, [c.port]: 2 })
+    await c.freeze()
+    await waitFor(() => !hostOf(c).up)
+    t.match(hostOf(c).lastError, /does not answer/)
+    for (const client of clients) t.equal(await portOf(client), b.port, 'also where it had been idle')
+    t.equal(pooler.snapshot().servers.filter(({ address }) => address.includes(String(c.port))).length, 0)
+    c.thaw()
+    await waitFor(() => hostOf(c).up)
+  })
+
+  await t.test('clients wait for outage_grace while no host can be used', async (t) => {
+    const patient = await start(t, [c], { outageGrace: '60s' })
+    const impatient = await start(t, [c])
+    const [waiting, refused] = [await patient.login(), await impatient.login()]
+    for (const client of [waiting, refused]) await client.query('SELECT 1')
+    await c.stop('immediate')
+    await waitFor(() => patient.pooler.snapshot().servers.length + impatient.pooler.snapshot().servers.length === 0)
+    const answer = waiting.rows('SELECT 42')
+    const newcomer = patient.login()
+    t.match(errorOf(await refused.query('SELECT 1')), { C: '57P03', M: /cannot connect to the server/ })
+    await waitFor(() => patient.pooler.snapshot().pools[0]!.waiting === 1)
+    await c.start()
+    t.same(await answer, [['42']])
+    t.same(await (await newcomer).rows('SELECT 43'), [['43']])
+    const brief = await start(t, [c], { outageGrace: '500ms' })
+    const client = await brief.login()
+    await client.query('SELECT 1')
+    await c.stop('immediate')
+    await waitFor(() => brief.pooler.snapshot().servers.length === 0)
+    t.match(errorOf(await client.query('SELECT 1')), { C: '57P03' }, 'and no longer')
+    await c.start()
+  })
+
+  await t.test('a failover', async (t) => {
+    const { login, pooler, lines } = await start(t, [a, b, c], {
+      targetSessionAttrs: 'read-write',
+      outageGrace: '60s',
+      poolSize: 3,
+    })
+    const [idle, writer, inside] = [await login(), await login(), await login()]
+    await writer.query("INSERT INTO notes VALUES ('before')")
+    await idle.query('SELECT 1')
+    await inside.query('BEGIN')
+    await cluster.settled()
+    await a.kill()
+    await inside.expectClosed()
+    t.match(lines.join('\n'), /client disconnected: .*sqlstate":"(08|57)/, 'a transaction that runs ends with an error')
+    const written = writer.query("INSERT INTO notes VALUES ('after')")
+    await waitFor(() => pooler.snapshot().pools[0]!.waiting > 0)
+    await b.promote()
+    const promoted = performance.now()
+    t.same(errorOf(await written), {}, 'what waited is written')
+    t.comment(`served ${Math.round(performance.now() - promoted)} ms after the promotion`)
+    t.equal(await portOf(idle), b.port, 'an idle client has noticed nothing')
+    t.ok(lines.some((line) => line.includes('is not read-write')))
+    t.same(
+      (await b.query('SELECT text FROM notes ORDER BY text')).map(({ text }) => text),
+      ['after', 'before'],
+    )
+
+    await t.test('the old primary comes back as a standby, and gets no writes', async (t) => {
+      await c.follow(b)
+      await a.demote(b)
+      const clients = [...(await four(login))]
+      for (let round = 0; round < 5; round++) {
+        const found = await spread(clients.slice(0, 3))
+        t.same(Object.keys(found), [String(b.port)])
+      }
+    })
+  })
+
+  await t.test('a standby that is promoted serves no more reads', async (t) => {
+    const primary = await cluster.primary()
+    const [first, second] = cluster.nodes.filter((node) => node !== primary) as [Node, Node]
+    const { login, hostOf } = await start(t, [first, second], { targetSessionAttrs: 'standby' })
+    const clients = await four(login)
+    await spread(clients)
+    await cluster.settled()
+    await primary.stop('immediate')
+    await first.promote()
+    // PostgreSQL tells a session of it with its next query, and before 14 not at all.
+    if (cluster.major < 14) return
+    const settled = async () => Object.keys(await spread(clients)).join() === String(second.port)
+    t.ok(await waitFor(settled), 'all are on the other')
+    t.equal(hostOf(first).role, 'primary')
+  })
+})
