@@ -6,7 +6,8 @@
  * `crypto.pbkdf2` only, two at a time, once per (password, salt, iterations): the answer is remembered, and those who
  * ask while it is computed share it. What waits for its turn is given up when the last who asked has left, and strangers
  * from one place do not keep others waiting. Map keys are HMACs under a key of this process, so that no password is one.
- * Called by client-auth.ts and server-auth.ts; one instance per process, passed in. A result that is known is returned
+ * Called by client-auth.ts and server-auth.ts; one instance per process, passed in. A verifier that is made for
+ * keeps (scram-verifier.ts) needs no cache. A result that is known is returned
  * as a value, not as a promise, so that such a login stays in one turn.
  */
 import { createHash, createHmac, createSecretKey, type KeyObject, pbkdf2, randomBytes } from 'node:crypto'
@@ -104,7 +105,7 @@ export class ScramKeyCache {
     return this.#underway.join(key, asker?.signal, async (signal) => {
       const leave = await this.#gate.enter(group, signal)
       try {
-        const keys = await derive(password, salt, iterations)
+        const keys = await deriveKeys(password, salt, iterations)
         this.#known.set(key, keys)
         return keys
       } finally {
@@ -160,7 +161,8 @@ export class ScramKeyCache {
   }
 }
 
-function derive(password: string, salt: Buffer, iterations: number): Promise<ScramKeys> {
+/** The keys of `password`, computed: the expensive step. */
+export function deriveKeys(password: string, salt: Buffer, iterations: number): Promise<ScramKeys> {
   return new Promise((resolve, reject) => {
     pbkdf2(encodePassword(saslprep(password)), salt, iterations, KEY_BYTES, 'sha256', (error, salted) => {
       if (error) reject(error)

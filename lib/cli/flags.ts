@@ -8,6 +8,8 @@ export const COMMANDS = {
   start: 'run the pooler; the default without a command',
   config: 'show the effective configuration and where each value comes from',
   health: 'exit with 0 if a pgbun listens at the configured address, otherwise with 1; does not log in',
+  'hash-password':
+    'ask for a password and print its SCRAM-SHA-256 verifier; with a user name behind it, as a line for auth_file',
   version: 'print the version',
   help: 'print the help',
 } as const
@@ -32,6 +34,9 @@ export const OTHER_COMMANDS: Readonly<Record<string, string>> = {
   run: 'To run the pooler: pgbun start',
   serve: 'To run the pooler: pgbun start',
   daemon: 'To run the pooler in the background: pgbun --daemon',
+  hash: 'To make a SCRAM verifier of a password: pgbun hash-password USER',
+  passwd: 'To make a SCRAM verifier of a password: pgbun hash-password USER',
+  password: 'To make a SCRAM verifier of a password: pgbun hash-password USER',
   show: 'To show the configuration: pgbun config',
   env: 'To show the environment variables: pgbun --env',
   embedded: 'To serve an embedded PostgreSQL: pgbun --embedded',

@@ -58,6 +58,11 @@ async function run(
     const { checkHealth } = await import('./health.ts')
     return print(`${await checkHealth(resolveConfig(input).config)}\n`)
   }
+  if (request.command === 'hash-password') {
+    const { scramIterations } = resolveConfig(input).config
+    const { hashPassword } = await import('./hash-password.ts')
+    return print(`${await hashPassword(request.user, scramIterations)}\n`)
+  }
   if (request.daemon && !report) return startInBackground(argv)
   return runStart(request, input, report)
 }

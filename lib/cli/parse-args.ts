@@ -14,14 +14,17 @@ import { parseServerArgument } from '../config/server-url.ts'
 import type { OptionRow } from '../config/types.ts'
 import { SECTIONS } from '../config/types.ts'
 import { formatDuration } from '../config/units.ts'
+import { userFault } from '../config/userlist.ts'
 import { COMMANDS, type Command, FLAGS, type Flag, type FlagName, flagName, OTHER_COMMANDS } from './flags.ts'
-import { printable, splitArgs, UsageError } from './split-args.ts'
+import { PASSWORD_REMEDY, printable, splitArgs, UsageError } from './split-args.ts'
 
 export { UsageError } from './split-args.ts'
 
 /** What the command line asks for. */
 export interface CliRequest {
   command: Command
+  /** The user of `hash-password`, if one is named. */
+  user: string | undefined
   /** Values of options, for resolveConfig. */
   values: RawValue[]
   configFile: string | undefined
@@ -84,7 +87,8 @@ export function parseArgs(argv: readonly string[]): CliRequest {
   const given = new Arguments(argv)
   const { words } = given
   const command = given.on('help') ? 'help' : given.on('version') ? 'version' : takeCommand(words)
-  if (command !== 'help' && words.length > 0) {
+  const user = command === 'hash-password' ? readUser(words) : undefined
+  if (command !== 'help' && command !== 'hash-password' && words.length > 0) {
     for (const { name, value, source } of readServer(command, words)) {
       const other = given.get(name)
       if (other) throw new UsageError(`${other.source.where} and ${source.where} both set ${name}. Give one of them`)
@@ -94,6 +98,7 @@ export function parseArgs(argv: readonly string[]): CliRequest {
   refuseContradictions(command, given)
   return {
     command,
+    user,
     values: given.values,
     configFile: given.configFile,
     env: given.on('env'),
@@ -128,6 +133,22 @@ function takeCommand(words: Word[]): Command {
   if (first === undefined || !Object.hasOwn(COMMANDS, first)) return 'start'
   words.shift()
   return first as Command
+}
+
+/** The user of `hash-password`. Nothing is repeated: it may be a password. @throws UsageError */
+function readUser([first, extra]: Word[]): string | undefined {
+  if (extra !== undefined) throw new UsageError(`Unexpected argument after the user name. ${PASSWORD_REMEDY}`)
+  if (first === undefined) return undefined
+  const { text } = first
+  if (text.includes(':')) {
+    throw new UsageError(
+      `A user name with a colon looks like user:password. ${PASSWORD_REMEDY}. ` +
+        'If the name has a colon, leave it out and write the line of auth_file around the verifier',
+    )
+  }
+  const fault = userFault(text)
+  if (fault !== undefined) throw new UsageError(`hash-password: ${fault}`)
+  return text
 }
 
 function readServer(command: Command, [first, extra]: Word[]): RawValue[] {

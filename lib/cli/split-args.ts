@@ -28,6 +28,11 @@ interface Known {
   target: { kind: 'option'; option: OptionName } | { kind: 'flag'; flag: FlagName }
 }
 
+/** What to do instead of a password on the command line. */
+export const PASSWORD_REMEDY =
+  'A password on the command line is seen in the list of processes and in the history of the shell: ' +
+  '"pgbun hash-password USER" asks for it, or reads it from standard input'
+
 /** Every long name and every letter. */
 const KNOWN = knownNames()
 
@@ -114,6 +119,7 @@ function unknownLetter(letter: string): string {
 
 function unknownOption(name: string): string {
   const base = name.replace(/^no-/, '')
+  if (/^(pass(word|wd|phrase)?|pw)$/.test(base)) return `Unknown option --${name}. ${PASSWORD_REMEDY}`
   const prefix = base === name ? '--' : '--no-'
   const option = suggestOption(base.replaceAll('-', '_'), (near) => `${prefix}${flagName(near)}`, '')
   const flags = nearestNames(base, Object.keys(FLAGS)).map((flag) => `--${flag}`)

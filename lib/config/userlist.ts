@@ -27,11 +27,12 @@ export interface ScramSecret {
 /** Longest user name in bytes: PgBouncer's limit; PostgreSQL itself truncates at 63. */
 const MAX_USER_BYTES = 127
 /** Longest secret in bytes: what fits into a password message; cloud tokens are longer than any password. */
-const MAX_SECRET_BYTES = 65531
+export const MAX_SECRET_BYTES = 65531
 /** Highest iteration count taken from a verifier; PostgreSQL's own limit. */
 const MAX_ITERATIONS = 2147483647
 
-const SCRAM_PREFIX = 'SCRAM-SHA-256$'
+/** How a verifier begins. */
+export const SCRAM_PREFIX = 'SCRAM-SHA-256$'
 const SCRAM_KEY_BYTES = 32
 const MAX_PROBLEMS = 20
 
@@ -78,15 +79,38 @@ function parseLine(line: string): { user: string; secret: Secret } | string {
   const secretStart = user.end + gap[0].length
   const secret = readQuoted(line, secretStart)
   if (!secret) return `expected "secret" in double quotes after the user name${unclosed(line, secretStart)}`
-  if (user.value === '') return 'the user name is empty'
-  if (user.value.includes('\0') || secret.value.includes('\0')) return 'a field contains a zero byte'
-  if (Buffer.byteLength(user.value) > MAX_USER_BYTES) return `the user name is longer than ${MAX_USER_BYTES} bytes`
-  if (Buffer.byteLength(secret.value) > MAX_SECRET_BYTES) return `the secret is longer than ${MAX_SECRET_BYTES} bytes`
+  const fault = userFault(user.value) ?? fieldFault(secret.value, 'secret', MAX_SECRET_BYTES)
+  if (fault !== undefined) return fault
   const parsed = parseSecret(secret.value)
   if (!parsed) {
     return 'the secret begins like a SCRAM verifier but is not SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>; copy it whole from pg_authid.rolpassword'
   }
   return { user: user.value, secret: parsed }
+}
+
+/** Why the file cannot have a user of that name; undefined where it can. */
+export function userFault(name: string): string | undefined {
+  return name === '' ? 'the user name is empty' : fieldFault(name, 'user name', MAX_USER_BYTES)
+}
+
+/** Why nobody can have that password by a line of the file; undefined where somebody can. */
+export function passwordFault(password: string): string | undefined {
+  if (password === '') return 'the password is empty'
+  if (parseSecret(password)?.kind !== 'plain') {
+    return 'the password has the form of a hash that PostgreSQL stores. Such a hash is written into auth_file as it is'
+  }
+  return fieldFault(password, 'password', MAX_SECRET_BYTES)
+}
+
+/** The line of the file for `user`, who has no fault. */
+export function userlistLine(user: string, secret: string): string {
+  return [user, secret].map((field) => `"${field.replaceAll('"', '""')}"`).join(' ')
+}
+
+function fieldFault(value: string, what: string, maxBytes: number): string | undefined {
+  if (value.includes('\0')) return `the ${what} contains a zero byte`
+  if (value.includes('\n')) return `the ${what} contains a line break`
+  return Buffer.byteLength(value) > maxBytes ? `the ${what} is longer than ${maxBytes} bytes` : undefined
 }
 
 /**

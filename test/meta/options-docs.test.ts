@@ -242,7 +242,7 @@ function blocks(text: string, language: string): string[] {
 /** The words of a simple command: quotes are undone, redirections and what follows & or # are dropped. */
 function shellWords(text: string): string[] {
   const words = text.match(/'[^']*'|"[^"]*"|[^\s'"]+/g) ?? []
-  const end = words.findIndex((word) => /^(#|&|\||\d?>)/.test(word))
+  const end = words.findIndex((word) => /^(#|&|\||\d?[<>])/.test(word))
   return (end === -1 ? words : words.slice(0, end)).map((word) => word.replace(/^(['"])(.*)\1$/, '$2'))
 }
 

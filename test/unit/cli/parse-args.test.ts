@@ -32,6 +32,22 @@ t.test('commands', async (t) => {
   for (const [argv, command] of commands) t.equal(parseArgs(argv).command, command, argv.join(' '))
 })
 
+t.test('the user of a verifier', async (t) => {
+  t.match(parseArgs(['hash-password']), { command: 'hash-password', user: undefined })
+  t.match(parseArgs(['hash-password', 'start', '--scram-iterations', '5000']), { user: 'start', values: { length: 1 } })
+  t.equal(parseArgs(['hash-password', '--', '-odd']).user, '-odd')
+  t.equal(parseArgs(['start']).user, undefined)
+  t.match(mistake('hash-password', ''), 'hash-password: the user name is empty')
+  t.match(mistake('hash-password', 'x'.repeat(128)), 'the user name is longer than 127 bytes')
+  t.match(mistake('hash-password', 'a\nb'), 'the user name contains a line break')
+  for (const argv of [['app', 'hunter2'], ['app:hunter2'], ['--password=hunter2'], ['postgres://app:hunter2@db']]) {
+    const message = mistake('hash-password', ...argv)
+    t.match(message, '"pgbun hash-password USER" asks for it')
+    t.notMatch(message, 'hunter2')
+  }
+  t.match(mistake('passwd'), /Unknown command 'passwd'.*pgbun hash-password USER/)
+})
+
 t.test('the flags of a run', async (t) => {
   t.match(parseArgs([]), { dryRun: false, env: false, daemon: false, embedded: false, configFile: undefined })
   t.match(parseArgs(['--dry-run', '--env', '-d', '--embedded', '-c', 'a.toml']), {
@@ -126,7 +142,7 @@ t.test('the server argument', async (t) => {
 })
 
 t.test('a stray word is not the name of a server', async (t) => {
-  const commands = /^Commands: start, config, health, version, help/m
+  const commands = /^Commands: start, config, health, hash-password, version, help/m
   for (const word of ['stop', 'status', 'reload', 'check', 'top', 'logs', 'db', 'START', 'a-b', '5433', '-', 'naïve']) {
     for (const argv of [
       [word],

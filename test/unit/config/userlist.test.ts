@@ -1,5 +1,12 @@
 import t from 'tap'
-import { parseSecret, parseUserlist, UserlistError } from '../../../lib/config/userlist.ts'
+import {
+  parseSecret,
+  parseUserlist,
+  passwordFault,
+  UserlistError,
+  userFault,
+  userlistLine,
+} from '../../../lib/config/userlist.ts'
 
 const VERIFIER =
   'SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU='
@@ -90,7 +97,7 @@ t.test('every problem of a file is named with file and line, and no secret', (t)
   t.match(problems[7], /^userlist\.txt:9: the user name is longer than 127 bytes/)
   t.match(problems[8], /^userlist\.txt:10: the secret is longer than 65531 bytes/)
   t.match(problems[9], /^userlist\.txt:11: .*begins like a SCRAM verifier/)
-  t.match(problems[10], /^userlist\.txt:12: a field contains a zero byte/)
+  t.match(problems[10], /^userlist\.txt:12: the \S+( name)? contains a zero byte/)
   for (const problem of problems) t.notMatch(problem, /hunter2/)
   t.end()
 })
@@ -125,4 +132,22 @@ t.test('random text is parsed or refused, nothing else', (t) => {
   t.equal(problemsOf('"'.repeat(300_001)).length, 1)
   t.pass('no other exception')
   t.end()
+})
+
+t.test('a line that is written is read back', async (t) => {
+  for (const user of ['ann', 'a"b"', ' x ', '#']) {
+    const users = parseUserlist(`${userlistLine(user, VERIFIER)}\n`, 'userlist.txt')
+    t.same([...users.keys()], [user])
+    t.match(users.get(user), { kind: 'scram', iterations: 4096 })
+  }
+  t.match(userFault('a\nb'), 'line break')
+  t.equal(userFault('a b'), undefined)
+})
+
+t.test('what cannot be a password', async (t) => {
+  t.equal(passwordFault('secret'), undefined)
+  t.equal(passwordFault('x'.repeat(65531)), undefined)
+  for (const password of ['', 'a\0b', 'x'.repeat(65532), VERIFIER, 'SCRAM-SHA-256$x', `md5${'0'.repeat(32)}`]) {
+    t.type(passwordFault(password), 'string')
+  }
 })
