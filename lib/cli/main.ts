@@ -11,6 +11,7 @@ import { ConfigError, formatProblem } from '../config/raw-value.ts'
 import { VERSION } from '../config/version.ts'
 import { type DaemonReport, lostLogHint, spawnDaemon, takeDaemonPipe } from './daemonize.ts'
 import { type CliRequest, helpText, parseArgs, UsageError } from './parse-args.ts'
+import { schemaReference } from './schema-reference.ts'
 import { configJson, configToml, EMBEDDED_SERVER, environmentText, summaryText } from './show-config.ts'
 import { runStart } from './start.ts'
 
@@ -52,7 +53,7 @@ async function run(
       for (const warning of descriptorWarnings(resolved.config)) complain(`warning: ${warning}`)
       return print(summaryText(resolved, file))
     }
-    return print(request.json ? configJson(resolved, VERSION) : configToml(resolved))
+    return print(request.json ? configJson(resolved, VERSION) : configToml(resolved, schemaReference()))
   }
   if (request.command === 'health') {
     const { checkHealth } = await import('./health.ts')

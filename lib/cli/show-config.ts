@@ -24,10 +24,13 @@ import { describeAuthentication, describeServer } from './ready-line.ts'
 /** The server_host of `--embedded` while there is no server yet: a socket that does not exist. */
 export const EMBEDDED_SERVER = '@embedded'
 
-/** The configuration as a TOML file, each value with a comment that says where it comes from. */
-export function configToml(resolved: ResolvedConfig): string {
+/**
+ * The configuration as a TOML file, each value with a comment that says where it comes from. Editors look for `schema`,
+ * the URL of its JSON Schema, in the first line.
+ */
+export function configToml(resolved: ResolvedConfig, schema?: string): string {
   const { config } = resolved
-  const lines: string[] = []
+  const lines: string[] = schema === undefined ? [] : [`#:schema ${schema}`, '']
   for (const section of SECTIONS) {
     lines.push(`[${section}]`)
     const names = OPTION_NAMES.filter((name) => optionRow(name).section === section)

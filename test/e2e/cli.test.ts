@@ -19,6 +19,10 @@ t.test('what is asked for goes to standard output', async (t) => {
   t.strictSame(await runPgbun(t, ['version']), { code: 0, stdout: `pgbun ${version}\n`, stderr: '' })
   t.match(await runPgbun(t, ['--help']), { code: 0, stdout: /^Usage: pgbun /, stderr: '' })
   t.match(await runPgbun(t, ['config', '-p', '7000']), { code: 0, stdout: /^listen_port = 7000 /m, stderr: '' })
+  const { stdout: toml } = await runPgbun(t, ['config'])
+  const schema = /^#:schema (file:\S+)\n/.exec(toml)?.[1]
+  if (pgbunRuntime().kind === 'binary') t.equal(schema, undefined)
+  else t.match(JSON.parse(readFileSync(new URL(schema!), 'utf8')), { title: 'Configuration of pgbun' })
   t.match(await runPgbun(t, ['--env']), { code: 0, stdout: /^PGBUN_POOL_SIZE=25$/m, stderr: '' })
   t.match(await runPgbun(t, ['--dry-run'], { config: { pool: { pool_size: 3 } } }), {
     code: 0,

@@ -94,6 +94,7 @@ t.test('the package holds what runs and nothing else', async (t) => {
     'dist/index.js',
     'dist/index.d.ts',
     'dist/cli/main.js',
+    'dist/config/pgbun.schema.json',
     'package.json',
     'LICENSE',
   ]) {
@@ -163,10 +164,12 @@ t.test('the installed library', async (t) => {
        listenHost: '127.0.0.1', listenPort: 0, serverHost: '${server.host}', serverPort: ${server.port},
      })
      console.log(typeof pooler.address.port, pooler.address.port > 0)
+     console.log(import.meta.resolve('pgbun/pgbun.schema.json'))
      await pooler.close()`,
   )
   for (const program of [process.execPath, bunPath()]) {
     const { stdout } = await run(program, [path.join(project, 'main.mjs')], { env, timeout: 20_000 })
     t.match(stdout, /number true/)
+    t.match(stdout, /dist\/config\/pgbun\.schema\.json$/m)
   }
 })

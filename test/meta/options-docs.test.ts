@@ -36,6 +36,7 @@ import {
   type ValueOf,
 } from '../../lib/config/types.ts'
 import { optionsInterface } from './options-interface.ts'
+import { optionsSchema } from './options-schema.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 const KINDS = {
@@ -95,6 +96,12 @@ t.test('the options of the library have the text, unit and default of the option
   for (const name of OPTION_NAMES)
     t.match(optionsInterface(), new RegExp(`Default: .*\\*/\\n  ${camelCase(name)}\\?: `), name)
   t.ok(sameTypes, 'the compiler has compared the types')
+})
+
+t.test('the JSON Schema of the file is that of the option table', async (t) => {
+  const file = new URL('lib/config/pgbun.schema.json', ROOT)
+  if (process.env.PGBUN_TEST_WRITE_DOCS) writeFileSync(file, optionsSchema())
+  else t.equal(readFileSync(file, 'utf8'), optionsSchema(), 'run "npm run docs" to write the schema anew')
 })
 
 /** What the library accepts for a row: the value itself, or a form a person would write. */
