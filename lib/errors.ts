@@ -99,12 +99,19 @@ export const ERRORS = {
     happened: 'its query ran for longer than query_timeout',
     remedy: 'make the query faster, or raise query_timeout',
   }),
+  query_wait_notify: row(
+    'NOTICE',
+    '00000',
+    'No server connection available in postgres backend, client being queued',
+    'debug',
+  ),
   query_wait_timeout: row('FATAL', '53300', 'query_wait_timeout', 'warn', {
     happened: 'no server connection became free within query_wait_timeout',
     remedy: 'raise pool_size, or look for what keeps its server connections: long transactions, pins',
   }),
   replication_invalid: row('FATAL', '22023', 'invalid value for parameter "replication": "{value}"', 'warn'),
   server_connect_failed: row('FATAL', '57P03', '{what}', 'warn'),
+  server_fast_close: row('FATAL', '57P01', 'server connection is to be closed (server_fast_close)', 'info'),
   server_lost: row('FATAL', '08006', 'server closed the connection unexpectedly', 'warn'),
   server_protocol: row('FATAL', '08006', 'lost synchronization with the server, connection closed', 'error'),
   session_state_left: row(

@@ -55,6 +55,9 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
     return undefined
   }
   askIfMixed(server, activity, at)
+  if (config.serverFastClose && link.mode === 'session' && server.closeReason !== undefined && server.settled) {
+    return 'server_fast_close'
+  }
   if (server.txStatus !== TX_IDLE) {
     return over(at, activity.since, limits.idleTransactionTimeout) ? 'idle_transaction_timeout' : undefined
   }

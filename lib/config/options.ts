@@ -129,6 +129,15 @@ const pool = section('pool', {
     scope: 'client',
     pgbouncer: '=',
   }),
+  ignore_startup_parameters: list(
+    [],
+    'Startup parameters of clients that are ignored; others are judged by PostgreSQL.',
+    { scope: 'client', pgbouncer: '=' },
+  ),
+  application_name_add_host: bool(false, 'Add the address of the client to application_name at its login.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
   max_silent_connections: int(
     0,
     'Maximum number of connections without a startup packet; one more closes the oldest. 0 means max_client_conn, at least 100.',
@@ -194,6 +203,17 @@ const pool = section('pool', {
     scope: 'pool',
     pgbouncer: '=',
   }),
+  server_reset_query_always: bool(
+    false,
+    'Run server_reset_query at the end of each transaction or statement, too; not needed, because pgbun resets what it must.',
+    { scope: 'pool', pgbouncer: '=' },
+  ),
+  server_fast_close: bool(
+    false,
+    'In session mode, end a client between two transactions if its server connection is not to be used again, for ' +
+      'instance because a reload has changed its database.',
+    { scope: 'pool', pgbouncer: '=' },
+  ),
   connect_query: text('', 'Query that is run on each new server connection before it is used; empty means none.', {
     scope: 'pool',
     pgbouncer: '=',

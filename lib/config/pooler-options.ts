@@ -37,6 +37,10 @@ export interface PoolerOptions {
   checkFunctions?: boolean
   /** Maximum number of client connections; further ones are refused. A number from 1 to 1000000. Default: 100. */
   maxClientConn?: number
+  /** Startup parameters of clients that are ignored; others are judged by PostgreSQL. An array of texts, or one text with commas. Default: []. */
+  ignoreStartupParameters?: string | readonly string[]
+  /** Add the address of the client to application_name at its login. Default: false. */
+  applicationNameAddHost?: boolean
   /** Maximum number of connections without a startup packet; one more closes the oldest. 0 means maxClientConn, at least 100. A number from 0 to 1000000. Default: 0. */
   maxSilentConnections?: number
   /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
@@ -65,6 +69,10 @@ export interface PoolerOptions {
   maxPreparedStatementMemory?: number | string
   /** Query sent to a server connection between two sessions; empty means none. Default: 'DISCARD ALL'. */
   serverResetQuery?: string
+  /** Run serverResetQuery at the end of each transaction or statement, too; not needed, because pgbun resets what it must. Default: false. */
+  serverResetQueryAlways?: boolean
+  /** In session mode, end a client between two transactions if its server connection is not to be used again, for instance because a reload has changed its database. Default: false. */
+  serverFastClose?: boolean
   /** Query that is run on each new server connection before it is used; empty means none. Default: ''. */
   connectQuery?: string
   /** Query that checks a server connection after serverCheckDelay without use; empty sends an empty query, "none" skips the check. Default: ''. */
@@ -107,6 +115,8 @@ export interface PoolerOptions {
   pinIdleTimeout?: number | string
   /** Maximum wait of a client for a server connection. Milliseconds, or a text with a unit: '15s', '10min'. Default: 120000 (2min). */
   queryWaitTimeout?: number | string
+  /** Wait of a client for a server connection after which it is sent a notice; 0 means none. Milliseconds, or a text with a unit: '15s', '10min'. Default: 5000 (5s). */
+  queryWaitNotify?: number | string
   /** Maximum duration of a query; then the query is ended and its client disconnected. Not for replication. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
   queryTimeout?: number | string
   /** Maximum idle time in a transaction; then the client is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */

@@ -50,6 +50,11 @@ export const TIMEOUT_ROWS = {
     scope: 'client',
     pgbouncer: '=',
   }),
+  query_wait_notify: duration(
+    5000,
+    'Wait of a client for a server connection after which it is sent a notice; 0 means none.',
+    { scope: 'client', pgbouncer: '=' },
+  ),
   query_timeout: duration(
     0,
     'Maximum duration of a query; then the query is ended and its client disconnected. Not for replication.',

@@ -110,7 +110,9 @@ export function cleanup(
   switch (moment) {
     case 'done':
       // No reset of a session may be hit by a cancel request that is under way.
-      return mode === 'session' && server.cancels > 0 ? DRAIN : afterLease(server, pool, at, mode)
+      return (mode === 'session' || pool.settings.resetAlways) && server.cancels > 0
+        ? DRAIN
+        : afterLease(server, pool, at, mode)
     case 'abandoned':
     case 'finishing':
       if (server.settled && server.cancels === 0) return afterLease(server, pool, at, mode)
@@ -130,8 +132,8 @@ function afterLease(server: CleanupServer, pool: CleanupPool, at: number, mode: 
   const closing = close(reasonToRetire(server, pool, at))
   if (closing !== undefined) return closing
   const { content } = server
-  const { resetQuery } = pool.settings
-  if (mode === 'session' && resetQuery !== '') return { kind: 'run', sql: resetQuery }
+  const { resetQuery, resetAlways } = pool.settings
+  if ((mode === 'session' || resetAlways) && resetQuery !== '') return { kind: 'run', sql: resetQuery }
   // Nobody may have it as it is: its locks and its listening end now, not when somebody needs it.
   if (content.dirty && content.lastUser === NOBODY) return smallestReset(content)
   // Without a reset query the operator vouches for what a session leaves behind.

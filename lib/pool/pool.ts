@@ -33,7 +33,7 @@ import { type OpenState, ServerLists } from './server-lists.ts'
 import { fits, type HostRole, MISFIT, reportedRole } from './session-attrs.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
 import { hostKey, type Target } from './target.ts'
-import { refuseOverdue, type Waiter } from './waiter.ts'
+import { notifyWaiting, refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 
 /** The log says at most this often that a host does not fit, in ms. */
@@ -68,6 +68,7 @@ export class Pool implements ServerOwner<ServerConnection> {
   /** Why nobody is served any more. */
   #closing: string | undefined
   #pausedUntil = 0
+  #sweptAt = 0
   /** When the log last said that a host has not the role that is asked for. */
   #misfitAt = Number.NEGATIVE_INFINITY
   /**
@@ -198,6 +199,8 @@ export class Pool implements ServerOwner<ServerConnection> {
   sweep(at: number): void {
     const why = (): string => this.#ports.limits.reached(this) ?? whyWaiting(this)
     refuseOverdue(this.waiters, at, this.settings.queryWaitTimeoutMs, why)
+    notifyWaiting(this.waiters, this.#sweptAt, at, this.settings.queryWaitNotifyMs)
+    this.#sweptAt = at
     this.#lists.closeOverdue(at, this.settings.connectTimeoutMs)
     this.functions.hurry(this, this.waiters.size > 0, at, (server) => void this.#ports.cancel(server))
     for (const server of this.#lists.idle) {

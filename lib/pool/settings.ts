@@ -25,6 +25,8 @@ export interface PoolSettings {
   roundRobin: boolean
   /** Run when a session ends; '' for nothing. */
   resetQuery: string
+  /** Run at the end of each transaction or statement, too. */
+  resetAlways: boolean
   /** Run on each new connection; '' for nothing. */
   connectQuery: string
   /** Run before a server idle for `checkDelayMs` is lent; undefined for no check. */
@@ -37,6 +39,7 @@ export interface PoolSettings {
   /** So long clients wait while no host can be used, instead of being refused. */
   outageGraceMs: number
   queryWaitTimeoutMs: number
+  queryWaitNotifyMs: number
   /** How long a server may take to get rid of what a vanished client left running. */
   drainTimeoutMs: number
 }
@@ -56,6 +59,7 @@ export function poolSettings(config: Config, database: string, user: string): Po
     reserveTimeoutMs: config.reservePoolTimeout,
     roundRobin: config.serverRoundRobin,
     resetQuery: config.serverResetQuery,
+    resetAlways: config.serverResetQueryAlways,
     connectQuery: scoped('connectQuery'),
     checkQuery: config.serverCheckQuery === 'none' ? undefined : config.serverCheckQuery,
     checkDelayMs: config.serverCheckDelay,
@@ -65,6 +69,7 @@ export function poolSettings(config: Config, database: string, user: string): Po
     loginRetryMs: config.serverLoginRetry,
     outageGraceMs: scoped('outageGrace'),
     queryWaitTimeoutMs: scoped('queryWaitTimeout'),
+    queryWaitNotifyMs: config.queryWaitNotify,
     drainTimeoutMs: config.cancelWaitTimeout,
   }
 }

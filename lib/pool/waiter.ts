@@ -21,6 +21,8 @@ export interface Waiter extends ListNode<Waiter>, Consumer {
   suits(server: ServerConnection): boolean
   /** Its turn came: the server is lent to it. */
   onLease(lease: Lease): void
+  /** It has waited for `query_wait_notify`, and goes on waiting. */
+  onLongWait(): void
   /** It will not get one: the queue was too long for too long, or there is no server to be had. */
   onLeaseRefused(fields: ErrorFields): void
   onServerClosed(end: ServerEnd): void
@@ -32,5 +34,15 @@ export function refuseOverdue(waiters: List<Waiter>, at: number, limitMs: number
     if (limitMs === 0 || at - waiter.waitingSince < limitMs) return
     waiters.remove(waiter)
     waiter.onLeaseRefused(errorFields('query_wait_timeout', { detail: why() }))
+  }
+}
+
+/** Tell those of `waiters` that have waited for `limitMs` since the last look, at `before`; 0 is no limit. */
+export function notifyWaiting(waiters: Iterable<Waiter>, before: number, at: number, limitMs: number): void {
+  if (limitMs === 0) return
+  for (const waiter of waiters) {
+    const since = waiter.waitingSince + limitMs
+    if (since > at) return
+    if (since > before) waiter.onLongWait()
   }
 }

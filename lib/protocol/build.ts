@@ -117,6 +117,11 @@ export function errorResponse(fields: ErrorFields): Buffer {
   return message(BACKEND.ErrorResponse, fieldsBody(fields))
 }
 
+/** NoticeResponse. */
+export function noticeResponse(fields: ErrorFields): Buffer {
+  return message(BACKEND.NoticeResponse, fieldsBody(fields))
+}
+
 // ---- what a client sends ----
 
 export const FLUSH = message(FRONTEND.Flush, Buffer.alloc(0))

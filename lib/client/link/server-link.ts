@@ -13,6 +13,7 @@ import type { Lease } from '../../pool/lease.ts'
 import type { Pool } from '../../pool/pool.ts'
 import type { PoolMode } from '../../pool/settings.ts'
 import type { Waiter } from '../../pool/waiter.ts'
+import { noticeResponse } from '../../protocol/build.ts'
 import type { ErrorSummary } from '../../protocol/error-response.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
@@ -307,6 +308,10 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     this.#canceled = false
     this.onLeaseRefused(errorFields('canceled'))
     return true
+  }
+
+  onLongWait(): void {
+    this.#session.wire.write(noticeResponse(errorFields('query_wait_notify')))
   }
 
   /** The request at the head of the inbox is answered with an error; the client stays connected. */

@@ -24,6 +24,7 @@ import { LoginError } from '../../server/login.ts'
 import { CLIENT_MIN_MESSAGES, type LoginNotices, shownNotices } from '../../server/login-notices.ts'
 import type { ClientSettings } from '../../settings/client-settings.ts'
 import type { Defaults } from '../../settings/server-defaults.ts'
+import { SettingValues } from '../../settings/setting-values.ts'
 import type { Activity } from '../lifecycle/activity.ts'
 import type { ClientInfo } from '../lifecycle/client-info.ts'
 import type { ClientState } from '../lifecycle/client-state.ts'
@@ -257,6 +258,7 @@ export class Login {
       this.#check = undefined
       this.#stillHere()
     }
+    if (session.ports.config.applicationNameAddHost) addHost(session)
     session.setState('idle')
     this.#greet(startup.version, link, welcome, result.final, pool.welcome.notices)
   }
@@ -293,7 +295,7 @@ export class Login {
     session.info.database = database
     session.info.applicationName = applicationName
     session.info.replication = replication
-    session.settings.setStartup(settings)
+    session.settings.setStartup(withoutIgnored(settings, session.ports.config.ignoreStartupParameters))
     // Answered exactly once, before anything else (protocol chapter "Start-up").
     if (version > PROTOCOL_3_2 || unknown.length > 0) {
       session.wire.write(negotiateProtocolVersion(Math.min(version, PROTOCOL_3_2), unknown))
@@ -340,3 +342,17 @@ export class Login {
     } else session.end({ kind: 'fault', error })
   }
 }
+
+/** `settings` without what the operator wants ignored. */
+function withoutIgnored(settings: SettingValues, ignored: readonly string[]): SettingValues {
+  const keys = ignored.map((name) => name.toLowerCase())
+  if (!keys.some((key) => settings.values.has(key))) return settings
+  return new SettingValues(new Map([...settings.values].filter(([key]) => !keys.includes(key))))
+}
+
+/** Have PostgreSQL's views tell where the client comes from, in the form of PgBouncer. */
+function addHost({ settings, info }: LoginSession): void {
+  settings.set(APPLICATION_NAME, `${settings.get(APPLICATION_NAME) || 'app'} - ${info.origin.address}`)
+}
+
+const APPLICATION_NAME = 'application_name'

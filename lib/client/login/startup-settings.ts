@@ -110,6 +110,9 @@ export class StartupSettingsCheck implements Waiter {
     this.#reject(new ParameterRefused(fields))
   }
 
+  /** A login is told of nothing before it is over. */
+  onLongWait(): void {}
+
   onServerBytes(): void {}
 
   onServerReady(): void {}
