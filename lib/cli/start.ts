@@ -21,6 +21,7 @@ import type { CliRequest } from './parse-args.ts'
 import { writePidFile } from './pid-file.ts'
 import { readyLine } from './ready-line.ts'
 import { onHangUp, onMeaninglessSignal } from './signals.ts'
+import { filesOf, watchFiles } from './watch-files.ts'
 
 /** How long a background start waits for the word of the server; the log has it in any case. */
 const PROBE_PATIENCE_MS = 1000
@@ -104,8 +105,8 @@ async function listenAndReload({ input, config, log, ending }: Serve) {
   let inForce = config
   ending.add(() => daemon.close({ timeoutMs: inForce.shutdownTimeout }))
 
-  const reload = async (): Promise<void> => {
-    const next = readAgain(input, inForce, log)
+  const reload = async (why: string): Promise<void> => {
+    const next = readAgain(input, inForce, log, why)
     if (!next) return
     const { changed } = diffConfig(inForce, next)
     await daemon.reload(next)
@@ -115,12 +116,21 @@ async function listenAndReload({ input, config, log, ending }: Serve) {
     log.info('configuration reloaded', { changed: changed.join(',') || 'nothing' })
   }
   let reloads = Promise.resolve()
-  onHangUp(() => {
+  const reloadNext = (why: string): void => {
     // One after the other: two reloads at once could leave the older one in force.
-    reloads = reloads.then(reload).catch((error: unknown) => {
-      log.error(`configuration not reloaded, the old one stays in force: ${messageOf(error)}`)
-    })
-  })
+    reloads = reloads
+      .then(() => reload(why))
+      .catch((error: unknown) => {
+        log.error(`configuration not reloaded, the old one stays in force: ${messageOf(error)}`)
+      })
+  }
+  onHangUp(() => reloadNext('SIGHUP received'))
+  if (config.reloadOnChange) {
+    const { file } = input
+    const paths = (): string[] => [...(file === undefined ? [] : [file]), ...filesOf(inForce)]
+    const stopWatching = watchFiles(paths, () => reloadNext('a file of the configuration has changed'))
+    ending.add(async () => stopWatching())
+  }
 
   const line = readyLine(config, daemon.addresses, VERSION)
   log.info(line)
@@ -177,8 +187,8 @@ class Ending {
 }
 
 /** The configuration read anew, without what needs a restart; undefined where it cannot be used. Logs what it finds. */
-function readAgain(input: ConfigInput, config: Config, log: LogControl): Config | undefined {
-  log.info('SIGHUP received, reading the configuration again')
+function readAgain(input: ConfigInput, config: Config, log: LogControl, why: string): Config | undefined {
+  log.info(`${why}, reading the configuration again`)
   try {
     const { config: next, warnings } = resolveConfig(input)
     for (const warning of warnings) log.warn(warning)

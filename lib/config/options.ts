@@ -296,6 +296,11 @@ const auth = section('auth', {
 const tls = section('tls', TLS_ROWS)
 
 const processOptions = section('process', {
+  reload_on_change: bool(
+    false,
+    'Read the configuration again when its file, or one that it names, has changed, as SIGHUP does.',
+    { reload: false },
+  ),
   pid_file: text('', 'File that holds the process id while pgbun runs; empty means none.', {
     reload: false,
     pgbouncer: 'pidfile',
@@ -425,10 +430,13 @@ export function isGeneral(name: SettingName): name is OptionName {
 }
 
 /** The names that can be set in a section of `group`, the database's own first. */
-export function scopedNames(group: ScopedGroup): SettingName[] {
-  return group === 'databases'
-    ? [...(Object.keys(DATABASE_ROWS) as DatabaseName[]), ...SCOPED_OPTIONS[group]]
-    : [...SCOPED_OPTIONS[group]]
+export function scopedNames(group: ScopedGroup): readonly SettingName[] {
+  return SCOPED_NAMES[group]
+}
+
+const SCOPED_NAMES: Readonly<Record<ScopedGroup, readonly SettingName[]>> = {
+  databases: [...(Object.keys(DATABASE_ROWS) as DatabaseName[]), ...SCOPED_OPTIONS.databases],
+  users: SCOPED_OPTIONS.users,
 }
 
 /** The setting that a key in a section of `group` stands for, if there is one. */

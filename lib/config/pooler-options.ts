@@ -173,6 +173,8 @@ export interface PoolerOptions {
   serverTlsProtocols?: string
   /** Cipher suites towards PostgreSQL, in OpenSSL notation. Default: 'default'. */
   serverTlsCiphers?: string
+  /** Read the configuration again when its file, or one that it names, has changed, as SIGHUP does. Default: false. Cannot change while the pooler runs. */
+  reloadOnChange?: boolean
   /** File that holds the process id while pgbun runs; empty means none. Default: ''. Cannot change while the pooler runs. */
   pidFile?: string
   /** What is set for single databases, by name; with any, the others are unknown, unless there is one named *. */

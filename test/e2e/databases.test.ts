@@ -304,6 +304,20 @@ t.test('databases and users', async (t) => {
     })
   })
 
+  await t.test('a change of a file is noticed, where that is asked for', async (t) => {
+    const own = join(dir, 'own-users.txt')
+    const secrets = '[auth]\nauth_type = "scram-sha-256"\n'
+    const text = `${secrets}auth_file = "${own}"\n[process]\nreload_on_change = true\n[databases.postgres]\n${at(first)}`
+    writeFileSync(own, '"app" "app"\n', { mode: 0o600 })
+    const pgbun = await start(t, text)
+    t.equal(await serverOf(t, pgbun, 'postgres'), 'first')
+    t.match(await refusal(t, pgbun, 'postgres', { user: 'svc', password: 'svc' }), { C: '28P01' })
+    writeFileSync(own, '"app" "app"\n"svc" "svc"\n')
+    await pgbun.waitForLog(/a file of the configuration has changed.*[\s\S]*configuration reloaded/)
+    t.equal(await serverOf(t, pgbun, 'postgres', { user: 'svc', password: 'svc' }), 'first')
+    t.equal(pgbun.logs().match(/configuration reloaded/g)?.length, 1)
+  })
+
   await t.test('DROP DATABASE of one that clients know by another name', async (t) => {
     await first.query('CREATE DATABASE doomed')
     const pgbun = await start(
