@@ -107,6 +107,10 @@ export interface PoolerOptions {
   healthCheckInterval?: number | string
   /** Time that a host has to give a sign of life. Milliseconds, at least 10, or a text with a unit: '15s', '10min'. Default: 2000 (2s). */
   healthCheckTimeout?: number | string
+  /** Time for which the addresses of a host are used without asking again. Milliseconds, or a text with a unit: '15s', '10min'. Default: 15000 (15s). */
+  dnsMaxTtl?: number | string
+  /** Time for which it is remembered that there is no such host. Milliseconds, or a text with a unit: '15s', '10min'. Default: 15000 (15s). */
+  dnsNxdomainTtl?: number | string
   /** Idle time after which a server connection is checked; 0 means always. Milliseconds, or a text with a unit: '15s', '10min'. Default: 30000 (30s). */
   serverCheckDelay?: number | string
   /** Time after which a client that sends nothing is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */

@@ -31,6 +31,14 @@ export const TIMEOUT_ROWS = {
     { scope: 'server' },
   ),
   health_check_timeout: duration(2000, 'Time that a host has to give a sign of life.', { min: 10, scope: 'server' }),
+  dns_max_ttl: duration(15_000, 'Time for which the addresses of a host are used without asking again.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
+  dns_nxdomain_ttl: duration(15_000, 'Time for which it is remembered that there is no such host.', {
+    scope: 'server',
+    pgbouncer: '=',
+  }),
   server_check_delay: duration(30_000, 'Idle time after which a server connection is checked; 0 means always.', {
     scope: 'server',
     pgbouncer: '=',

@@ -13,6 +13,7 @@ import type { Config } from '../config/options.ts'
 import { parseUserlist, type Secret } from '../config/userlist.ts'
 import { Deadlines } from '../net/deadlines.ts'
 import { type ListenAddress, ListenError, type Listener, listen } from '../net/listener.ts'
+import { type Lookup, Resolver } from '../net/resolve.ts'
 import { TlsStore } from '../net/tls-context.ts'
 import type { Snapshot } from '../observe/snapshot.ts'
 import { ServerLimits } from '../pool/server-limits.ts'
@@ -41,6 +42,8 @@ import { clientTlsSettings } from './tls-settings.ts'
 export interface DaemonDeps {
   logger: Logger
   version: string
+  /** Finds the addresses of a name; default: as every other program of the machine does. */
+  lookup?: Lookup
   /** Called when many clients have left: their memory can be given back. */
   onCrowdLeft?: () => void
 }
@@ -64,6 +67,9 @@ export { ListenError }
 
 /** So many connections may be silent at least, where max_silent_connections is not set. */
 const SILENT = 100
+
+/** Names are asked for at most this often by themselves, in ms. */
+const LEAST_DNS_MS = 1000
 
 /** How long canceled queries get to end before their connections are cut. */
 const DRAIN_MS = 2000
@@ -94,9 +100,14 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     () => router.pools(),
     log,
   )
+  const resolver = new Resolver(deps.lookup, undefined, () => ({
+    answerMs: config.dnsMaxTtl,
+    failureMs: config.dnsNxdomainTtl,
+  }))
   const hosts = new HostBook((key) => limits.connectionsTo(key))
   const access = new ServerAccess({
     hosts,
+    resolver,
     config: () => config,
     tls: serverTls,
     passwords: new ServerPasswords(() => secrets),
@@ -197,7 +208,16 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
   const snapshot = (): Snapshot => takeSnapshot({ version, startedAt, registry, router, hosts, ends })
   const statsPeriodMs = () => config.statsPeriod
   const monitor = new HostMonitor(hosts, {
-    settings: () => ({ intervalMs: config.healthCheckInterval, timeoutMs: config.healthCheckTimeout }),
+    settings: () => ({
+      intervalMs: config.healthCheckInterval,
+      timeoutMs: config.healthCheckTimeout,
+      dnsMs: Math.max(config.dnsMaxTtl, LEAST_DNS_MS),
+    }),
+    resolve: (name) => resolver.resolve(name),
+    moved: (host, addresses) => {
+      log.info('host has other addresses', { host: host.key, addresses: addresses.join(',') })
+      router.hostMoved(host.key, addresses)
+    },
     probe: (host, timeoutMs) => access.probe(host, timeoutMs),
     down: (host, reason) => router.hostDown(host.key, reason),
     log,

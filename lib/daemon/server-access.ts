@@ -7,6 +7,7 @@ import type { HostAddress } from '../config/hosts.ts'
 import type { Config } from '../config/options.ts'
 import { type DialOptions, sendAndWaitClose } from '../net/dial.ts'
 import { probe } from '../net/probe.ts'
+import type { Resolver } from '../net/resolve.ts'
 import type { Wire } from '../net/wire.ts'
 import { isHostFault } from '../pool/opening.ts'
 import type { Pool } from '../pool/pool.ts'
@@ -38,6 +39,7 @@ export interface ServerAccessParts {
   statements: StatementStore
   limits: ServerLimits
   hosts: HostBook
+  resolver: Resolver
   log: Logger
 }
 
@@ -203,7 +205,7 @@ export class ServerAccess {
 
   /** Ask `host` for a sign of life. Rejects with a DialError. */
   probe(host: HostAddress, timeoutMs: number): Promise<void> {
-    return this.#attempt((signal) => probe(host, { timeoutMs, signal }))
+    return this.#attempt((signal) => probe(host, { timeoutMs, signal, resolver: this.#parts.resolver }))
   }
 
   /** Give up what is under way, and all that comes: nobody waits for it any more. */
@@ -277,6 +279,7 @@ export class ServerAccess {
       signal,
       keepAlive: tcpKeepalive,
       keepIdleMs: tcpKeepidle,
+      resolver: this.#parts.resolver,
       tls: this.#parts.tls.of(target),
     }
   }

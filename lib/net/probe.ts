@@ -14,7 +14,10 @@ const GSSENC_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30])
  * Resolves when the server at `target` has answered within `timeoutMs`.
  * @throws DialError
  */
-export async function probe(target: DialTarget, options: Pick<DialOptions, 'timeoutMs' | 'signal'>): Promise<void> {
+export async function probe(
+  target: DialTarget,
+  options: Pick<DialOptions, 'timeoutMs' | 'signal' | 'resolver'>,
+): Promise<void> {
   const deadline = performance.now() + options.timeoutMs
   const { socket, remoteAddress } = await dial(target, { ...options, keepAlive: false, keepIdleMs: 0 })
   try {

@@ -9,10 +9,13 @@
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
 
-/** Milliseconds an answer is used without asking again (PgBouncer's default). */
-const TTL_MS = 15_000
-/** Milliseconds a failure is remembered: enough that a hundred waiting clients ask once. */
-const FAILURE_TTL_MS = 1000
+/** How long an answer is used without asking again, and a failure remembered, in ms (PgBouncer's defaults). */
+export interface DnsTtl {
+  readonly answerMs: number
+  readonly failureMs: number
+}
+
+const DEFAULT_TTL: DnsTtl = { answerMs: 15_000, failureMs: 15_000 }
 /** Names come from the configuration, so there are few; a wildcard database may yet name many. */
 const MAX_NAMES = 1000
 
@@ -30,11 +33,17 @@ interface Entry {
 export class Resolver {
   readonly #lookup: Lookup
   readonly #now: () => number
+  readonly #ttl: () => DnsTtl
   readonly #entries = new Map<string, Entry>()
 
-  constructor(find: Lookup = lookupAll, now: () => number = () => performance.now()) {
+  constructor(
+    find: Lookup = lookupAll,
+    now: () => number = () => performance.now(),
+    ttl: () => DnsTtl = () => DEFAULT_TTL,
+  ) {
     this.#lookup = find
     this.#now = now
+    this.#ttl = ttl
   }
 
   /**
@@ -65,12 +74,12 @@ export class Resolver {
         entry.pending = undefined
         entry.addresses = addresses
         entry.error = undefined
-        entry.expires = this.#now() + TTL_MS
+        entry.expires = this.#now() + this.#ttl().answerMs
         return addresses
       },
       (error: Error) => {
         entry.pending = undefined
-        entry.expires = this.#now() + FAILURE_TTL_MS
+        entry.expires = this.#now() + this.#ttl().failureMs
         if (entry.addresses.length > 0) return entry.addresses
         entry.error = error
         throw error

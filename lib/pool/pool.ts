@@ -452,9 +452,17 @@ export class Pool implements ServerOwner<ServerConnection> {
     if (this.target.hosts.length > 1) this.#leaveHost(key, `its host does not answer: ${reason}`)
   }
 
-  #leaveHost(key: string, reason: string): void {
+  /** The host with `key` has these `addresses` now: connections to others are not used again. */
+  hostMoved(key: string, addresses: readonly string[]): void {
+    const elsewhere = ({ identity: { target } }: ServerConnection): boolean => {
+      return target.address !== undefined && !addresses.includes(target.address)
+    }
+    this.#leaveHost(key, 'its host has other addresses now', elsewhere)
+  }
+
+  #leaveHost(key: string, reason: string, leaves: (server: ServerConnection) => boolean = () => true): void {
     for (const server of [...this.servers()]) {
-      if (hostKey(server.identity.target) !== key) continue
+      if (hostKey(server.identity.target) !== key || !leaves(server)) continue
       if (server.state === 'idle' || server.state === 'beingCanceled') server.close(reason)
       else server.retire(reason)
     }

@@ -18,6 +18,9 @@ const RAMP_MS = 10_000
 /** Longest pause between two probes of a host that does not answer, in ms. */
 const PROBE_PAUSE_MS = 5000
 
+/** An address, or the directory of a socket: nothing that a name service knows. */
+const ADDRESS = /^(?:[/@]|\d+\.\d+\.\d+\.\d+$|.*:)/
+
 /** One host. */
 export class HostState {
   readonly address: HostAddress
@@ -39,10 +42,15 @@ export class HostState {
   probing = false
   probedAt = 0
   readonly backoff = new Backoff()
+  /** It is known by a name, whose addresses were these when they were asked for last. */
+  readonly hasName: boolean
+  addresses: readonly string[] = []
+  resolvedAt = 0
 
   constructor(address: HostAddress) {
     this.address = address
     this.key = hostKey(address)
+    this.hasName = !ADDRESS.test(address.host)
   }
 
   /** A session has begun there. */

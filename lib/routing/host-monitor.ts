@@ -1,6 +1,6 @@
 /**
  * Asks hosts for a sign of life: those that have failed, until they answer again, and with `health_check_interval` all of
- * them. Called by the janitor's sweep. No password is needed, and PostgreSQL logs nothing: see net/probe.
+ * them; and asks for the addresses of those that have names. Called by the janitor's sweep. No password is needed, and PostgreSQL logs nothing: see net/probe.
  */
 
 import type { HostAddress } from '../config/hosts.ts'
@@ -13,6 +13,8 @@ export interface HealthSettings {
   /** 0 is only those that have failed. */
   readonly intervalMs: number
   readonly timeoutMs: number
+  /** How often the names of hosts are asked for. */
+  readonly dnsMs: number
 }
 
 /** What the monitor works with. */
@@ -20,6 +22,10 @@ export interface MonitorPorts {
   settings(): HealthSettings
   /** Resolves when the host has given a sign of life within the time. Rejects with the reason. */
   probe(host: HostAddress, timeoutMs: number): Promise<void>
+  /** The addresses that a name has now. Rejects where nobody knows. */
+  resolve(name: string): Promise<string[]>
+  /** The host has these addresses now: connections to others are not to be used again. */
+  moved(host: HostState, addresses: readonly string[]): void
   /** The host does not answer any more: connections to it are of no use. */
   down(host: HostState, reason: string): void
   log: Logger
@@ -37,10 +43,22 @@ export class HostMonitor {
 
   /** Begin the probes that are due at `at`. */
   sweep(at: number): void {
-    const { intervalMs } = this.#ports.settings()
+    const { intervalMs, dnsMs } = this.#ports.settings()
     for (const host of this.#book.all()) {
+      if (host.hasName && at - host.resolvedAt >= dnsMs) void this.#resolve(host, at)
       const due = host.up ? intervalMs > 0 && at - host.probedAt >= intervalMs : host.shared && !host.backoff.active(at)
       if (due && !host.probing) void this.#probe(host)
+    }
+  }
+
+  async #resolve(host: HostState, at: number): Promise<void> {
+    host.resolvedAt = at
+    try {
+      const addresses = await this.#ports.resolve(host.address.host)
+      if (host.addresses.some((address) => !addresses.includes(address))) this.#ports.moved(host, addresses)
+      host.addresses = addresses
+    } catch {
+      // What was found before stays good, also while nobody answers.
     }
   }
 

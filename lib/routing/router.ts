@@ -96,6 +96,11 @@ export class Router {
     for (const pool of this.pools()) if (hasHost(pool, key)) pool.roleChanged(key, role)
   }
 
+  /** The host with `key` has these addresses now. */
+  hostMoved(key: string, addresses: readonly string[]): void {
+    for (const pool of this.pools()) if (hasHost(pool, key)) pool.hostMoved(key, addresses)
+  }
+
   /** The host with `key` does not answer. */
   hostDown(key: string, reason: string): void {
     for (const pool of this.pools()) if (hasHost(pool, key)) pool.hostDown(key, reason)

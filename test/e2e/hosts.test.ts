@@ -3,9 +3,13 @@
  * clients wait meanwhile. Real servers: a primary and two streaming standbys.
  */
 import t, { type Test } from 'tap'
+import { resolveConfig } from '../../lib/config/load.ts'
 import type { PoolerOptions } from '../../lib/config/pooler-options.ts'
+import { startDaemon } from '../../lib/daemon/daemon.ts'
 import { createPooler } from '../../lib/index.ts'
+import { createLogger } from '../../lib/util/logger.ts'
 import { type Cluster, type Node, startCluster } from '../fixtures/cluster.ts'
+import { startPostgres } from '../fixtures/postgres.ts'
 import { errorOf, loginRaw, type RawClient } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
@@ -51,6 +55,40 @@ async function spread(clients: readonly RawClient[]): Promise<Record<string, num
 }
 
 const portOf = async (client: RawClient): Promise<number> => Number((await client.rows(PORT))[0]?.[0])
+
+t.test('a name whose addresses change', async (t) => {
+  const server = await startPostgres(t)
+  const { config } = resolveConfig({
+    options: {
+      listenHost: '127.0.0.1',
+      listenPort: 0,
+      serverHost: 'db.test',
+      serverPort: server.port,
+      poolMode: 'transaction',
+      dnsMaxTtl: 1000,
+    },
+  })
+  let answer: string[] | Error = ['127.0.0.1']
+  const lookup = async (): Promise<string[]> => {
+    if (answer instanceof Error) throw answer
+    return answer
+  }
+  const logger = createLogger({ level: 'error', format: 'text', write: () => {} })
+  const daemon = await startDaemon(config, { logger, version: '0', lookup })
+  t.teardown(() => daemon.close({ timeoutMs: 0 }))
+  const { port } = daemon.addresses[0] as { port: number }
+  const client = await loginRaw(t, { host: '127.0.0.1', port }, APP)
+  const pid = async (): Promise<unknown> => (await client.rows('SELECT pg_backend_pid()'))[0]?.[0]
+  const first = await pid()
+  answer = new Error('nobody knows')
+  await waitFor(() => daemon.snapshot().uptime > 2500)
+  t.equal(await pid(), first, 'while nobody knows, the old ones are good')
+  answer = ['127.0.0.9']
+  await waitFor(() => daemon.snapshot().servers.length === 0)
+  answer = ['127.0.0.1', '127.0.0.9']
+  await waitFor(async () => /^\d+$/.test(String(await pid().catch(() => ''))))
+  t.not(await pid(), first)
+})
 
 t.test('hosts', async (t) => {
   const cluster: Cluster = await startCluster(t, { bootstrapSql: ['CREATE TABLE notes (text text)'] })

@@ -50,10 +50,10 @@ t.test('an expired answer is asked for anew, and stays where that fails', async 
   t.strictSame(await resolver.resolve('db'), ['10.0.0.2'])
 })
 
-t.test('a failure is kept for a second', async (t) => {
+t.test('a failure is kept for a while', async (t) => {
   const { resolver, asked, pass } = scripted([new Error('no such host'), ['10.0.0.1']])
   await t.rejects(resolver.resolve('db'), { message: 'no such host' })
-  pass(999)
+  pass(14_999)
   resolver.expire('db')
   await t.rejects(resolver.resolve('db'), { message: 'no such host' })
   t.equal(asked.length, 1)
