@@ -1,6 +1,6 @@
 /** What is wrong with the sections `[databases.NAME]` and `[users.NAME]`: combinations that cannot work. */
 
-import { checkFile, isNoDirectory } from './check-files.ts'
+import { checkFile, checkSecretIn, isNoDirectory } from './check-files.ts'
 import { checkServerTls } from './check-tls.ts'
 import { type CheckResult, Findings } from './findings.ts'
 import { type HostAddress, parseHosts } from './hosts.ts'
@@ -26,6 +26,10 @@ export function checkDatabases(config: Config, places: Places): CheckResult {
     const effective: Config = { ...config, ...(values as Partial<Config>) }
     checkHosts(config, values, findings)
     checkPassword(config, values, findings)
+    const written = places.get(name)?.values.get('password')
+    if (written?.kind === 'file' && !written.expanded) {
+      checkSecretIn('password', written.where.replace(/:\d+$/, ''), findings)
+    }
     for (const setting of scopedNames('databases')) {
       if (settingRow(setting).kind !== 'file') continue
       const path = values[camelCase(setting) as 'passwordFile']

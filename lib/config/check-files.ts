@@ -24,6 +24,12 @@ export function isNoDirectory(path: string): boolean {
   }
 }
 
+/** Take down that others can read the file at `path`, in which the value of `name` is a secret. */
+export function checkSecretIn(name: SettingName, path: string, { warning }: Findings): void {
+  const exposure = exposureOf(path, true)
+  if (exposure) warning(name, `${name} is in a file that ${exposure}`)
+}
+
 /** Files that only the account pgbun runs as should be able to read. */
 const SECRET_FILES: ReadonlySet<SettingName> = new Set([
   'auth_file',

@@ -16,7 +16,8 @@ export function expandVariables(found: RawValues, env: Readonly<Record<string, s
       const before = problems.length
       const value = expanded(raw.value, env, (message) => problems.push({ where: raw.source.where, message }))
       // What cannot be expanded is not judged.
-      return problems.length > before ? [] : [{ ...raw, value }]
+      if (problems.length > before) return []
+      return [value === raw.value ? raw : { ...raw, value, source: { ...raw.source, expanded: true } }]
     })
   }
   return {

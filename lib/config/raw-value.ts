@@ -8,6 +8,8 @@ import type { OptionName, ScopedGroup, SettingName } from './options.ts'
 export interface Source {
   kind: 'default' | 'file' | 'environment' | 'command line' | 'library'
   where: string
+  /** The value is that of an environment variable that is named there. */
+  expanded?: boolean
 }
 
 /** One value of a general option as written. */

@@ -1,5 +1,5 @@
 /** What is set for one database or user: read from everywhere it can be written, and the order in which it counts. */
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { configJson, configToml } from '../../../lib/cli/show-config.ts'
@@ -199,6 +199,22 @@ t.test('combinations of a database that cannot work', async (t) => {
     '[pool]\nmin_pool_size = 4\n[users.a]\npool_size = 3\n': /^f:4: pool_size 3 is smaller than min_pool_size 4/,
   }
   for (const [text, expected] of Object.entries(cases)) t.match(problems(text).join('\n'), expected, text)
+})
+
+t.test('a password in a file that others can read', async (t) => {
+  const trust = '[auth]\nauth_type = "trust"\n'
+  const warnings = (password: string, mode: number): string[] => {
+    const file = join(
+      t.testdir({ 'f.toml': `${trust}[databases.a]\nuser = "u"\npassword = "${password}"\n` }),
+      'f.toml',
+    )
+    chmodSync(file, mode)
+    return resolveConfig({ file, env: { SECRET: 'hunter2' } }).warnings
+  }
+  t.match(warnings('hunter2', 0o644), [/f\.toml:5: password is in a file that can be read by every account/])
+  t.notMatch(warnings('hunter2', 0o644).join(), /hunter2/)
+  t.strictSame(warnings('hunter2', 0o600), [])
+  t.strictSame(warnings('${SECRET}', 0o644), [])
 })
 
 t.test('variables of the environment in texts', async (t) => {
