@@ -27,12 +27,13 @@ import { type Counters, createCounters } from './counters.ts'
 import { DedicatedServers } from './dedicated.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
+import { leaveHost } from './leave-host.ts'
 import { HostMisfit, Opening } from './opening.ts'
 import type { PoolPorts } from './ports.ts'
 import { type OpenState, ServerLists } from './server-lists.ts'
 import { fits, type HostRole, MISFIT, reportedRole } from './session-attrs.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
-import { hostKey, type Target } from './target.ts'
+import type { Target } from './target.ts'
 import { notifyWaiting, refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 
@@ -444,28 +445,17 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** The host with `key` has another role: where that does not fit, its connections are not used again. */
   roleChanged(key: string, role: HostRole): void {
-    if (!fits(this.target.attrs, role)) this.#leaveHost(key, MISFIT)
+    if (!fits(this.target.attrs, role)) leaveHost(this.servers(), key, MISFIT)
   }
 
   /** The host with `key` does not answer: connections to it are of no use, where there are others. */
   hostDown(key: string, reason: string): void {
-    if (this.target.hosts.length > 1) this.#leaveHost(key, `its host does not answer: ${reason}`)
+    if (this.target.hosts.length > 1) leaveHost(this.servers(), key, `its host does not answer: ${reason}`)
   }
 
   /** The host with `key` has these `addresses` now: connections to others are not used again. */
   hostMoved(key: string, addresses: readonly string[]): void {
-    const elsewhere = ({ identity: { target } }: ServerConnection): boolean => {
-      return target.address !== undefined && !addresses.includes(target.address)
-    }
-    this.#leaveHost(key, 'its host has other addresses now', elsewhere)
-  }
-
-  #leaveHost(key: string, reason: string, leaves: (server: ServerConnection) => boolean = () => true): void {
-    for (const server of [...this.servers()]) {
-      if (hostKey(server.identity.target) !== key || !leaves(server)) continue
-      if (server.state === 'idle' || server.state === 'beingCanceled') server.close(reason)
-      else server.retire(reason)
-    }
+    leaveHost(this.servers(), key, 'its host has other addresses now', addresses)
   }
 
   #openFailed(error: LoginError): void {

@@ -4,7 +4,7 @@ import { ERRORS, type ErrorName, errorFields, errorInLog } from '../../lib/error
 
 t.test('every row is well formed', async (t) => {
   for (const [name, { severity, sqlstate, message, level }] of Object.entries(ERRORS)) {
-    t.match(severity, /^(ERROR|FATAL)$/, name)
+    t.match(severity, /^(ERROR|FATAL|NOTICE)$/, name)
     t.match(sqlstate, /^[0-9A-Z]{5}$/, name)
     t.ok(message, name)
     t.match(level, /^(debug|info|warn|error)$/, name)
