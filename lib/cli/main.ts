@@ -55,6 +55,14 @@ async function run(
     }
     return print(request.json ? configJson(resolved, VERSION) : configToml(resolved, schemaReference()))
   }
+  if (request.command === 'doctor') {
+    const { examine } = await import('./doctor.ts')
+    const { isWell, reportJson, reportText } = await import('./doctor/report.ts')
+    const report = await examine(input)
+    print(request.json ? reportJson(report, VERSION) : reportText(report))
+    process.exitCode = isWell(report) ? 0 : 1
+    return
+  }
   if (request.command === 'health') {
     const { checkHealth } = await import('./health.ts')
     return print(`${await checkHealth(resolveConfig(input).config)}\n`)

@@ -112,8 +112,12 @@ export function parseArgs(argv: readonly string[]): CliRequest {
 /** @throws UsageError where flags do not go together with what else is given */
 function refuseContradictions(command: Command, given: Arguments): void {
   if (given.configFile === '') throw new UsageError('--config needs the name of a file')
-  if (given.on('json') && command !== 'config' && command !== 'help')
-    throw new UsageError('--json belongs to the command "pgbun config"')
+  if (given.on('json') && !['config', 'doctor', 'help'].includes(command))
+    throw new UsageError('--json belongs to the commands "pgbun config" and "pgbun doctor"')
+  if (given.on('embedded') && command === 'doctor')
+    throw new UsageError(
+      '--embedded brings its own server when it starts, so there is none for "pgbun doctor" to check',
+    )
   const server = given.get('server_host') ?? given.get('server_port')
   if (given.on('embedded') && server) {
     throw new UsageError(`--embedded brings its own server, so ${server.source.where} cannot be used with it`)

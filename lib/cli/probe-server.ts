@@ -11,7 +11,8 @@ import { serversOf } from './ready-line.ts'
 /** Longest wait; a server that takes longer is not there for people who are waiting for it. */
 const PROBE_MS = 5000
 
-const REMEDIES: Record<string, string> = {
+/** What to do where nothing answers, by the code of the DialError. */
+export const CONNECT_REMEDIES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'is PostgreSQL running there? server_host and server_port say where it is looked for',
   ENOENT: 'is server_host its unix_socket_directories, and server_port its port?',
   ENOTFOUND: 'is server_host spelled right?',
@@ -51,6 +52,6 @@ async function probe(host: HostAddress, { serverConnectTimeout }: Config): Promi
     return undefined
   } catch (error) {
     const { code, message } = error as DialError
-    return { reason: message, remedy: REMEDIES[code] ?? 'check server_host and server_port' }
+    return { reason: message, remedy: CONNECT_REMEDIES[code] ?? 'check server_host and server_port' }
   }
 }

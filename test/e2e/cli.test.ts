@@ -63,7 +63,7 @@ t.test('a stray word starts no pooler', async (t) => {
   for (const args of [['reload'], ['start', 'stop'], ['--tcp-keepalive', 'maybe']]) {
     const { code, stdout, stderr } = await runPgbun(t, ['-p', '0', ...args])
     t.match({ code, stdout }, { code: 2, stdout: '' }, args.join(' '))
-    t.match(stderr, /^pgbun: Commands: start, config, health, hash-password, version, help/m, args.join(' '))
+    t.match(stderr, /^pgbun: Commands: start, config, doctor, health, hash-password, version, help/m, args.join(' '))
   }
   t.match(await runPgbun(t, ['config', '-p', '1', '-p', '2']), { code: 0, stdout: /^listen_port = 2 /m, stderr: '' })
 })

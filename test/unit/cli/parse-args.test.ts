@@ -22,6 +22,7 @@ t.test('commands', async (t) => {
     [['start'], 'start'],
     [['db.example.com'], 'start'],
     [['config', '--json'], 'config'],
+    [['doctor', '--json', 'db.example.com'], 'doctor'],
     [['version'], 'version'],
     [['--version'], 'version'],
     [['help'], 'help'],
@@ -142,7 +143,7 @@ t.test('the server argument', async (t) => {
 })
 
 t.test('a stray word is not the name of a server', async (t) => {
-  const commands = /^Commands: start, config, health, hash-password, version, help/m
+  const commands = /^Commands: start, config, doctor, health, hash-password, version, help/m
   for (const word of ['stop', 'status', 'reload', 'check', 'top', 'logs', 'db', 'START', 'a-b', '5433', '-', 'naïve']) {
     for (const argv of [
       [word],
@@ -237,7 +238,8 @@ t.test('mistakes', async (t) => {
       '--embedded brings its own server, so the server argument cannot be used with it',
     ],
     [['--embedded', '--server-port', '1'], /--server-port cannot be used with it$/],
-    [['--json'], '--json belongs to the command "pgbun config"'],
+    [['--json'], '--json belongs to the commands "pgbun config" and "pgbun doctor"'],
+    [['doctor', '--embedded'], /^--embedded brings its own server when it starts/],
   ]
   for (const [argv, message] of mistakes) {
     t.match(mistake(...argv), message, argv.join(' '))
