@@ -5,7 +5,7 @@
 
 import type { Problem, RawValues, Source } from './raw-value.ts'
 
-const VARIABLE = /\$?\$\{([^}]*)\}/g
+const VARIABLE = /\$?\$\{([^}$]*)\}/g
 const NAME = /^[A-Za-z_]\w*$/
 
 /** `found` with variables of `env` in the place of their names. One that is not set is a problem. */

@@ -10,9 +10,10 @@ export interface HostAddress {
 }
 
 const NAME = String.raw`[\p{L}\p{N}_][\p{L}\p{N}._-]*(?::\d{1,5})?`
-const IPV6 = String.raw`[0-9a-f]*:[0-9a-f.:]*:[0-9a-f.]*(?:%[\w.-]+)?`
+const IPV6 = String.raw`(?=[0-9a-f.]*:[0-9a-f.]*:)[0-9a-f.:]+(?:%[\w.-]+)?`
 const BRACKETS = String.raw`\[[0-9a-f:.]+(?:%[\w.-]+)?\](?::\d{1,5})?`
-const ONE = `(?:[/@][^,]*|${NAME}|${IPV6}|${BRACKETS})`
+const SOCKET = String.raw`[/@][^,\s]*(?:\s+[^,\s]+)*`
+const ONE = `(?:${SOCKET}|${NAME}|${IPV6}|${BRACKETS})`
 
 /** What a list of hosts looks like. */
 export const HOSTS = new RegExp(String.raw`^${ONE}(?:\s*,\s*${ONE})*$`, 'iu')
