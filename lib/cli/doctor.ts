@@ -3,12 +3,12 @@
  * only as pgbun itself would, ends within a bounded time, and leaves no connection open.
  */
 
+import { hostPort } from '../config/hosts.ts'
 import { type ConfigInput, type ResolvedConfig, resolveConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
 import { ConfigError } from '../config/raw-value.ts'
 import { ServerPasswords } from '../daemon/server-passwords.ts'
 import { serverLimits } from '../pool/settings.ts'
-import { hostKey } from '../pool/target.ts'
 import { isLoopback } from '../server/own-merit.ts'
 import { descriptorWarnings } from './descriptor-limit.ts'
 import { checkContents, checkPassword, type FileContents } from './doctor/files.ts'
@@ -128,7 +128,7 @@ function compareAll(
   const findings = new Findings('pool sizes')
   const limit = serverLimits(config, '', '').host
   for (const { places } of states) {
-    const room = facts.get(hostKey(places.host))
+    const room = facts.get(hostPort(places.host))
     if (room === undefined) continue
     const { level, message, remedy } = compareSizes(plannedPools(config, places.places, users), limit, room)
     findings.add(level, describeHost(places.host), message, remedy)

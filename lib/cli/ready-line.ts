@@ -1,13 +1,11 @@
 /** The one line that says pgbun is ready: what it listens on, where it forwards, mode, authentication. Pure. */
-import { type HostAddress, parseHosts } from '../config/hosts.ts'
-import type { Config, DatabaseValues } from '../config/options.ts'
+import { type HostAddress, hostPort } from '../config/hosts.ts'
+import { type Config, hostsOf } from '../config/options.ts'
 import type { ListenAddress } from '../net/listener.ts'
 
 /** The ready line. `addresses` are the actual ones, so that a port of 0 shows as the port that was chosen. */
 export function readyLine(config: Config, addresses: readonly ListenAddress[], version: string): string {
-  const listening = addresses.map((address) =>
-    typeof address === 'string' ? address : hostPort(address.host, address.port),
-  )
+  const listening = addresses.map((address) => (typeof address === 'string' ? address : hostPort(address)))
   return (
     `pgbun ${version} is ready: listening on ${listening.join(', ')}, forwarding to ${describeServer(config)}, ` +
     `pool mode ${config.poolMode}, authentication ${describeAuthentication(config)}`
@@ -26,25 +24,20 @@ const MOST_SHOWN = 3
 
 /** Every host that the configuration names for some database, once. */
 export function serversOf(config: Config): HostAddress[] {
-  const { serverHost, serverPort, databases } = config
-  const lists = databases.size === 0 ? [{}] : [...databases.values()]
+  const { databases } = config
   const found = new Map<string, HostAddress>()
-  for (const { host, port } of lists as DatabaseValues[]) {
-    for (const address of parseHosts(host || serverHost, port ?? serverPort)) found.set(describeHost(address), address)
+  for (const values of databases.size === 0 ? [undefined] : databases.values()) {
+    for (const address of hostsOf(config, values)) found.set(hostPort(address), address)
   }
   return [...found.values()]
 }
 
 /** host:port, or a socket. */
 export function describeHost({ host, port }: HostAddress): string {
-  return /^[/@]/.test(host) ? `${host}/.s.PGSQL.${port}` : hostPort(host, port)
+  return /^[/@]/.test(host) ? `${host}/.s.PGSQL.${port}` : hostPort({ host, port })
 }
 
 /** The method, and where the secrets are. */
 export function describeAuthentication({ authType, authFile }: Config): string {
   return authFile === '' || authType === 'passthrough' ? authType : `${authType} from ${authFile}`
-}
-
-function hostPort(host: string, port: number): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -2,8 +2,10 @@
  * What `pgbun config`, `pgbun --env` and `pgbun --dry-run` print: the effective configuration in four forms. The TOML
  * and the environment form can be read back. Pure; secret values are masked in all of them.
  */
+
 import { formatValue } from '../config/convert.ts'
 import { environmentName } from '../config/env.ts'
+import { hostPort } from '../config/hosts.ts'
 import type { ResolvedConfig } from '../config/load.ts'
 import {
   isGeneral,
@@ -139,7 +141,7 @@ export function environmentText(resolved: ResolvedConfig): string {
 
 /** What a start with this configuration would do, for --dry-run. */
 export function summaryText({ config }: ResolvedConfig, configFile: string | undefined): string {
-  const tcp = config.listenHost.map((host) => `${host.includes(':') ? `[${host}]` : host}:${config.listenPort}`)
+  const tcp = config.listenHost.map((host) => hostPort({ host, port: config.listenPort }))
   const socket = config.unixSocketDir === '' ? [] : [`${config.unixSocketDir}/.s.PGSQL.${config.listenPort}`]
   const rows = [
     ['configuration file', configFile ?? 'none'],

@@ -6,6 +6,7 @@
  * reads the configuration file again and keeps the old configuration where the new one is wrong; whatever was started
  * is stopped, and the pid file is removed, on every way out.
  */
+import { hostPort } from '../config/hosts.ts'
 import { type ConfigInput, resolveConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
 import { ConfigError, formatProblem } from '../config/raw-value.ts'
@@ -208,7 +209,7 @@ function clientAddress(addresses: readonly ListenAddress[]): string {
   const tcp = addresses.find((address) => typeof address === 'object')
   if (!tcp) return 'localhost'
   const host = ['0.0.0.0', '::'].includes(tcp.host) ? 'localhost' : tcp.host
-  return `${host.includes(':') ? `[${host}]` : host}:${tcp.port}`
+  return hostPort({ host, port: tcp.port })
 }
 
 /** An exception nobody caught leaves the state in doubt: say so in the log and end, rather than serve on. */

@@ -1,11 +1,11 @@
 /** What is wrong with the sections `[databases.NAME]` and `[users.NAME]`: combinations that cannot work. */
 
-import { checkFile, checkSecretIn, isNoDirectory } from './check-files.ts'
+import { checkFile, checkSecretIn } from './check-files.ts'
+import { checkHosts } from './check-hosts.ts'
 import { checkServerTls } from './check-tls.ts'
 import { type CheckResult, Findings } from './findings.ts'
-import { type HostAddress, parseHosts } from './hosts.ts'
 import type { Config, DatabaseValues } from './options.ts'
-import { scopedNames, settingRow } from './options.ts'
+import { hostsOf, scopedNames, settingRow } from './options.ts'
 import type { ScopedSource } from './raw-value.ts'
 import { camelCase } from './types.ts'
 
@@ -24,7 +24,8 @@ export function checkDatabases(config: Config, places: Places): CheckResult {
     // The section itself is at fault, whatever is in it.
     if (RESERVED.includes(name)) findings.problem('dbname', `The name "${name}" is reserved: choose another`)
     const effective: Config = { ...config, ...(values as Partial<Config>) }
-    checkHosts(config, values, findings)
+    const itself = values.host === undefined && values.port !== undefined ? 'port' : 'host'
+    checkHosts(config, hostsOf(config, values), { hosts: 'host', itself }, findings)
     checkPassword(config, values, findings)
     const written = places.get(name)?.values.get('password')
     if (written?.kind === 'file' && !written.expanded) {
@@ -62,25 +63,6 @@ function findingsOf(name: string, places: Places): Findings {
   return new Findings((setting) => (place?.values.get(setting) ?? place?.section)?.where ?? '')
 }
 
-function checkHosts(config: Config, values: DatabaseValues, { problem }: Findings): void {
-  const { host = config.serverHost, port = config.serverPort } = values
-  const seen = new Set<string>()
-  for (const address of parseHosts(host, port)) {
-    if (address.port < 1 || address.port > 65535)
-      problem('host', `The port of ${address.host} must be between 1 and 65535`)
-    if (address.host.startsWith('/') && isNoDirectory(address.host)) {
-      problem('host', `host is a file: ${address.host}. Give the directory of PostgreSQL's socket`)
-    }
-    if (forwardsToItself(config, address)) {
-      const where = values.host === undefined && values.port !== undefined ? 'port' : 'host'
-      problem(where, `pgbun would forward to itself: ${address.host}, port ${address.port} is where it listens`)
-    }
-    const key = `${address.host}:${address.port}`
-    if (seen.has(key)) problem('host', `${address.host}, port ${address.port} is there twice. Keep one of them`)
-    seen.add(key)
-  }
-}
-
 function checkPassword(config: Config, values: DatabaseValues, { problem }: Findings): void {
   const given = PASSWORDS.filter((name) => values[camelCase(name) as 'password'] !== undefined)
   const [first, second] = given
@@ -103,16 +85,4 @@ function checkSizes(effective: Config, values: DatabaseValues, { problem }: Find
   if (minPoolSize <= poolSize || (values.minPoolSize === undefined && values.poolSize === undefined)) return
   const name = values.minPoolSize === undefined ? 'pool_size' : 'min_pool_size'
   problem(name, `min_pool_size ${minPoolSize} is larger than pool_size ${poolSize}`)
-}
-
-const LOCAL = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::', '*']
-
-/** Whether `address` is where a pgbun with this configuration listens. */
-export function forwardsToItself(
-  { listenHost, listenPort, unixSocketDir }: Config,
-  { host, port }: HostAddress,
-): boolean {
-  if (listenPort !== port) return false
-  if (/^[/@]/.test(host)) return host === unixSocketDir
-  return listenHost.includes(host) || (LOCAL.includes(host) && listenHost.some((any) => LOCAL.includes(any)))
 }

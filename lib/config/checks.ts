@@ -3,12 +3,12 @@
  * Called by load.ts with a configuration whose values are converted. Looks at the file system, changes nothing.
  */
 import { readFileSync } from 'node:fs'
-import { checkDatabases, checkUsers, forwardsToItself } from './check-databases.ts'
-import { checkFile, isNoDirectory } from './check-files.ts'
+import { checkDatabases, checkUsers } from './check-databases.ts'
+import { checkFile } from './check-files.ts'
+import { checkHosts } from './check-hosts.ts'
 import { checkPair, checkServerTls } from './check-tls.ts'
 import { type CheckResult, Findings } from './findings.ts'
-import { parseHosts } from './hosts.ts'
-import { type Config, OPTION_NAMES, type OptionName, optionRow } from './options.ts'
+import { type Config, hostsOf, OPTION_NAMES, type OptionName, optionRow } from './options.ts'
 import type { ScopedSources, Source } from './raw-value.ts'
 import { camelCase } from './types.ts'
 import { parseUserlist } from './userlist.ts'
@@ -86,22 +86,17 @@ function checkAuthentication(config: Config, { problem, warning }: Findings): vo
 }
 
 /** @param port the option that is most likely wrong where pgbun would forward to itself */
-function checkAddresses(config: Config, { problem }: Findings, port: OptionName): void {
+function checkAddresses(config: Config, findings: Findings, port: OptionName): void {
   if (config.listenHost.length === 0 && config.unixSocketDir === '') {
-    problem('listen_host', 'Nothing to listen on: listen_host and unix_socket_dir are both empty. Set one of them')
+    findings.problem(
+      'listen_host',
+      'Nothing to listen on: listen_host and unix_socket_dir are both empty. Set one of them',
+    )
   }
-  for (const { host, port: its } of parseHosts(config.serverHost, config.serverPort)) {
-    if (its < 1 || its > 65535) problem('server_host', `The port of ${host} must be between 1 and 65535`)
-    if (host.startsWith('/') && isNoDirectory(host)) {
-      problem('server_host', `server_host is a file: ${host}. Give the directory of PostgreSQL's socket`)
-    }
-    if (forwardsToItself(config, { host, port: its })) {
-      problem(
-        port,
-        `pgbun would forward to itself: server_host ${host}, server_port ${its} is where it listens. Change listen_port or server_port`,
-      )
-    }
-  }
+  // With sections of databases it counts for those that have no host of their own, and is checked there.
+  if (config.databases.size > 0) return
+  const remedy = 'Change listen_port or server_port'
+  checkHosts(config, hostsOf(config), { hosts: 'server_host', itself: port, remedy }, findings)
 }
 
 /** Whether an auth_file has passwords or verifiers; one that cannot be used is reported where it is loaded. */

@@ -9,6 +9,11 @@ export interface HostAddress {
   readonly port: number
 }
 
+/** As it is written: `db.example.com:5432`, `[::1]:5432`. */
+export function hostPort({ host, port }: { host: string; port: number | string }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 const NAME = String.raw`[\p{L}\p{N}_][\p{L}\p{N}._-]*(?::\d{1,5})?`
 const IPV6 = String.raw`(?=[0-9a-f.]*:[0-9a-f.]*:)[0-9a-f.:]+(?:%[\w.-]+)?`
 const BRACKETS = String.raw`\[[0-9a-f:.]+(?:%[\w.-]+)?\](?::\d{1,5})?`

@@ -7,7 +7,7 @@
  * plain numbers are milliseconds.
  */
 import { DATABASE_ROWS } from './database-options.ts'
-import { HOSTS, HOSTS_EXPECTED } from './hosts.ts'
+import { HOSTS, HOSTS_EXPECTED, type HostAddress, parseHosts } from './hosts.ts'
 import { TIMEOUT_ROWS } from './timeout-options.ts'
 import { TLS_ROWS } from './tls-options.ts'
 import {
@@ -411,6 +411,11 @@ export const ANY_DATABASE = '*'
 /** What is set for `database`; undefined where nothing is, which is an unknown database if others are named. */
 export function databaseValues({ databases }: Config, database: string): DatabaseValues | undefined {
   return databases.get(database) ?? databases.get(ANY_DATABASE)
+}
+
+/** The hosts of a database with these values; of one without any, those of `server_host`. */
+export function hostsOf({ serverHost, serverPort }: Config, { host, port }: DatabaseValues = {}): HostAddress[] {
+  return parseHosts(host || serverHost, port ?? serverPort)
 }
 
 /** The value of a scoped option for `user` in `database`: the user's, the database's, or the general one. */

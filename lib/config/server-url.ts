@@ -5,6 +5,7 @@
  * A user, password or database in it is an error: pgbun forwards those of each client, and taking them from here would
  * suggest otherwise. The argument is never repeated in a message, because it may contain a password.
  */
+import { hostPort } from './hosts.ts'
 import type { OptionName } from './options.ts'
 import { ConfigError, type RawValue } from './raw-value.ts'
 
@@ -78,8 +79,7 @@ function readHost(text: string, decodeHost: (host: string) => string): Host {
 }
 
 function writtenHost({ host, port }: Host): string {
-  if (port === undefined) return host
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return port === undefined ? host : hostPort({ host, port })
 }
 
 /** A host as it is, where it may be one. A socket directory is written in percent code in a URL. */

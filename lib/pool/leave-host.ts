@@ -1,7 +1,7 @@
 /** The end of connections to a host that is not to be used any more. */
 
+import { hostPort } from '../config/hosts.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { hostKey } from './target.ts'
 
 /**
  * Close those of `servers` that lead to the host with `key` and that nobody uses; the others are closed as they come back.
@@ -15,7 +15,7 @@ export function leaveHost(
 ): void {
   for (const server of [...servers]) {
     const { target } = server.identity
-    if (hostKey(target) !== key || (target.address !== undefined && except.includes(target.address))) continue
+    if (hostPort(target) !== key || (target.address !== undefined && except.includes(target.address))) continue
     if (server.state === 'idle' || server.state === 'beingCanceled') server.close(reason)
     else server.retire(reason)
   }

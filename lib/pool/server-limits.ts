@@ -11,14 +11,13 @@
  * to the next: a stranger who tries many costs those who are in no more than that.
  */
 
-import type { HostAddress } from '../config/hosts.ts'
+import { type HostAddress, hostPort } from '../config/hosts.ts'
 import type { Wire } from '../net/wire.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { after, now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { Tally } from '../util/tally.ts'
-import { hostKey } from './target.ts'
 
 /** The limits of a database and user; 0 is none. */
 export interface Limits {
@@ -208,7 +207,7 @@ export class ServerLimits {
     if (kind === undefined) return undefined
     const what =
       kind === 'host'
-        ? ` to ${claimant.hosts.map(hostKey).join(', ')}`
+        ? ` to ${claimant.hosts.map(hostPort).join(', ')}`
         : kind === 'database'
           ? ` of database "${claimant.database}"`
           : ` of user "${claimant.user}"`
@@ -245,7 +244,7 @@ export class ServerLimits {
       live.users.add(lender.user, lender.connected)
       for (const { wire } of lender.servers()) {
         const slot = this.#slots.get(wire)
-        if (slot) live.hosts.add(hostKey(slot.host), 1)
+        if (slot) live.hosts.add(hostPort(slot.host), 1)
       }
     }
     for (const lender of this.#lenders()) {
@@ -253,7 +252,7 @@ export class ServerLimits {
       const slot = oldestIdle === null ? undefined : this.#slots.get(oldestIdle.wire)
       if (oldestIdle === null || slot === undefined) continue
       const limits = this.#limitsOf(lender)
-      const host = hostKey(slot.host)
+      const host = hostPort(slot.host)
       const surplus = Math.max(
         above(live.hosts.count(host), limits.host),
         above(live.databases.count(database), limits.database),
@@ -284,7 +283,7 @@ export class ServerLimits {
 
   #hostWithRoom(claimant: Claimant): HostAddress | undefined {
     const { host: limit } = this.#limitsOf(claimant)
-    return claimant.hosts.find((host) => limit === 0 || this.#hosts.count(hostKey(host)) < limit)
+    return claimant.hosts.find((host) => limit === 0 || this.#hosts.count(hostPort(host)) < limit)
   }
 
   #grant(claimant: Claimant): Slot | undefined {
@@ -304,7 +303,7 @@ export class ServerLimits {
   }
 
   #count({ database, user, host }: Slot, by: number): void {
-    this.#hosts.add(hostKey(host), by)
+    this.#hosts.add(hostPort(host), by)
     this.#databases.add(database, by)
     this.#users.add(user, by)
   }
@@ -403,8 +402,8 @@ export class ServerLimits {
 /** True where the end of the connection in `slot` counts for the limit `kind` of `claimant`. */
 function helps(kind: Kind, claimant: Claimant, slot: Slot): boolean {
   if (kind !== 'host') return claimant[kind] === slot[kind]
-  const key = hostKey(slot.host)
-  return claimant.hosts.some((host) => hostKey(host) === key)
+  const key = hostPort(slot.host)
+  return claimant.hosts.some((host) => hostPort(host) === key)
 }
 
 function above(count: number, limit: number): number {

@@ -3,7 +3,7 @@
  * routing/routes.ts.
  */
 
-import type { HostAddress } from '../config/hosts.ts'
+import { type HostAddress, hostPort } from '../config/hosts.ts'
 import type { PasswordFunction } from '../config/options.ts'
 import type { SessionAttrs } from './session-attrs.ts'
 
@@ -45,12 +45,7 @@ export interface Target {
   readonly signature: string
 }
 
-/** What a host is known by in limits, log and snapshot. */
-export function hostKey({ host, port }: HostAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
 /** The `place` of a database on its hosts. */
 export function placeOf({ hosts, database }: Pick<Target, 'hosts' | 'database'>): string {
-  return JSON.stringify([hosts.map(hostKey), database])
+  return JSON.stringify([hosts.map(hostPort), database])
 }

@@ -6,10 +6,10 @@
  * Holds: a host that does not answer is passed over until a probe has found it again, unless no other is left.
  */
 
-import type { HostAddress } from '../config/hosts.ts'
+import { type HostAddress, hostPort } from '../config/hosts.ts'
 import { Backoff } from '../pool/backoff.ts'
 import { fits, type HostRole } from '../pool/session-attrs.ts'
-import { hostKey, type Target } from '../pool/target.ts'
+import type { Target } from '../pool/target.ts'
 
 /** So long a role that does not fit is believed: then it may have been promoted. In ms. */
 const MISFIT_MS = 250
@@ -49,7 +49,7 @@ export class HostState {
 
   constructor(address: HostAddress) {
     this.address = address
-    this.key = hostKey(address)
+    this.key = hostPort(address)
     this.hasName = !ADDRESS.test(address.host)
   }
 
@@ -96,7 +96,7 @@ export class HostBook {
 
   /** What is known of the host at `address`. */
   of(address: HostAddress): HostState {
-    const key = hostKey(address)
+    const key = hostPort(address)
     let host = this.#hosts.get(key)
     if (host === undefined) {
       host = new HostState(address)
@@ -167,7 +167,7 @@ export class HostBook {
   took({ hosts, place, balance }: Target, host: HostState, at: number): void {
     if (hosts.length === 1 || balance !== 'round-robin') return
     // One that is back is passed over now and then, until it has its share.
-    const index = hosts.findIndex((address) => hostKey(address) === host.key)
+    const index = hosts.findIndex((address) => hostPort(address) === host.key)
     const following = this.of(hosts[(index + 1) % hosts.length]!)
     const skips = following.share(at) < 1 && Math.random() > following.share(at)
     this.#turns.set(place, index + (skips ? 2 : 1))
@@ -179,7 +179,7 @@ export class HostBook {
     const places = new Set<string>()
     for (const { hosts, place } of targets) {
       places.add(place)
-      for (const address of hosts) keys.add(hostKey(address))
+      for (const address of hosts) keys.add(hostPort(address))
     }
     for (const key of this.#hosts.keys()) if (!keys.has(key) && this.#connections(key) === 0) this.#hosts.delete(key)
     for (const place of this.#turns.keys()) if (!places.has(place)) this.#turns.delete(place)

@@ -4,13 +4,14 @@
  * do not pile up.
  */
 
+import { hostPort } from '../config/hosts.ts'
 import { addCounters, createCounters } from '../pool/counters.ts'
 import { FunctionCatalog } from '../pool/function-catalog.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
 import type { HostRole } from '../pool/session-attrs.ts'
 import type { PoolSettings } from '../pool/settings.ts'
-import { hostKey, placeOf, type Target } from '../pool/target.ts'
+import { placeOf, type Target } from '../pool/target.ts'
 import { asError } from '../util/logger.ts'
 import type { Routes } from './routes.ts'
 
@@ -176,7 +177,7 @@ export class Router {
 }
 
 function hasHost({ target }: Pool, key: string): boolean {
-  return target.hosts.some((host) => hostKey(host) === key)
+  return target.hosts.some((host) => hostPort(host) === key)
 }
 
 /** Who logged in when servers were shared goes on sharing them after a reload to session mode. */

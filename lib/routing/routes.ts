@@ -3,8 +3,7 @@
  * the pools and clients of each. One object for each configuration; a reload makes another. Plain data in, plain data out.
  */
 
-import { parseHosts } from '../config/hosts.ts'
-import { type Config, type DatabaseValues, databaseValues, scopedValue } from '../config/options.ts'
+import { type Config, type DatabaseValues, databaseValues, hostsOf, scopedValue } from '../config/options.ts'
 import type { Limits } from '../pool/server-limits.ts'
 import { type PoolSettings, poolSettings, serverLimits } from '../pool/settings.ts'
 import { type PasswordSource, placeOf, type ServerUser, type Target } from '../pool/target.ts'
@@ -52,7 +51,7 @@ export class Routes {
   target(database: string): Target {
     const config = this.#config
     const values = databaseValues(config, database) ?? NO_VALUES
-    const hosts = parseHosts(values.host || config.serverHost, values.port ?? config.serverPort)
+    const hosts = hostsOf(config, values)
     const user = userOf(values)
     const parameters = PARAMETERS.flatMap(([key, name]) => (values[key] ? [[name, values[key]] as const] : []))
     const dbname = values.dbname || database

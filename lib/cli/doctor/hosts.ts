@@ -1,13 +1,14 @@
 /** Whether each host answers, and whether TLS with it is what the databases that lead there want. */
 
 import { X509Certificate } from 'node:crypto'
+import { hostPort } from '../../config/hosts.ts'
 import type { ServerTls } from '../../net/dial.ts'
 import { dial } from '../../net/dial.ts'
 import type { DialError } from '../../net/dial-error.ts'
 import { probe } from '../../net/probe.ts'
 import type { ServerTlsInfo } from '../../net/server-encryption.ts'
 import { isUnixDirectory } from '../../net/unix-path.ts'
-import { hostKey, type Target } from '../../pool/target.ts'
+import type { Target } from '../../pool/target.ts'
 import { isLoopback } from '../../server/own-merit.ts'
 import { now } from '../../util/clock.ts'
 import { CONNECT_REMEDIES } from '../probe-server.ts'
@@ -130,6 +131,6 @@ export function judgeOutages(states: readonly HostState[]): void {
 
 /** The hosts of `place` that can be used. */
 export function usableHosts(states: readonly HostState[], place: Place): HostState[] {
-  const keys = new Set(place.target.hosts.map(hostKey))
-  return states.filter(({ places, usable }) => keys.has(hostKey(places.host)) && usable.has(place))
+  const keys = new Set(place.target.hosts.map(hostPort))
+  return states.filter(({ places, usable }) => keys.has(hostPort(places.host)) && usable.has(place))
 }

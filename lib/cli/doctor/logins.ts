@@ -1,10 +1,9 @@
 /** Logins as the one user of a database, and what a login shows of a host: version, role, limits. */
 
-import type { HostAddress } from '../../config/hosts.ts'
+import { type HostAddress, hostPort } from '../../config/hosts.ts'
 import type { Config } from '../../config/options.ts'
 import type { ServerPasswords } from '../../daemon/server-passwords.ts'
 import { fits } from '../../pool/session-attrs.ts'
-import { hostKey } from '../../pool/target.ts'
 import { LoginError } from '../../server/login.ts'
 import { describeHost } from '../ready-line.ts'
 import { Findings } from './finding.ts'
@@ -12,7 +11,7 @@ import { type HostState, type TlsOf, usableHosts } from './hosts.ts'
 import { type Facts, logIn } from './login.ts'
 import type { Place } from './places.ts'
 
-/** What is known of hosts, by hostKey. */
+/** What is known of hosts, by hostPort. */
 export type FactsOf = Map<string, Facts>
 
 /** What logins need beside who logs in where. */
@@ -43,7 +42,7 @@ export async function checkOneUser(
       try {
         const way = { host, tls: tlsOf(target), config, timeoutMs }
         const found = await logIn(way, { user: user.name, parameters }, databases, credentials)
-        facts.set(hostKey(host), found)
+        facts.set(hostPort(host), found)
         findings.add('ok', where, `login as user "${user.name}" works`)
       } catch (error) {
         const { message, remedy } = loginFault(error)
@@ -74,7 +73,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 export function describeFacts(states: readonly HostState[], facts: FactsOf): Findings {
   const findings = new Findings('hosts')
   for (const { places } of states) {
-    const known = facts.get(hostKey(places.host))
+    const known = facts.get(hostPort(places.host))
     if (known === undefined) continue
     const role = known.standby ? 'standby' : known.readOnly ? 'primary, read-only by default' : 'primary'
     findings.add('ok', describeHost(places.host), `PostgreSQL ${known.version}, ${role}`)
@@ -108,6 +107,6 @@ export function checkRoles(places: readonly Place[], states: readonly HostState[
 }
 
 function factsOf(host: HostAddress, facts: FactsOf): { host: HostAddress; role: Facts }[] {
-  const role = facts.get(hostKey(host))
+  const role = facts.get(hostPort(host))
   return role === undefined ? [] : [{ host, role }]
 }

@@ -1,8 +1,8 @@
 /** Where the databases of a configuration lead: one place for each section of databases, or one for all. Pure. */
 
-import type { HostAddress } from '../../config/hosts.ts'
+import { type HostAddress, hostPort } from '../../config/hosts.ts'
 import { ANY_DATABASE, type Config } from '../../config/options.ts'
-import { hostKey, type Target } from '../../pool/target.ts'
+import type { Target } from '../../pool/target.ts'
 import { Routes } from '../../routing/routes.ts'
 
 /** What counts for one section of databases. */
@@ -50,9 +50,9 @@ export function hostsOf(places: readonly Place[]): HostPlaces[] {
   const hosts = new Map<string, HostPlaces>()
   for (const place of places) {
     for (const host of place.target.hosts) {
-      const known = hosts.get(hostKey(host))
+      const known = hosts.get(hostPort(host))
       if (known) known.places.push(place)
-      else hosts.set(hostKey(host), { host, places: [place] })
+      else hosts.set(hostPort(host), { host, places: [place] })
     }
   }
   return [...hosts.values()]

@@ -6,8 +6,8 @@
 import { chooseMethod } from '../../auth/client-methods.ts'
 import { credentialsOfSecret } from '../../auth/credentials.ts'
 import { unknownUserOf } from '../../auth/unknown-user.ts'
+import { hostPort } from '../../config/hosts.ts'
 import type { Secret } from '../../config/userlist.ts'
-import { hostKey } from '../../pool/target.ts'
 import { LoginError } from '../../server/login.ts'
 import { describeHost } from '../ready-line.ts'
 import { eachAtOnce, Findings, type Level, type UserRow } from './finding.ts'
@@ -63,7 +63,7 @@ function spotsOf({ places, states }: UserParts): Spot[] {
   if (own.length === 0) return [{ place: places[0]!, state: undefined, label: 'all databases', silent: false }]
   const seen = new Set<string>()
   return own.flatMap((place) => {
-    const key = JSON.stringify([place.target.hosts.map(hostKey), place.target.tls])
+    const key = JSON.stringify([place.target.hosts.map(hostPort), place.target.tls])
     if (seen.has(key)) return []
     seen.add(key)
     const [state] = usableHosts(states, place)
@@ -164,7 +164,7 @@ async function judge(
   const tryIt = async (): Promise<Verdict> => {
     const { target, databases } = spot.place
     const found = await logIn(way, { user, parameters: target.parameters }, databases, credentialsOfSecret(secret))
-    facts.set(hostKey(way.host), found)
+    facts.set(hostPort(way.host), found)
     return WORKS
   }
   try {

@@ -1,7 +1,7 @@
 /** What is set for one database or user: read from everywhere it can be written, and the order in which it counts. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { configJson, configToml } from '../../../lib/cli/show-config.ts'
 import { parseHosts } from '../../../lib/config/hosts.ts'
 import { resolveConfig } from '../../../lib/config/load.ts'
@@ -17,6 +17,17 @@ session_state = "error"
 [pool]
 session_state = "pin"
 `
+
+/** What is wrong with a file of this text, which is called f. */
+function problemsOf(t: Test, text: string): string[] {
+  const file = join(t.testdir({ 'b.toml': text }), 'b.toml')
+  try {
+    resolveConfig({ file })
+  } catch (error) {
+    return (error as Error).message.replaceAll(file, 'f').split('\n')
+  }
+  return []
+}
 
 t.test("the user's value, the database's, the general one", async (t) => {
   const file = join(t.testdir({ 'a.toml': TEXT }), 'a.toml')
@@ -75,28 +86,19 @@ t.test('names that every object of the runtime has', async (t) => {
 })
 
 t.test('what cannot be', async (t) => {
-  const problems = (text: string): string[] => {
-    const file = join(t.testdir({}), 'b.toml')
-    writeFileSync(file, text)
-    try {
-      resolveConfig({ file })
-    } catch (error) {
-      return (error as Error).message.replaceAll(file, 'f').split('\n')
-    }
-    return []
-  }
-  t.strictSame(problems('[databases]\nx = 1\n'), ["f:2: 'x' must be in a section [databases.NAME]"])
-  t.strictSame(problems('[users."a b"]\nmax_client_conn = 1\nsession_state = "keep"\n'), [
+  t.strictSame(problemsOf(t, '[databases]\nx = 1\n'), ["f:2: 'x' must be in a section [databases.NAME]"])
+  t.strictSame(problemsOf(t, '[users."a b"]\nmax_client_conn = 1\nsession_state = "keep"\n'), [
     "f:2: 'max_client_conn' cannot be set in [users.a b]: it counts for all of pgbun",
     "f:3: Invalid session state 'keep'. Must be one of: pin, error, reset",
   ])
-  t.strictSame(problems('[users.a]\nhost = "db"\nmin_pool_size = 3\npoolsize = 1\n'), [
+  t.strictSame(problemsOf(t, '[users.a]\nhost = "db"\nmin_pool_size = 3\npoolsize = 1\n'), [
     "f:2: 'host' cannot be set in [users.a]. It can be set in [databases.NAME]",
     "f:3: 'min_pool_size' cannot be set in [users.a]. It can be set in [databases.NAME]",
     "f:4: Unknown key 'poolsize' in [users.a]. Did you mean pool_size?",
   ])
   t.strictSame(
-    problems(
+    problemsOf(
+      t,
       '[databases.a]\nserver_host = "db"\nhots = "db"\nport = 70000\nreserve_pool = 1\nreserve_pool_size = 2\n' +
         'max_user_connections = 3\nquery_timeout = "soon"\nhost = "a b"\n',
     ),
@@ -170,16 +172,6 @@ auth_type = "trust"
 })
 
 t.test('combinations of a database that cannot work', async (t) => {
-  const problems = (text: string): string[] => {
-    const file = join(t.testdir({ socket: '' }), 'b.toml')
-    writeFileSync(file, text)
-    try {
-      resolveConfig({ file })
-    } catch (error) {
-      return (error as Error).message.replaceAll(file, 'f').split('\n')
-    }
-    return []
-  }
   const trust = '[auth]\nauth_type = "trust"\n'
   const cases: Record<string, RegExp> = {
     '[databases.a]\nuser = "x"\n': /^f:2: user needs another auth_type than passthrough/,
@@ -198,7 +190,14 @@ t.test('combinations of a database that cannot work', async (t) => {
     '[databases.pgbouncer]\n': /^f:1: The name "pgbouncer" is reserved/,
     '[pool]\nmin_pool_size = 4\n[users.a]\npool_size = 3\n': /^f:4: pool_size 3 is smaller than min_pool_size 4/,
   }
-  for (const [text, expected] of Object.entries(cases)) t.match(problems(text).join('\n'), expected, text)
+  for (const [text, expected] of Object.entries(cases)) t.match(problemsOf(t, text).join('\n'), expected, text)
+})
+
+t.test('server_host is no fault where every database has a host of its own', async (t) => {
+  const listens = '[server]\nlisten_port = 5432\n'
+  t.match(problemsOf(t, listens), [/pgbun would forward to itself: localhost, port 5432/])
+  t.strictSame(problemsOf(t, `${listens}[databases.a]\nhost = "db.example.com"\n`), [])
+  t.match(problemsOf(t, `${listens}[databases.a]\n`), [/^f:3: pgbun would forward to itself: localhost, port 5432/])
 })
 
 t.test('a password in a file that others can read', async (t) => {
