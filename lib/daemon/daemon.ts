@@ -159,8 +159,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     statements,
     prover: new PasswordProver(
       {
-        open: (pool, credentials, proven) => access.openWith(pool, credentials, proven),
-        keep: (pool, opened) => access.keep(pool, opened, pool.target),
+        open: (login, credentials, proven) => access.openWith(login, credentials, proven),
+        keep: (pool, opened) => access.keep(pool, opened),
         passwordChanged: (key) => router.retire(key.slice(key.indexOf('\0') + 1)),
         get limit() {
           return config.maxUnprovenLogins
@@ -176,10 +176,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
     clientLimits: (database, user) => routes.clientLimits(database, user),
     clientCounts: (database, user) => routes.clientCounts(database, user),
     clearDatabase: (pool, database) => router.clearDatabase(pool, database),
-    openDedicated: (pool, credentials, startup) => access.openReplication(pool, credentials, startup),
-    dedicate: ({ dedicated, target }, opened, consumer) => {
-      return dedicated.lend(access.keep(dedicated, opened, target), consumer)
-    },
+    openDedicated: (login, credentials, startup) => access.openReplication(login, credentials, startup),
+    dedicate: ({ dedicated }, opened, consumer) => dedicated.lend(access.keepFor(dedicated, opened), consumer),
     cancelServer: (server) => access.cancel(server),
   }
   warmVerifiers(config, secrets, keyCache)
@@ -271,10 +269,8 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       secrets = nextSecrets
       unknownUser = unknownUserOf(secrets, next.scramIterations)
       routes = nextRoutes
-      const { orphans, moved } = router.configure(routes)
+      const orphans = router.configure(routes)
       hosts.keep(Array.from(router.pools(), ({ target }) => target))
-      // What one server has said of a password, says nothing of another.
-      if (moved) passthrough.forgetAll()
       for (const session of registry.sessions) if (session.link && orphans.has(session.link.pool)) session.shutDown()
       warmVerifiers(next, secrets, keyCache)
     },

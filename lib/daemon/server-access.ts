@@ -10,10 +10,9 @@ import { probe } from '../net/probe.ts'
 import type { Resolver } from '../net/resolve.ts'
 import type { Wire } from '../net/wire.ts'
 import { isHostFault } from '../pool/opening.ts'
-import type { Pool } from '../pool/pool.ts'
 import type { OpeningPool } from '../pool/ports.ts'
 import type { ServerLimits, Slot } from '../pool/server-limits.ts'
-import type { ServerUser, Target } from '../pool/target.ts'
+import { LEADS_ELSEWHERE, type LoginTo, loginTo, type Target } from '../pool/target.ts'
 import { writeCancelRequest } from '../protocol/startup.ts'
 import type { HostBook } from '../routing/host-book.ts'
 import { passthroughKey } from '../routing/password-proof.ts'
@@ -50,7 +49,7 @@ const HOST_TIMEOUT_MS = 3000
 export class ServerAccess {
   readonly #parts: ServerAccessParts
   /** Where each connection leads: a cancel request goes there in the same way. */
-  readonly #targets = new WeakMap<ServerConnection, Target>()
+  readonly #targets = new WeakMap<Wire, Target>()
   /** Cancel requests under way, and how much their server had answered when they were sent. */
   readonly #cancels = new Map<ServerConnection, { answered: number; over: Promise<void> }>()
   /** What is under way: connections being opened, and cancel requests. */
@@ -64,15 +63,16 @@ export class ServerAccess {
   /** One more connection of `pool` in `slot`, with its credentials. Rejects with a LoginError. */
   async open(pool: OpeningPool, slot: Slot): Promise<ServerConnection> {
     const { config, passthrough } = this.#parts
-    const { credentials, target } = pool
-    if (target.user !== undefined) return this.keep(pool, await this.#openAsOneUser(slot, pool, target.user), target)
-    const key = passthroughKey(pool)
+    const { credentials } = pool
+    const login = loginTo(pool)
+    if (login.target.user !== undefined) return this.keep(pool, await this.#openAsOneUser(slot, login))
+    const key = passthroughKey(login)
     const passing = config().authType === 'passthrough'
     try {
-      const opened = await this.#openIn(slot, pool, async () => credentials)
+      const opened = await this.#openIn(slot, login, async () => credentials)
       // A password was asked for when the client came in: whoever comes next finds out what it is that counts now.
       if (passing && !opened.askedForPassword && passthrough.asksPassword(key) !== false) passthrough.forget(key)
-      return this.keep(pool, opened, target)
+      return this.keep(pool, opened)
     } catch (error) {
       // The password we had is no longer the right one: whoever comes next has to prove another.
       const refused = error instanceof LoginError && error.sqlstate.startsWith('28')
@@ -86,17 +86,18 @@ export class ServerAccess {
   }
 
   /** As the user for all clients of the target. A password that has become old is asked for once more. */
-  async #openAsOneUser(slot: Slot, pool: OpeningPool, user: ServerUser): Promise<OpenedServer> {
+  async #openAsOneUser(slot: Slot, login: LoginTo): Promise<OpenedServer> {
     const { passwords, config } = this.#parts
+    const user = login.target.user!
     const credentials = (): Promise<Credentials> => passwords.credentials(user, config().serverConnectTimeout)
     slot.hold()
     try {
-      return await this.#openIn(slot, pool, credentials)
+      return await this.#openIn(slot, login, credentials)
     } catch (error) {
       if (!(error instanceof LoginError && error.fromServer && error.sqlstate.startsWith('28'))) throw error
       if (passwords.refused(user)) {
         slot.hold()
-        return await this.#openIn(slot, pool, credentials)
+        return await this.#openIn(slot, login, credentials)
       }
       error.remedy ??= `correct the password of user "${user.name}" in [databases], or in PostgreSQL (ALTER ROLE)`
       throw error
@@ -115,56 +116,67 @@ export class ServerAccess {
     )
   }
 
-  /** A connection of `pool` with other credentials, not yet part of the pool. Rejects with a LoginError. */
-  openWith(pool: Pool, credentials: Credentials, proven: boolean): Promise<OpenedServer> {
+  /** A connection like those of a pool with other credentials, not yet part of the pool. Rejects with a LoginError. */
+  openWith(login: LoginTo, credentials: Credentials, proven: boolean): Promise<OpenedServer> {
     const { serverConnectTimeout } = this.#parts.config()
-    const { limits } = this.#parts
-    return this.#onSomeHost(pool, async () => {
-      const slot = await this.#attempt((signal) => limits.enter(pool, proven, serverConnectTimeout, signal))
-      const opened = await this.#openIn(slot, pool, async () => credentials)
+    const { limits, hosts } = this.#parts
+    const { database, user, target } = login
+    const seeker = {
+      database,
+      user,
+      get hosts() {
+        return hosts.candidates(target, now())
+      },
+    }
+    return this.#onSomeHost(target, async () => {
+      const slot = await this.#attempt((signal) => limits.enter(seeker, proven, serverConnectTimeout, signal))
+      const opened = await this.#openIn(slot, login, async () => credentials)
       limits.proven(slot)
       return opened
     })
   }
 
-  /** What `open` gives, which is tried again where its host has failed, and there is another. */
-  async #onSomeHost(pool: Pool, open: () => Promise<OpenedServer>): Promise<OpenedServer> {
+  /** What `open` gives, which is tried again where its host has failed, and `target` has another. */
+  async #onSomeHost(target: Target, open: () => Promise<OpenedServer>): Promise<OpenedServer> {
     const { hosts } = this.#parts
-    for (let left = pool.target.hosts.length; ; left--) {
+    for (let left = target.hosts.length; ; left--) {
       try {
         return await open()
       } catch (error) {
-        if (left <= 1 || !isHostFault(error) || hosts.fitting(pool.target, now()).length === 0) throw error
+        if (left <= 1 || !isHostFault(error) || hosts.fitting(target, now()).length === 0) throw error
       }
     }
   }
 
-  /** A replication connection of one client of `pool`, which takes no slot. Rejects with a LoginError. */
+  /** A replication connection of one client, which takes no slot. Rejects with a LoginError. */
   async openReplication(
-    pool: Pool,
+    login: LoginTo,
     credentials: Credentials,
     { mode, parameters }: ReplicationStartup,
   ): Promise<OpenedServer> {
-    const { user, database } = pool.target
-    const { passwords, config } = this.#parts
+    const { target } = login
+    const { user, database } = target
+    const { passwords, config, hosts } = this.#parts
     const own = user === undefined ? credentials : await passwords.credentials(user, config().serverConnectTimeout)
     const there = parameters.map(([name, value]) => [name, name === 'database' ? database : value] as const)
     const replication = { mode, parameters: there }
-    return await this.#onSomeHost(pool, () => this.#openServer(pool, pool.hosts[0]!, own, { replication }))
+    return await this.#onSomeHost(target, () => {
+      return this.#openServer(login, hosts.candidates(target, now())[0]!, own, { replication })
+    })
   }
 
   /** Open a connection in `slot`, which is given back when it is closed, or comes to nothing. */
-  async #openIn(slot: Slot, pool: OpeningPool, credentials: () => Promise<Credentials>): Promise<OpenedServer> {
+  async #openIn(slot: Slot, login: LoginTo, credentials: () => Promise<Credentials>): Promise<OpenedServer> {
     try {
       const onWire = (wire: Wire): void => this.#parts.limits.bind(slot, wire)
-      return await this.#openServer(pool, slot.host, await credentials(), { onWire })
+      return await this.#openServer(login, slot.host, await credentials(), { onWire })
     } finally {
       slot.release()
     }
   }
 
-  #openServer(
-    pool: OpeningPool,
+  async #openServer(
+    { user, target }: LoginTo,
     host: HostAddress,
     credentials: Credentials,
     more: Pick<OpenOptions, 'onWire' | 'replication'>,
@@ -174,33 +186,32 @@ export class ServerAccess {
     const state = hosts.of(host)
     const began = now()
     // With others in its place, a host that does not answer is not waited for for long.
-    const several = pool.target.hosts.length > 1
+    const several = target.hosts.length > 1
     const timeoutMs = several ? Math.min(HOST_TIMEOUT_MS, config.serverConnectTimeout) : config.serverConnectTimeout
-    hosts.took(pool.target, state, began)
-    return this.#attempt((signal) =>
-      openServer({
-        ...more,
-        target: host,
-        dial: this.#dialOptions(pool.target, timeoutMs, signal),
-        user: pool.user,
-        database: pool.target.database,
-        parameters: pool.target.parameters,
-        credentials,
-        keyCache,
-        allowCleartext: config.allowCleartextPassword,
-        maxPacketSize: config.maxPacketSize,
-      }),
-    ).then(
-      (opened) => {
-        state.answered(now(), now() - began)
-        return opened
-      },
-      (error) => {
-        if (isHostFault(error)) state.failed(now(), error.message, config.serverLoginRetry)
-        else if (error instanceof LoginError && error.fromServer) state.answered(now(), now() - began)
-        throw error
-      },
-    )
+    hosts.took(target, state, began)
+    try {
+      const opened = await this.#attempt((signal) =>
+        openServer({
+          ...more,
+          target: host,
+          dial: this.#dialOptions(target, timeoutMs, signal),
+          user,
+          database: target.database,
+          parameters: target.parameters,
+          credentials,
+          keyCache,
+          allowCleartext: config.allowCleartextPassword,
+          maxPacketSize: config.maxPacketSize,
+        }),
+      )
+      state.answered(now(), now() - began)
+      this.#targets.set(opened.wire, target)
+      return opened
+    } catch (error) {
+      if (isHostFault(error)) state.failed(now(), error.message, config.serverLoginRetry)
+      else if (error instanceof LoginError && error.fromServer) state.answered(now(), now() - began)
+      throw error
+    }
   }
 
   /** Ask `host` for a sign of life. Rejects with a DialError. */
@@ -226,14 +237,19 @@ export class ServerAccess {
   }
 
   /**
-   * Make a server connection of `owner` of what was opened.
+   * Make a server connection of `pool` of what was opened for it. If the pool leads elsewhere by now, it is not to be used.
    * @throws LoginError where it has ended by now: nobody would ever hear of that
    */
-  keep(owner: ServerOwner<ServerConnection>, { wire, identity }: OpenedServer, target: Target): ServerConnection {
-    if (wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
-    const server = new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
-    this.#targets.set(server, target)
+  keep(pool: OpeningPool, opened: OpenedServer): ServerConnection {
+    const server = this.keepFor(pool, opened)
+    if (this.#targets.get(opened.wire)?.signature !== pool.target.signature) server.retire(LEADS_ELSEWHERE)
     return server
+  }
+
+  /** The same for an `owner` that has asked for this very connection. */
+  keepFor(owner: ServerOwner<ServerConnection>, { wire, identity }: OpenedServer): ServerConnection {
+    if (wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
+    return new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
   }
 
   /** Ask PostgreSQL to cancel what runs on `server`. Never rejects; the server is not reused before it is over. */
@@ -259,7 +275,7 @@ export class ServerAccess {
       const packet = writeCancelRequest(pid, secret)
       const timeoutMs = this.#parts.config().cancelWaitTimeout || 10_000
       const options = (signal: AbortSignal): DialOptions =>
-        this.#dialOptions(this.#targets.get(server)!, timeoutMs, signal)
+        this.#dialOptions(this.#targets.get(server.wire)!, timeoutMs, signal)
       await this.#attempt((signal) => sendAndWaitClose(target, options(signal), packet))
     } catch (error) {
       // Whether it arrived is not known: it may still hit whatever runs there later.

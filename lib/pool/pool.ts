@@ -8,7 +8,7 @@
  */
 
 import type { Credentials } from '../auth/credentials.ts'
-import type { HostAddress } from '../config/hosts.ts'
+import { type HostAddress, hostPort } from '../config/hosts.ts'
 import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { Drain } from '../server/drain.ts'
@@ -27,13 +27,12 @@ import { type Counters, createCounters } from './counters.ts'
 import { DedicatedServers } from './dedicated.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
-import { leaveHost } from './leave-host.ts'
 import { HostMisfit, Opening } from './opening.ts'
 import type { PoolPorts } from './ports.ts'
 import { type OpenState, ServerLists } from './server-lists.ts'
-import { fits, type HostRole, MISFIT, reportedRole } from './session-attrs.ts'
+import { reportedRole } from './session-attrs.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
-import type { Target } from './target.ts'
+import { LEADS_ELSEWHERE, type Target } from './target.ts'
 import { notifyWaiting, refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 
@@ -232,7 +231,7 @@ export class Pool implements ServerOwner<ServerConnection> {
     if (same) return
     this.welcome.forget()
     this.accepted.clear()
-    this.clear('the database leads elsewhere since a reload')
+    this.clear(LEADS_ELSEWHERE)
     this.#opening.succeeded()
   }
 
@@ -421,6 +420,11 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   #opened(server: ServerConnection): void {
     this.counters.opened++
+    // Nobody is to be greeted with what it says.
+    if (server.closeReason !== undefined) {
+      server.close(server.closeReason)
+      return
+    }
     const { target, settings } = this
     const { log, roleFound } = this.#ports
     const mayFindStandby = (): boolean => this.#ports.mayFindStandby(target)
@@ -443,19 +447,14 @@ export class Pool implements ServerOwner<ServerConnection> {
     this.grow()
   }
 
-  /** The host with `key` has another role: where that does not fit, its connections are not used again. */
-  roleChanged(key: string, role: HostRole): void {
-    if (!fits(this.target.attrs, role)) leaveHost(this.servers(), key, MISFIT)
-  }
-
-  /** The host with `key` does not answer: connections to it are of no use, where there are others. */
-  hostDown(key: string, reason: string): void {
-    if (this.target.hosts.length > 1) leaveHost(this.servers(), key, `its host does not answer: ${reason}`)
-  }
-
-  /** The host with `key` has these `addresses` now: connections to others are not used again. */
-  hostMoved(key: string, addresses: readonly string[]): void {
-    leaveHost(this.servers(), key, 'its host has other addresses now', addresses)
+  /**
+   * Use connections to the host with `key` no more.
+   * @param except addresses of the host that are still good
+   */
+  leaveHost(key: string, reason: string, except: readonly string[] = []): void {
+    this.#lists.retire(reason, ({ identity: { target } }) => {
+      return hostPort(target) === key && !(target.address !== undefined && except.includes(target.address))
+    })
   }
 
   #openFailed(error: LoginError): void {

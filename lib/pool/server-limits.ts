@@ -76,8 +76,9 @@ const LOG_MS = 10_000
 export class Slot {
   readonly database: string
   readonly user: string
-  /** Where its connection leads. */
+  /** Where its connection leads, and the key of that. */
   readonly host: HostAddress
+  readonly hostKey: string
   /** For whom its connection is being closed. */
   claim: Claim | undefined
   /** For a password that is not proven. */
@@ -89,6 +90,7 @@ export class Slot {
     this.database = database
     this.user = user
     this.host = host
+    this.hostKey = hostPort(host)
     this.#free = free
   }
 
@@ -146,13 +148,24 @@ export class ServerLimits {
    * @throws LoginError where there is none for `timeoutMs`, or `signal` is aborted
    */
   enter(
-    { database, user, hosts }: Pick<Claimant, 'database' | 'user' | 'hosts'>,
+    seeker: Pick<Claimant, 'database' | 'user' | 'hosts'>,
     proven: boolean,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<Slot> {
     return new Promise((resolve, reject) => {
-      const claimant = { database, user, hosts, wants: true, connected: 0, guesses: !proven, grow: () => attempt() }
+      const { database, user } = seeker
+      const claimant = {
+        database,
+        user,
+        get hosts() {
+          return seeker.hosts
+        },
+        wants: true,
+        connected: 0,
+        guesses: !proven,
+        grow: () => attempt(),
+      }
       const leave = (): void => {
         claimant.wants = false
         this.#line.delete(claimant)
@@ -228,7 +241,8 @@ export class ServerLimits {
       if (this.#mustWait(claimant)) continue
       if (needed && claimant.connected > 0) continue
       const full = this.#full(claimant)
-      if (full.length === 0 || !full.every((kind) => helps(kind, claimant, slot))) continue
+      const helps = helpFor(claimant)
+      if (full.length === 0 || !full.every((kind) => helps(kind, slot))) continue
       claim.evictions++
       slot.claim = claim
       return 'its place is needed by another pool'
@@ -244,7 +258,7 @@ export class ServerLimits {
       live.users.add(lender.user, lender.connected)
       for (const { wire } of lender.servers()) {
         const slot = this.#slots.get(wire)
-        if (slot) live.hosts.add(hostPort(slot.host), 1)
+        if (slot) live.hosts.add(slot.hostKey, 1)
       }
     }
     for (const lender of this.#lenders()) {
@@ -252,7 +266,7 @@ export class ServerLimits {
       const slot = oldestIdle === null ? undefined : this.#slots.get(oldestIdle.wire)
       if (oldestIdle === null || slot === undefined) continue
       const limits = this.#limitsOf(lender)
-      const host = hostPort(slot.host)
+      const host = slot.hostKey
       const surplus = Math.max(
         above(live.hosts.count(host), limits.host),
         above(live.databases.count(database), limits.database),
@@ -302,8 +316,8 @@ export class ServerLimits {
     this.#makeRoom(claimant, claim)
   }
 
-  #count({ database, user, host }: Slot, by: number): void {
-    this.#hosts.add(hostPort(host), by)
+  #count({ database, user, hostKey }: Slot, by: number): void {
+    this.#hosts.add(hostKey, by)
     this.#databases.add(database, by)
     this.#users.add(user, by)
   }
@@ -360,9 +374,10 @@ export class ServerLimits {
     if (claim.evictions > 0 || !claimant.wants || this.#mustWait(claimant)) return
     const full = this.#full(claimant)
     const victims = new Set<ServerConnection>()
-    const all = this.#victim((slot) => full.every((kind) => helps(kind, claimant, slot)))
+    const helps = helpFor(claimant)
+    const all = this.#victim((slot) => full.every((kind) => helps(kind, slot)))
     for (const kind of full) {
-      const victim = all ?? this.#victim((slot) => helps(kind, claimant, slot))
+      const victim = all ?? this.#victim((slot) => helps(kind, slot))
       if (victim === undefined) {
         this.#say(claimant)
         return
@@ -399,11 +414,10 @@ export class ServerLimits {
   }
 }
 
-/** True where the end of the connection in `slot` counts for the limit `kind` of `claimant`. */
-function helps(kind: Kind, claimant: Claimant, slot: Slot): boolean {
-  if (kind !== 'host') return claimant[kind] === slot[kind]
-  const key = hostPort(slot.host)
-  return claimant.hosts.some((host) => hostPort(host) === key)
+/** Whether the end of the connection in a slot counts for a limit of `claimant`. Its hosts are looked at once. */
+function helpFor(claimant: Claimant): (kind: Kind, slot: Slot) => boolean {
+  const keys = claimant.hosts.map(hostPort)
+  return (kind, slot) => (kind === 'host' ? keys.includes(slot.hostKey) : claimant[kind] === slot[kind])
 }
 
 function above(count: number, limit: number): number {

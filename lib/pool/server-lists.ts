@@ -39,10 +39,10 @@ export class ServerLists {
     return this.idle.size + this.active.size + this.busy.size + this.draining.size + this.beingCanceled.size
   }
 
-  /** Close what nobody uses, and have the rest closed as it comes back. */
-  retire(reason: string): void {
-    for (const server of [...this.idle, ...this.beingCanceled]) server.close(reason)
-    for (const server of this.all()) server.retire(reason)
+  /** Close what nobody uses, and have the rest closed as it comes back; of those for which `which` holds. */
+  retire(reason: string, which: (server: ServerConnection) => boolean = () => true): void {
+    for (const server of [...this.idle, ...this.beingCanceled]) if (which(server)) server.close(reason)
+    for (const server of this.all()) if (which(server)) server.retire(reason)
   }
 
   /** Close what takes too long at `at`: to get rid of what a client left behind, or to answer pgbun itself. */

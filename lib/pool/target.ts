@@ -45,6 +45,22 @@ export interface Target {
   readonly signature: string
 }
 
+/** Why a connection is not used again whose pool has another target by now. */
+export const LEADS_ELSEWHERE = 'the database leads elsewhere since a reload'
+
+/** Who logs in, and where: what holds for one login to its end, whatever becomes of its pool meanwhile. */
+export interface LoginTo {
+  /** As clients call it. */
+  readonly database: string
+  readonly user: string
+  readonly target: Target
+}
+
+/** As whom `pool` logs in now, and where. */
+export function loginTo({ database, user, target }: LoginTo): LoginTo {
+  return { database, user, target }
+}
+
 /** The `place` of a database on its hosts. */
 export function placeOf({ hosts, database }: Pick<Target, 'hosts' | 'database'>): string {
   return JSON.stringify([hosts.map(hostPort), database])

@@ -117,12 +117,8 @@ export class HostBook {
 
   /** Hosts of `target` that answer, and whose role is fit as far as is known, best first. */
   fitting({ hosts, balance, attrs, place }: Target, at: number): HostState[] {
-    if (hosts.length === 1) {
-      const host = this.of(hosts[0]!)
-      return host.up && !isMisfit(host, attrs, at) ? [host] : []
-    }
     const all = hosts.map((address) => this.of(address))
-    for (const host of all) host.shared = true
+    if (all.length > 1) for (const host of all) host.shared = true
     const found = all.filter((host) => host.up && !isMisfit(host, attrs, at))
     if (balance === 'round-robin') {
       const turn = this.#turns.get(place) ?? 0

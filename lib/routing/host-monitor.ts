@@ -46,7 +46,8 @@ export class HostMonitor {
     const { intervalMs, dnsMs } = this.#ports.settings()
     for (const host of this.#book.all()) {
       if (host.hasName && at - host.resolvedAt >= dnsMs) void this.#resolve(host, at)
-      const due = host.up ? intervalMs > 0 && at - host.probedAt >= intervalMs : host.shared && !host.backoff.active(at)
+      const watched = host.shared || intervalMs > 0
+      const due = host.up ? intervalMs > 0 && at - host.probedAt >= intervalMs : watched && !host.backoff.active(at)
       if (due && !host.probing) void this.#probe(host)
     }
   }

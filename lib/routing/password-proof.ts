@@ -14,6 +14,7 @@ import type { Credentials } from '../auth/credentials.ts'
 import type { PassthroughMemory } from '../auth/passthrough.ts'
 import { isStartingUp, STARTING_UP_RETRY_MS } from '../pool/opening.ts'
 import type { Pool } from '../pool/pool.ts'
+import { type LoginTo, loginTo, placeOf } from '../pool/target.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import type { OpenedServer } from '../server/open.ts'
@@ -27,8 +28,8 @@ const PATIENCE_MS = 60_000
 
 /** Opens connections for passwords that are to be proven. */
 export interface PasswordProverPorts {
-  /** A connection for `pool` with these credentials, `proven` before or not. Rejects with a LoginError. */
-  open(pool: Pool, credentials: Credentials, proven: boolean): Promise<OpenedServer>
+  /** A connection with these credentials, `proven` before or not. Rejects with a LoginError. */
+  open(login: LoginTo, credentials: Credentials, proven: boolean): Promise<OpenedServer>
   /** The password of the user in `key` is another than it was. */
   passwordChanged(key: string): void
   /** Make a connection of the pool of it. */
@@ -80,20 +81,22 @@ export class PasswordProver {
    * @throws LoginError with PostgreSQL's refusal; its `askedForPassword` tells whether there is a password to be had
    */
   prove(pool: Pool, password: string | undefined, candidate: Candidate): Promise<Proof> {
-    const key = passthroughKey(pool)
+    const login = loginTo(pool)
+    const key = passthroughKey(login)
     // Others' guesses of the same password stand in queues of their own.
     const who = this.#isProven(key, password) ? '' : `${candidate.neighbourhood} ${candidate.local}`
     const digest = createHmac('sha256', this.#key)
       .update(`${key}\0${who}\0${password === undefined ? '' : `=${password}`}`)
       .digest('base64')
     return this.#attempts.join(digest, candidate.signal, (signal) => {
-      return this.#attempt(pool, key, password, { ...candidate, signal })
+      return this.#attempt(pool, login, password, { ...candidate, signal })
     })
   }
 
-  async #attempt(pool: Pool, key: string, password: string | undefined, candidate: Candidate): Promise<Proof> {
+  async #attempt(pool: Pool, login: LoginTo, password: string | undefined, candidate: Candidate): Promise<Proof> {
+    const key = passthroughKey(login)
     const proven = this.#isProven(key, password)
-    const open = (credentials: Credentials): Promise<OpenedServer> => this.#ports.open(pool, credentials, proven)
+    const open = (credentials: Credentials): Promise<OpenedServer> => this.#ports.open(login, credentials, proven)
     const { opened, proof } = await this.login(key, password, candidate, open)
     this.#keep(pool, opened, proof === 'accepted' || this.admits(proof, candidate.local))
     return proof
@@ -172,7 +175,10 @@ export class PasswordProver {
   }
 }
 
-/** The key under which a pool's passwords are remembered. */
-export function passthroughKey(pool: { database: string; user: string }): string {
-  return `${pool.database}\0${pool.user}`
+/**
+ * The key under which the passwords of a login are remembered: they hold where PostgreSQL has judged them, and nowhere else.
+ * @param replicates by a physical walsender, which pg_hba.conf knows by no database
+ */
+export function passthroughKey({ target, user }: Pick<LoginTo, 'target' | 'user'>, replicates = false): string {
+  return `${replicates ? placeOf({ ...target, database: '' }) : target.place}\0${user}`
 }

@@ -9,7 +9,7 @@ import { addCounters, createCounters } from '../pool/counters.ts'
 import { FunctionCatalog } from '../pool/function-catalog.ts'
 import { Pool } from '../pool/pool.ts'
 import type { PoolPorts } from '../pool/ports.ts'
-import type { HostRole } from '../pool/session-attrs.ts'
+import { fits, type HostRole, MISFIT } from '../pool/session-attrs.ts'
 import type { PoolSettings } from '../pool/settings.ts'
 import { placeOf, type Target } from '../pool/target.ts'
 import { asError } from '../util/logger.ts'
@@ -92,19 +92,25 @@ export class Router {
     this.#functions.get(place)?.forget()
   }
 
-  /** The host with `key` turned out to have another role. */
+  /** The host with `key` has another role: connections to it are not used again where that does not fit. */
   roleChanged(key: string, role: HostRole): void {
-    for (const pool of this.pools()) if (hasHost(pool, key)) pool.roleChanged(key, role)
+    for (const pool of this.#poolsOn(key)) if (!fits(pool.target.attrs, role)) pool.leaveHost(key, MISFIT)
   }
 
-  /** The host with `key` has these addresses now. */
+  /** The host with `key` has these addresses now: connections to others are not used again. */
   hostMoved(key: string, addresses: readonly string[]): void {
-    for (const pool of this.pools()) if (hasHost(pool, key)) pool.hostMoved(key, addresses)
+    for (const pool of this.#poolsOn(key)) pool.leaveHost(key, 'its host has other addresses now', addresses)
   }
 
-  /** The host with `key` does not answer. */
+  /** The host with `key` does not answer: connections to it are of no use where there are others. */
   hostDown(key: string, reason: string): void {
-    for (const pool of this.pools()) if (hasHost(pool, key)) pool.hostDown(key, reason)
+    for (const pool of this.#poolsOn(key)) {
+      if (pool.target.hosts.length > 1) pool.leaveHost(key, `its host does not answer: ${reason}`)
+    }
+  }
+
+  *#poolsOn(key: string): Generator<Pool> {
+    for (const pool of this.pools()) if (pool.target.hosts.some((host) => hostPort(host) === key)) yield pool
   }
 
   /** Close the connections of `user`, or of all, as soon as nobody uses them: the name may be another role's. */
@@ -112,13 +118,9 @@ export class Router {
     for (const pool of this.pools()) if (user === undefined || pool.user === user) pool.clear(REPLACED)
   }
 
-  /**
-   * Use other databases and settings from now on. Returns the pools that lead nowhere any more (`orphans`), and whether any
-   * leads elsewhere.
-   */
-  configure(routes: Routes): { orphans: ReadonlySet<Pool>; moved: boolean } {
+  /** Use other databases and settings from now on. Returns the pools that lead nowhere any more. */
+  configure(routes: Routes): ReadonlySet<Pool> {
     this.#routes = routes
-    let moved = false
     for (const [key, pool] of this.#pools) {
       const { database } = pool
       if (!routes.serves(database) || routes.hasOneUser(database) !== key.endsWith('\0')) {
@@ -129,16 +131,13 @@ export class Router {
       }
       const target = routes.target(database)
       pool.settings = routes.settings(database, target.user?.name ?? pool.user)
-      if (target.place !== pool.target.place) {
-        moved = true
-        pool.functions = this.#functionsOf(target, pool.settings)
-      }
+      if (target.place !== pool.target.place) pool.functions = this.#functionsOf(target, pool.settings)
       pool.retarget(target)
       enable(pool.functions, pool.settings)
     }
     this.#makeLasting()
     this.#forgetFunctions()
-    return { orphans: this.#orphans, moved }
+    return this.#orphans
   }
 
   /** Deadlines of all pools, and the end of those nobody needs. */
@@ -174,10 +173,6 @@ export class Router {
     const places = new Set(Array.from(this.pools(), ({ target }) => target.place))
     for (const place of this.#functions.keys()) if (!places.has(place)) this.#functions.delete(place)
   }
-}
-
-function hasHost({ target }: Pool, key: string): boolean {
-  return target.hosts.some((host) => hostPort(host) === key)
 }
 
 /** Who logged in when servers were shared goes on sharing them after a reload to session mode. */

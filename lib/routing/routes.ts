@@ -3,7 +3,15 @@
  * the pools and clients of each. One object for each configuration; a reload makes another. Plain data in, plain data out.
  */
 
-import { type Config, type DatabaseValues, databaseValues, hostsOf, scopedValue } from '../config/options.ts'
+import { DATABASE_ROWS } from '../config/database-options.ts'
+import {
+  ANY_DATABASE,
+  type Config,
+  type DatabaseValues,
+  databaseValues,
+  hostsOf,
+  scopedValue,
+} from '../config/options.ts'
 import type { Limits } from '../pool/server-limits.ts'
 import { type PoolSettings, poolSettings, serverLimits } from '../pool/settings.ts'
 import { type PasswordSource, placeOf, type ServerUser, type Target } from '../pool/target.ts'
@@ -37,13 +45,13 @@ export class Routes {
 
   /** Whether all clients of `database` are logged in as one user. */
   hasOneUser(database: string): boolean {
-    return userOf(databaseValues(this.#config, database)) !== undefined
+    return Boolean(databaseValues(this.#config, database)?.user)
   }
 
   /** Databases whose clients are all logged in as one user, by their names. */
   *withOneUser(): Generator<string> {
     for (const [database, values] of this.#config.databases) {
-      if (database !== '*' && userOf(values) !== undefined) yield database
+      if (database !== ANY_DATABASE && values.user) yield database
     }
   }
 
@@ -60,7 +68,7 @@ export class Routes {
     const tlsValues = Object.entries(values).filter(([key]) => key.startsWith('serverTls'))
     const balance = values.loadBalanceHosts ?? config.loadBalanceHosts
     const attrs = values.targetSessionAttrs ?? config.targetSessionAttrs
-    const signature = JSON.stringify([place, user?.name, parameters, tlsValues])
+    const signature = JSON.stringify([place, attrs, user?.name, parameters, tlsValues])
     return { hosts, balance, attrs, database: dbname, user, parameters, tls, place, signature }
   }
 
@@ -114,14 +122,12 @@ const PARAMETERS = [
   ['timezone', 'TimeZone'],
 ] as const
 
-const LIFETIME_MS = 600_000
-
 function userOf(values: DatabaseValues | undefined): ServerUser | undefined {
   return values?.user ? { name: values.user, password: passwordOf(values) } : undefined
 }
 
 function passwordOf({ password, passwordFile, passwordCommand, passwordLifetime }: DatabaseValues): PasswordSource {
-  const lifetimeMs = passwordLifetime ?? LIFETIME_MS
+  const lifetimeMs = passwordLifetime ?? DATABASE_ROWS.password_lifetime.default
   if (typeof password === 'function') return { kind: 'function', ask: password, lifetimeMs }
   if (password !== undefined) return { kind: 'text', password }
   if (passwordFile) return { kind: 'file', path: passwordFile }
@@ -132,7 +138,7 @@ function passwordOf({ password, passwordFile, passwordCommand, passwordLifetime 
 function tlsSection(config: Config, database: string): string | undefined {
   const values = databaseValues(config, database)
   if (values === undefined || !hasOwnTls(values)) return undefined
-  return config.databases.has(database) ? database : '*'
+  return config.databases.has(database) ? database : ANY_DATABASE
 }
 
 /** Whether a database has a way of its own to do TLS with its servers. */

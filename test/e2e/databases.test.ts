@@ -1,5 +1,5 @@
 /** `[databases]` and `[users]`: where databases lead, as whom pgbun logs in there, what counts for each, and their reload. */
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createPooler } from '../../lib/index.ts'
@@ -301,6 +301,23 @@ t.test('databases and users', async (t) => {
     t.equal(await serverOf(t, pgbun, 'd'), 'second')
     await waitFor(async () => {
       return (await first.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'app'")).length === 1
+    })
+  })
+
+  await t.test('a connection that is being opened when its database moves is used for nobody', async (t) => {
+    const go = join(dir, 'go')
+    const command = `touch ${go}.asked; while [ ! -e ${go} ]; do sleep 0.05; done; echo svc`
+    const text = (server: { host: string; port: number }): string =>
+      `${SECRETS}[databases.slow]\n${at(server)}dbname = "postgres"\nuser = "svc"\npassword_command = "${command}"\n`
+    const pgbun = await start(t, text(first), { poolMode: 'transaction' })
+    const login = loginRaw(t, pgbun, { ...APP, database: 'slow' })
+    await waitFor(() => existsSync(`${go}.asked`))
+    await pgbun.rewrite(text(second))
+    writeFileSync(go, '')
+    const client = await login
+    t.same(await client.rows('SELECT server FROM here'), [['second']])
+    await waitFor(async () => {
+      return (await first.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'svc'")).length === 0
     })
   })
 

@@ -9,6 +9,7 @@ import type { Secret } from '../../config/userlist.ts'
 import type { ErrorName } from '../../errors.ts'
 import type { Lease } from '../../pool/lease.ts'
 import type { Pool } from '../../pool/pool.ts'
+import type { LoginTo } from '../../pool/target.ts'
 import type { GuessDelay } from '../../routing/guess-delay.ts'
 import type { PasswordProver } from '../../routing/password-proof.ts'
 import type { ClientCounts, ClientLimits } from '../../routing/routes.ts'
@@ -75,7 +76,7 @@ export interface ClientPorts {
   /** How many of them there may be. */
   clientCounts(database: string, user: string): ClientCounts
   /** Open a replication connection for one client. Rejects with a LoginError. */
-  openDedicated(pool: Pool, credentials: Credentials, startup: ReplicationStartup): Promise<OpenedServer>
+  openDedicated(login: LoginTo, credentials: Credentials, startup: ReplicationStartup): Promise<OpenedServer>
   /** Lend what was opened for one client to it. */
   dedicate(pool: Pool, opened: OpenedServer, consumer: Consumer): Lease
   /** Close the connections to `database` of the servers of `pool` that nobody uses, and open none for a moment. */

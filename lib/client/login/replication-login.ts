@@ -6,6 +6,7 @@
  */
 
 import type { Credentials } from '../../auth/credentials.ts'
+import { type LoginTo, loginTo } from '../../pool/target.ts'
 import { type Proof, passthroughKey } from '../../routing/password-proof.ts'
 import { LoginError } from '../../server/login.ts'
 import type { OpenedServer } from '../../server/open.ts'
@@ -40,9 +41,10 @@ export async function loginForReplication(
   parameters: readonly (readonly [string, string])[],
 ): Promise<ReplicationLogin> {
   const { ports, info, pool } = client
+  const login = loginTo(pool)
   const open: Open = async (credentials) => {
     try {
-      const opened = await ports.openDedicated(pool, credentials, { mode: info.replication, parameters })
+      const opened = await ports.openDedicated(login, credentials, { mode: info.replication, parameters })
       pool.counters.opened++
       return opened
     } catch (error) {
@@ -50,16 +52,15 @@ export async function loginForReplication(
       throw error
     }
   }
-  if (ports.config.authType === 'passthrough') return { opened: await passThrough(client, source, open) }
+  if (ports.config.authType === 'passthrough') return { opened: await passThrough(client, source, login, open) }
   const { credentials, final } = await authenticate(client, source)
   return { opened: await open(credentials), final }
 }
 
-async function passThrough(client: AuthClient, source: PasswordSource, open: Open): Promise<OpenedServer> {
+async function passThrough(client: AuthClient, source: PasswordSource, to: LoginTo, open: Open): Promise<OpenedServer> {
   const { passthrough: memory, prover } = client.ports
-  const { pool } = client
   // pg_hba.conf knows a logical walsender by its database, a physical one by the word replication.
-  const key = client.info.replication === 'physical' ? physicalKey(pool.user) : passthroughKey(pool)
+  const key = passthroughKey(to, client.info.replication === 'physical')
   const login = (password?: string): Promise<Login> => {
     return prover.login(key, password, candidateOf(client, source), open)
   }
@@ -93,9 +94,4 @@ function checked(client: AuthClient, { opened, proof }: Login): OpenedServer {
     opened.wire.destroy()
     throw error
   }
-}
-
-/** The key of its password in the memory; no pool has it, because no database has an empty name. */
-function physicalKey(user: string): string {
-  return passthroughKey({ database: '', user })
 }
