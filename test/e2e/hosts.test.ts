@@ -164,6 +164,23 @@ t.test('hosts', async (t) => {
     await waitFor(() => hostOf(c).up)
   })
 
+  await t.test('a host that is the only one is asked again when it has failed, though nobody needs it', async (t) => {
+    const { login, hostOf } = await start(t, [c], { healthCheckInterval: 100, healthCheckTimeout: 300 })
+    await (await login()).query('SELECT 1')
+    await c.freeze()
+    await waitFor(() => !hostOf(c).up)
+    c.thaw()
+    await waitFor(() => hostOf(c).up)
+  })
+
+  await t.test('another target_session_attrs retires the connections of the old one', async (t) => {
+    const { login, pooler } = await start(t, [a, b, c], { targetSessionAttrs: 'primary' })
+    const client = await login()
+    t.equal(await portOf(client), a.port)
+    await pooler.reload({ targetSessionAttrs: 'standby' })
+    t.not(await portOf(client), a.port)
+  })
+
   await t.test('clients wait for outage_grace while no host can be used', async (t) => {
     const patient = await start(t, [c], { outageGrace: '60s' })
     const impatient = await start(t, [c])
