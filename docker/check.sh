@@ -4,6 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 export COMPOSE_PROJECT_NAME=pgbun-check PGBUN_PORT=${PGBUN_PORT:-16432} DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0}
+export PROMETHEUS_PORT=${PROMETHEUS_PORT:-19090} GRAFANA_PORT=${GRAFANA_PORT:-13000}
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 work=$(mktemp -d)
 passed=0 failed=0
@@ -11,7 +12,7 @@ containers=()
 
 clean_up() {
   [ ${#containers[@]} -eq 0 ] || docker rm -f "${containers[@]}" >/dev/null 2>&1
-  "${compose[@]}" down -v --remove-orphans >/dev/null 2>&1
+  COMPOSE_PROFILES=metrics "${compose[@]}" down -v --remove-orphans >/dev/null 2>&1
   rm -rf "$work"
 }
 trap clean_up EXIT
@@ -66,6 +67,33 @@ query() {
     if (rows.length !== 1) throw new Error(`${rows.length} rows`)' "$1")
 }
 
+# says URL WORDS: what a URL answers has them.
+says() { curl -fsS "$1" | grep -q -- "$2"; }
+# can_have IMAGE: it is here, or a registry has it.
+can_have() { docker image inspect "$1" >/dev/null 2>&1 || docker pull -q "$1" >/dev/null 2>&1; }
+# image_of NAME: what Compose calls it.
+image_of() { "${compose[@]}" --profile metrics config | sed -n "s/^ *image: *//p" | tr -d '"' | grep "$1"; }
+
+# drains_visibly URL CONTAINER: SIGTERM while a transaction is open, then the health check; and it is started again.
+drains_visibly() {
+  local status=1 client
+  (cd .. && exec node --input-type=module -e '
+    import pg from "pg"
+    const client = new pg.Client({ connectionString: process.argv[1] })
+    client.on("error", () => process.exit())
+    await client.connect()
+    await client.query("BEGIN")
+    console.log("open")
+    process.stdin.resume()
+    setTimeout(() => process.exit(1), 60_000)' "$1") >"$work/client" &
+  client=$!
+  until_true 20 grep -q open "$work/client" && docker kill -s TERM "$2" &&
+    until_true 20 fails_with 1 'is not ready: a shutdown has begun' docker exec "$2" "${health[@]}" && status=0
+  kill $client
+  wait $client 2>/dev/null
+  docker wait "$2" && docker start "$2" && until_true 60 healthy "$2" && return $status
+}
+
 run() { "${compose[@]}" run --rm -T test-runner "$@"; }
 url=postgres://pgbun_user:pgbun_pass@localhost:$PGBUN_PORT/pgbun_test
 
@@ -107,6 +135,25 @@ check 'transaction-test, statement' run transaction-test --mode=statement --conc
 check 'a port in use is said to be' fails_with 125 "$PGBUN_PORT" \
   docker run --rm -p "127.0.0.1:$PGBUN_PORT:6432" postgres:18 true
 
+check 'the profile metrics is well-formed' "${compose[@]}" --profile metrics config -q
+if can_have "$(image_of prom/prometheus)"; then
+  check 'up -d prometheus' "${compose[@]}" --profile metrics up -d prometheus
+  check 'Prometheus scrapes pgbun' until_true 60 says "http://localhost:$PROMETHEUS_PORT/api/v1/query?query=up" '"pgbun:6433","job":"pgbun"},"value":\[[0-9.]*,"1"'
+  check 'and has the alerts' says "http://localhost:$PROMETHEUS_PORT/api/v1/rules" PgbunPoolSaturated
+  check 'pgbun is started again' "${compose[@]}" restart pgbun
+  check 'and scraped again' until_true 60 says "http://localhost:$PROMETHEUS_PORT/api/v1/query?query=resets(process_cpu_seconds_total%5B10m%5D)" '"1"'
+  if can_have "$(image_of grafana/grafana)"; then
+    check 'up -d with the profile metrics' "${compose[@]}" --profile metrics up -d
+    check 'Grafana has the dashboard' until_true 120 says "http://localhost:$GRAFANA_PORT/api/dashboards/uid/pgbun" '"title":"pgbun"'
+    check 'and reaches Prometheus' until_true 60 says \
+      "http://admin:${GRAFANA_PASSWORD:-pgbun}@localhost:$GRAFANA_PORT/api/datasources/proxy/uid/prometheus/api/v1/query?query=pgbouncer_up" '"1"'
+  else
+    echo '# skipped: no registry has the image of Grafana'
+  fi
+else
+  echo '# skipped: no registry has the images of Prometheus and Grafana'
+fi
+
 check 'the image for Node is built' docker build -q -f Dockerfile -t pgbun-check:node ..
 check 'the image of the compiled program is built' docker build -q -f Dockerfile.binary -t pgbun-check:binary ..
 port=$PGBUN_PORT
@@ -119,17 +166,22 @@ for image in node binary; do
     --security-opt no-new-privileges --network "${COMPOSE_PROJECT_NAME}_default" -p "127.0.0.1:$port:6432" \
     -e PGBUN_SERVER_HOST=postgres -e PGBUN_POOL_MODE=transaction "pgbun-check:$image" || continue
   check "$image: healthy" until_true 60 healthy "$name"
+  case $image in node) health=(node /app/bin/pgbun.js health) ;; binary) health=(/pgbun health) ;; esac
+  check "$image: /readyz says so" fails_with 0 'is ready' docker exec "$name" "${health[@]}"
+  check "$image: without HTTP it is enough that it listens" fails_with 0 'pgbun listens at' \
+    docker exec -e PGBUN_HTTP_LISTEN= "$name" "${health[@]}"
   target=postgres://pgbun_user:pgbun_pass@localhost:$port/pgbun_test
   check "$image: serves over TLS with a password that PostgreSQL proves" query "$target?sslmode=no-verify"
   check "$image: and not without" fails_with 1 'only accepted over TLS' query "$target"
   check "$image: stopped under load it loses no transaction" node stop-under-load.mjs "$target?sslmode=no-verify" "$name"
+  check "$image: while it drains, its health check says why not" drains_visibly "$target?sslmode=no-verify" "$name"
   check "$image: an unknown option is a mistake with a remedy" fails_with 2 'pool-size' \
     docker run --rm "pgbun-check:$image" --pool-sise 1
   check "$image: docker stop" docker stop -t 35 "$name"
   check "$image: it drained" fails_with 0 ' stopped' docker logs "$name"
   check "$image: exit code 0" test "$(docker inspect -f '{{.State.ExitCode}}' "$name")" = 0
 done
-check 'down -v' "${compose[@]}" down -v
+check 'down -v' "${compose[@]}" --profile metrics down -v
 check 'nothing is left' test -z "$(docker volume ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")"
 
 # The published schemas, where there is what reads them: pip install kubernetes-validate, and Helm.
@@ -144,7 +196,7 @@ else
   echo '# skipped: the schemas of Kubernetes'
 fi
 if command -v systemd-analyze >/dev/null; then
-  check 'the unit is well-formed' systemd-analyze verify systemd/pgbun.service
+  check 'the units are well-formed' systemd-analyze verify systemd/pgbun.service systemd/pgbun.socket
 fi
 
 docker images --format '# {{.Repository}}:{{.Tag}} {{.Size}}' pgbun-check

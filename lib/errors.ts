@@ -41,6 +41,9 @@ interface ErrorRow {
 
 /** All errors by name. */
 export const ERRORS = {
+  admin_disconnect: row('FATAL', '57P01', 'admin forced disconnect', 'info', {
+    happened: 'an operator ended it by the console (KILL, KILL_CLIENT)',
+  }),
   admin_shutdown: row('FATAL', '57P01', 'terminating connection due to administrator command', 'info', {
     happened: 'pgbun is shutting down',
   }),
@@ -65,6 +68,33 @@ export const ERRORS = {
     remedy: 'read results to their end, or raise client_stall_timeout',
   }),
   cleartext_refused: row('FATAL', '28000', 'a cleartext password is only accepted over TLS', 'warn'),
+  console_database: row('FATAL', '3D000', 'the console takes no replication connections', 'warn'),
+  // PgBouncer's own errors have its SQLSTATE, which programs know it by.
+  console_denied: row('ERROR', '08P01', 'admin access needed', 'debug'),
+  console_invalid: row('ERROR', '08P01', '{what}', 'debug'),
+  console_login: row('FATAL', '42501', 'user "{user}" may not use the console', 'warn', {
+    happened: 'the user is neither in admin_users nor in stats_users',
+    remedy: 'add the user to admin_users (all commands) or stats_users (SHOW)',
+  }),
+  console_no_database: row('ERROR', '08P01', 'no such database: {database}', 'debug'),
+  console_no_parameters: row('ERROR', '42P02', 'there is no parameter $1', 'debug'),
+  console_no_portal: row('ERROR', '34000', 'portal "{name}" does not exist', 'debug'),
+  console_no_statement: row('ERROR', '26000', 'prepared statement "{name}" does not exist', 'debug'),
+  console_one_statement: row('ERROR', '42601', 'cannot insert multiple commands into a prepared statement', 'debug'),
+  console_reload: row('ERROR', 'F0000', 'RELOAD failed, see logs for additional details', 'debug'),
+  console_set: row('ERROR', '08P01', 'SET failed', 'debug'),
+  console_state: row('ERROR', '08P01', '{what}', 'debug'),
+  console_statement_exists: row('ERROR', '42P05', 'prepared statement "{name}" already exists', 'debug'),
+  console_syntax: row('ERROR', '42601', '{what}', 'debug'),
+  console_too_long: row('ERROR', '54000', 'the statement is too long for the console', 'debug'),
+  console_too_many: row('ERROR', '53400', 'a client may keep {limit} statements and portals at the console', 'debug'),
+  console_unknown: row('ERROR', '42703', '{what}', 'debug'),
+  console_unsupported: row('ERROR', '0A000', 'the console does not take {what}', 'debug'),
+  console_value: row('ERROR', '22023', '{what}', 'debug'),
+  database_disabled: row('FATAL', '57P03', 'database "{database}" is disabled', 'info', {
+    happened: 'an operator lets in no clients of the database (DISABLE)',
+    remedy: 'ENABLE it at the console',
+  }),
   idle_transaction_timeout: row('FATAL', '25P03', 'idle transaction timeout', 'warn', {
     happened: 'the client left a transaction open and idle for longer than idle_transaction_timeout',
     remedy: 'end transactions as soon as their work is done, or raise idle_transaction_timeout',
@@ -122,6 +152,11 @@ export const ERRORS = {
   ),
   session_state_refused: row('ERROR', '0A000', '{what} is not allowed (session_state = error)', 'warn'),
   statement_mode_transaction: row('FATAL', '0A000', 'transaction blocks not allowed in statement pooling mode', 'warn'),
+  pqexec_disallowed: row('FATAL', '08P01', 'PQexec disallowed', 'warn', {
+    happened: 'disable_pqexec refuses Query messages, with which several statements can be sent as one text',
+    remedy: 'use the extended protocol (parameters, prepared statements), or unset disable_pqexec',
+  }),
+  suspend_timeout: row('FATAL', '57014', 'suspend_timeout: the client did not read its results', 'warn'),
   tls_required: row('FATAL', '28000', 'SSL required', 'warn', {
     happened: 'client_tls_mode demands TLS, and the client connected without',
     remedy: 'connect with sslmode=require or stronger',

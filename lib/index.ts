@@ -10,12 +10,15 @@
  */
 
 import { libraryError, needsRestart } from './config/library-errors.ts'
-import { resolveConfig } from './config/load.ts'
+import { resolveConfig, resolveConfigInTurns } from './config/load.ts'
 import type { Config } from './config/options.ts'
+import { readOtelEnvironment } from './config/otel-env.ts'
 import type { PoolerOptions } from './config/pooler-options.ts'
 import { ConfigError } from './config/raw-value.ts'
 import { diffConfig } from './config/reload.ts'
+import { settingOf } from './config/set-option.ts'
 import { VERSION } from './config/version.ts'
+import { EMBEDDED } from './daemon/control.ts'
 import { startDaemon } from './daemon/daemon.ts'
 import type { ListenAddress } from './net/listener.ts'
 import type { Snapshot } from './observe/snapshot.ts'
@@ -74,6 +77,11 @@ export interface PoolerDeps {
   logger?: MessageFirstLogger | false
   /** What the methods of `logger` take first. Default: found out. */
   loggerArguments?: 'message-first'
+  /**
+   * Send metrics and spans to a collector, as the variables OTEL_* of the environment say (METRICS.md). Default: false,
+   * whatever the environment says.
+   */
+  openTelemetry?: boolean
 }
 
 /** The same for a logger that takes the fields first and that cannot be told from others. */
@@ -82,6 +90,7 @@ export interface FieldsFirstDeps {
   logger: FieldsFirstLogger
   /** What the methods of `logger` take first. */
   loggerArguments: 'fields-first'
+  openTelemetry?: boolean
 }
 
 /**
@@ -97,13 +106,23 @@ export async function createPooler(
 ): Promise<Pooler> {
   const { config } = inLibrary(() => resolveConfig({ options }))
   const log = makeLog(config, deps)
-  const daemon = await startDaemon(config, { logger: log, version: VERSION }).catch(rethrow)
+  const otel = deps.openTelemetry ? readOtelEnvironment() : undefined
+  for (const warning of otel?.warnings ?? []) log.warn(warning)
+  const daemon = await startDaemon(config, {
+    logger: log,
+    version: VERSION,
+    telemetry: otel?.settings,
+    process: {
+      ...EMBEDDED,
+      set: (name, value) => inTurn(() => set(name, value)),
+    },
+  }).catch(rethrow)
   let current = { options, config }
   let reloads = Promise.resolve()
 
   async function reload(changes: PoolerOptions): Promise<void> {
     const options = { ...current.options, ...changes }
-    const next = inLibrary(() => resolveConfig({ options })).config
+    const { config: next } = await resolveConfigInTurns({ options }).catch(rethrow)
     const fixed = diffConfig(current.config, next).needsRestart
     if (fixed.length > 0) throw needsRestart(fixed)
     await daemon.reload(next).catch(rethrow)
@@ -111,16 +130,23 @@ export async function createPooler(
     log.setLevel(next.logLevel)
   }
 
+  /** SET at the console. */
+  async function set(name: string, value: string): Promise<void> {
+    await reload(settingOf(name, value))
+  }
+
+  /** One after the other: each builds on what the last has left. */
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const done = reloads.then(work)
+    reloads = done.catch(() => {})
+    return done
+  }
+
   return {
     address: daemon.addresses[0]!,
     addresses: daemon.addresses,
     snapshot: () => daemon.snapshot(),
-    reload(changes) {
-      // One after the other: each builds on what the last has left.
-      const done = reloads.then(() => reload(changes))
-      reloads = done.catch(() => {})
-      return done
-    },
+    reload: (changes) => inTurn(() => reload(changes)),
     close: (closeOptions) => daemon.close(closeOptions),
     [Symbol.asyncDispose]: () => daemon.close(),
   }

@@ -3,6 +3,7 @@
  * standard input. The questions go to standard error, so that standard output has the result alone.
  */
 import type { ReadStream } from 'node:tty'
+import { decodePassword } from '../auth/password-text.ts'
 import { MAX_SECRET_BYTES } from '../config/userlist.ts'
 import { TypedLine } from './typed-line.ts'
 
@@ -17,6 +18,12 @@ export async function askPassword(): Promise<Buffer> {
   return first!
 }
 
+/** A password that is only used, not set: asked for once, on the terminal. @throws Error where there is none */
+export async function askOnce(question: string): Promise<string> {
+  const [line] = await typedLines(process.stdin, [question])
+  return decodePassword(line!)
+}
+
 /** The answers to `questions`; none is asked after an empty answer. */
 async function typedLines(terminal: ReadStream, questions: readonly string[]): Promise<Buffer[]> {
   const lines: Buffer[] = []
@@ -25,7 +32,8 @@ async function typedLines(terminal: ReadStream, questions: readonly string[]): P
   terminal.setRawMode(true)
   try {
     ask()
-    for await (const chunk of terminal) {
+    // A terminal view reads on from it.
+    for await (const chunk of terminal.iterator({ destroyOnReturn: false })) {
       let rest: Buffer = chunk
       for (;;) {
         const ended = line.feed(rest)
@@ -42,6 +50,9 @@ async function typedLines(terminal: ReadStream, questions: readonly string[]): P
     throw new Error('the terminal was closed before the password was typed')
   } finally {
     if (!terminal.destroyed) terminal.setRawMode(false)
+    // Bun's keeps the process alive otherwise.
+    terminal.pause()
+    terminal.unref()
   }
 }
 

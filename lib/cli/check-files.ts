@@ -9,6 +9,7 @@ import { parseUserlist } from '../config/userlist.ts'
 import { clientTlsSettings, serverTlsSettings } from '../daemon/tls-settings.ts'
 import { loadTlsContext } from '../net/tls-context.ts'
 import { unixSocketPath } from '../net/unix-path.ts'
+import { checkLogFile } from './log-file.ts'
 
 /** Throws ConfigError with every file of `config` that a start would refuse. */
 export function checkFiles(config: Config): void {
@@ -20,10 +21,11 @@ export function checkFiles(config: Config): void {
       for (const message of (error as Error).message.split('\n')) problems.push({ where: '', message })
     }
   }
-  const { authFile, unixSocketDir, listenPort } = config
+  const { authFile, logFile, unixSocketDir, listenPort } = config
   attempt(() => loadTlsContext('client', clientTlsSettings(config)))
   attempt(() => loadTlsContext('server', serverTlsSettings(config)))
   if (authFile !== '') attempt(() => parseUserlist(readFileSync(authFile, 'utf8'), authFile))
+  if (logFile !== '') attempt(() => checkLogFile(logFile))
   if (unixSocketDir !== '') attempt(() => unixSocketPath(unixSocketDir, listenPort, 'unix_socket_dir'))
   if (problems.length > 0) throw new ConfigError(problems)
 }

@@ -7,6 +7,7 @@
  */
 import { spawn } from 'node:child_process'
 import { closeSync, fstatSync, writeSync } from 'node:fs'
+import type { Socket } from 'node:net'
 
 /** Set for the detached child only. */
 const READY_FD = 'PGBUN_READY_FD'
@@ -19,18 +20,31 @@ export interface DaemonReport {
   ok: boolean
   /** Lines for the person who waits. */
   text: string
+  /** Where it writes its log, if not to the standard error stream. */
+  logFile?: string
+}
+
+/** What a program that is started again is given besides: a connection, and the environment that tells its descriptor. */
+export interface PassedOn {
+  channel: Socket
+  env(fd: number): Record<string, string>
+}
+
+/** The arguments with which the runtime's executable is this program. */
+export function selfArguments(): string[] {
+  const script = process.argv[1]
+  return script === undefined || INSIDE_BINARY.test(script) ? [] : [...process.execArgv, script]
 }
 
 /** Start this program again in the background and wait for its report. `pid` is that of the background process. */
-export async function spawnDaemon(argv: readonly string[]): Promise<DaemonReport & { pid: number }> {
+export async function spawnDaemon(argv: readonly string[], more?: PassedOn): Promise<DaemonReport & { pid: number }> {
   const log = isFile(2) ? 2 : 'ignore'
-  const script = process.argv[1]
-  const self = script === undefined || INSIDE_BINARY.test(script) ? [] : [...process.execArgv, script]
-  const child = spawn(process.execPath, [...self, ...argv], {
+  const child = spawn(process.execPath, [...selfArguments(), ...argv], {
     detached: true,
-    stdio: ['ignore', log, log, 'pipe'],
-    env: { ...process.env, [READY_FD]: String(CHILD_FD) },
+    stdio: ['ignore', log, log, 'pipe', ...(more ? [more.channel] : [])],
+    env: { ...process.env, [READY_FD]: String(CHILD_FD), ...more?.env(CHILD_FD + 1) },
   })
+  more?.channel.destroy()
   const report = await new Promise<DaemonReport>((resolve) => {
     let text = ''
     const pipe = child.stdio[CHILD_FD] as NodeJS.ReadableStream
@@ -66,7 +80,7 @@ export function takeDaemonPipe(): ((report: DaemonReport) => void) | undefined {
 
 /** A hint for the person who runs --daemon, where the log would be lost. */
 export function lostLogHint(): string | undefined {
-  return isFile(2) ? undefined : 'the log is not kept; to keep it: pgbun --daemon 2>>pgbun.log'
+  return isFile(2) ? undefined : 'the log is not kept; to keep it: pgbun --daemon --log-file pgbun.log'
 }
 
 function parseReport(text: string): DaemonReport {

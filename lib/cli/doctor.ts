@@ -8,7 +8,9 @@ import { type ConfigInput, type ResolvedConfig, resolveConfig } from '../config/
 import type { Config } from '../config/options.ts'
 import { ConfigError } from '../config/raw-value.ts'
 import { ServerPasswords } from '../daemon/server-passwords.ts'
+import { lookupSrv } from '../net/resolve-srv.ts'
 import { serverLimits } from '../pool/settings.ts'
+import { SrvNames } from '../routing/srv-names.ts'
 import { isLoopback } from '../server/own-merit.ts'
 import { descriptorWarnings } from './descriptor-limit.ts'
 import { checkContents, checkPassword, type FileContents } from './doctor/files.ts'
@@ -33,7 +35,11 @@ export async function examine(input: ConfigInput): Promise<Report> {
   const { config } = resolved
   const contents = checkContents(config)
   const timeoutMs = Math.min(PATIENCE_MS, config.serverConnectTimeout)
-  const places = placesOf(config)
+  const srv = new SrvNames(lookupSrv)
+  const names = new Findings('configuration')
+  srv.use(await srv.ask(config, (name, { message }) => names.add('problem', name, `no SRV records: ${message}`)))
+  report.findings.push(...names.found)
+  const places = placesOf(config, srv)
   const tlsOf = contents.tls && ((target: Place['target']) => contents.tls!.of(target))
   const passwords = new ServerPasswords(() => contents.secrets)
   const [states, fetched] = await Promise.all([

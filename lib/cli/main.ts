@@ -9,19 +9,27 @@ import './signals.ts'
 import { type ConfigInput, resolveConfig } from '../config/load.ts'
 import { ConfigError, formatProblem } from '../config/raw-value.ts'
 import { VERSION } from '../config/version.ts'
+import type { ControlAddress } from '../net/control-socket.ts'
 import { type DaemonReport, lostLogHint, spawnDaemon, takeDaemonPipe } from './daemonize.ts'
+import { ASKING } from './flags.ts'
+import { runAsSender } from './hand-over.ts'
 import { type CliRequest, helpText, parseArgs, UsageError } from './parse-args.ts'
 import { schemaReference } from './schema-reference.ts'
 import { configJson, configToml, EMBEDDED_SERVER, environmentText, summaryText } from './show-config.ts'
 import { runStart } from './start.ts'
+import { hasInheritedSockets } from './systemd.ts'
+import { askForSockets, findRunning, runSuccessor, takePredecessor, watchFront } from './take-over.ts'
 
 async function main(argv: readonly string[]): Promise<void> {
   // `pgbun --help | head -1` closes the pipe: what is left is not wanted.
   process.stdout.on('error', () => process.exit(0))
+  const sender = runAsSender()
+  if (sender) process.exit(await sender)
   const report = takeDaemonPipe()
+  const predecessor = takePredecessor()
   try {
     const request = parseArgs(argv)
-    await run(request, argv, report)
+    await run(request, argv, report, predecessor)
   } catch (error) {
     process.exit(fail(error, report))
   }
@@ -31,6 +39,7 @@ async function run(
   request: CliRequest,
   argv: readonly string[],
   report: ((report: DaemonReport) => void) | undefined,
+  predecessor: ControlAddress | undefined,
 ): Promise<void> {
   const file = request.configFile ?? (process.env.PGBUN_CONFIG || undefined)
   const input: ConfigInput = {
@@ -42,6 +51,7 @@ async function run(
   }
   if (request.command === 'help') return print(await helpText(process.stdout.columns))
   if (request.command === 'version') return print(`pgbun ${VERSION}\n`)
+  if (ASKING.has(request.command)) return ask(request, input)
   if (request.command === 'config' || request.env || request.dryRun) {
     const resolved = resolveConfig(input)
     for (const warning of resolved.warnings) complain(`warning: ${warning}`)
@@ -72,18 +82,54 @@ async function run(
     const { hashPassword } = await import('./hash-password.ts')
     return print(`${await hashPassword(request.user, scramIterations)}\n`)
   }
-  if (request.daemon && !report) return startInBackground(argv)
-  return runStart(request, input, report)
+  return startPooler(request, input, argv, report, predecessor)
 }
 
-async function startInBackground(argv: readonly string[]): Promise<void> {
-  const { ok, text, pid } = await spawnDaemon(argv)
+/** Commands that are no pooler and look at none of its configuration but its address. */
+async function ask(request: CliRequest, input: ConfigInput): Promise<void> {
+  if (request.command === 'completion') {
+    const { completionScript, shellOf } = await import('./completion/scripts.ts')
+    return print(completionScript(request.shell ?? shellOf(process.env.SHELL)))
+  }
+  if (request.command === 'top') {
+    const { runTop } = await import('./top.ts')
+    process.exit(await runTop(request, resolveConfig(input).config))
+  }
+  const { ctlHelp, runCtl } = await import('./ctl.ts')
+  if (request.statement.trim() === '') return print(ctlHelp())
+  process.exitCode = await runCtl(request, resolveConfig(input).config)
+}
+
+/** `pgbun start`: here, in the background, or in the place of a pgbun that runs. */
+async function startPooler(
+  request: CliRequest,
+  input: ConfigInput,
+  argv: readonly string[],
+  report: ((report: DaemonReport) => void) | undefined,
+  predecessor: ControlAddress | undefined,
+): Promise<void> {
+  const running = request.reboot && !predecessor ? await findRunning(resolveConfig(input).config) : undefined
+  if (request.daemon && !report) return startInBackground(argv, running)
+  if (running) process.exit(await runSuccessor(argv, running))
+  if (request.reboot && !predecessor) complain('-R: no other pgbun accepts clients here; this one starts as usual')
+  // As if it had been stopped itself.
+  watchFront(() => process.kill(process.pid, 'SIGTERM'))
+  return runStart(request, input, report, predecessor)
+}
+
+async function startInBackground(argv: readonly string[], running: ControlAddress | undefined): Promise<void> {
+  if (hasInheritedSockets(process.env, process.pid)) {
+    throw new Error(
+      '--daemon cannot hand on the sockets of systemd, which runs pgbun in the background anyway: leave it out',
+    )
+  }
+  const { ok, text, pid, logFile } = await spawnDaemon(argv, running && (await askForSockets(running)))
   if (!ok) {
     for (const line of text.split('\n')) complain(line)
     process.exit(1)
   }
   print(`${text}\nrunning in the background, process ${pid}\n`)
-  const hint = lostLogHint()
+  const hint = logFile === undefined ? lostLogHint() : undefined
   if (hint) complain(hint)
   process.exit(0)
 }

@@ -15,6 +15,8 @@ import type { OptionRow } from '../config/types.ts'
 import { SECTIONS } from '../config/types.ts'
 import { formatDuration } from '../config/units.ts'
 import { userFault } from '../config/userlist.ts'
+import type { Shell } from './completion/shells.ts'
+import { checkFlags, checkUrl, readPlace, readSeconds, readShell } from './console-args.ts'
 import { COMMANDS, type Command, FLAGS, type Flag, type FlagName, flagName, OTHER_COMMANDS } from './flags.ts'
 import { PASSWORD_REMEDY, printable, splitArgs, UsageError } from './split-args.ts'
 
@@ -31,8 +33,19 @@ export interface CliRequest {
   env: boolean
   dryRun: boolean
   daemon: boolean
+  reboot: boolean
   embedded: boolean
   json: boolean
+  /** The statement of `ctl`; empty where none is given. */
+  statement: string
+  /** The shell of `completion`, if one is named. */
+  shell: Shell | undefined
+  /** The console to talk to. */
+  url: string | undefined
+  /** Milliseconds between two looks at it. */
+  everyMs: number | undefined
+  /** The command line says where pgbun listens, by an option or a file. */
+  saysWhere: boolean
 }
 
 type Word = { text: string; behind: string | undefined }
@@ -73,8 +86,18 @@ class Arguments {
     return this.#flags.get(name) === true
   }
 
+  /** Whether it was given; a switch, whether it is on. */
+  isGiven(name: FlagName): boolean {
+    return (this.#flags.get(name) ?? false) !== false
+  }
+
+  /** The value of a flag that takes one. */
+  text(name: FlagName): string | undefined {
+    return this.#flags.get(name) as string | undefined
+  }
+
   get configFile(): string | undefined {
-    return this.#flags.get('config') as string | undefined
+    return this.text('config')
   }
 
   get values(): RawValue[] {
@@ -88,6 +111,15 @@ export function parseArgs(argv: readonly string[]): CliRequest {
   const { words } = given
   const command = given.on('help') ? 'help' : given.on('version') ? 'version' : takeCommand(words)
   const user = command === 'hash-password' ? readUser(words) : undefined
+  const statement =
+    command === 'ctl'
+      ? words
+          .splice(0)
+          .map(({ text }) => text)
+          .join(' ')
+      : ''
+  const place = command === 'top' ? readPlace(words.splice(0), given.text('url')) : given.text('url')
+  const shell = command === 'completion' ? readShell(words.splice(0)) : undefined
   if (command !== 'help' && command !== 'hash-password' && words.length > 0) {
     for (const { name, value, source } of readServer(command, words)) {
       const other = given.get(name)
@@ -96,6 +128,8 @@ export function parseArgs(argv: readonly string[]): CliRequest {
     }
   }
   refuseContradictions(command, given)
+  const everyFlag = given.text('watch') === undefined ? 'interval' : 'watch'
+  const every = given.text(everyFlag)
   return {
     command,
     user,
@@ -104,20 +138,29 @@ export function parseArgs(argv: readonly string[]): CliRequest {
     env: given.on('env'),
     dryRun: given.on('dry-run'),
     daemon: given.on('daemon'),
+    reboot: given.on('reboot'),
     embedded: given.on('embedded'),
     json: given.on('json'),
+    statement,
+    shell,
+    url: place === undefined ? undefined : checkUrl(place),
+    everyMs: every === undefined ? undefined : readSeconds(everyFlag, every),
+    saysWhere: given.configFile !== undefined || WHERE_IT_LISTENS.some((name) => given.get(name) !== undefined),
   }
 }
+
+const WHERE_IT_LISTENS = ['listen_host', 'listen_port', 'unix_socket_dir'] as const satisfies OptionName[]
 
 /** @throws UsageError where flags do not go together with what else is given */
 function refuseContradictions(command: Command, given: Arguments): void {
   if (given.configFile === '') throw new UsageError('--config needs the name of a file')
-  if (given.on('json') && !['config', 'doctor', 'help'].includes(command))
-    throw new UsageError('--json belongs to the commands "pgbun config" and "pgbun doctor"')
+  checkFlags(command, (flag) => given.isGiven(flag))
   if (given.on('embedded') && command === 'doctor')
     throw new UsageError(
       '--embedded brings its own server when it starts, so there is none for "pgbun doctor" to check',
     )
+  if (given.on('reboot') && given.on('embedded'))
+    throw new UsageError('--reboot takes over from a pgbun that runs, and --embedded cannot: its server ends with it')
   const server = given.get('server_host') ?? given.get('server_port')
   if (given.on('embedded') && server) {
     throw new UsageError(`--embedded brings its own server, so ${server.source.where} cannot be used with it`)

@@ -9,6 +9,7 @@
 import {
   closeSync,
   constants,
+  fchownSync,
   fstatSync,
   ftruncateSync,
   lstatSync,
@@ -27,14 +28,17 @@ const CAREFULLY = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 /**
  * Create the file with this process's id. A file left behind by a process that is gone is replaced.
  * Throws an Error naming the file where another pgbun is alive, it is no pid file, or it cannot be written.
+ * @param owner the account that the process becomes later
+ * @param succeeded a living process whose file is taken over
  * @returns a function that removes the file, if it is still ours
  */
-export function writePidFile(path: string): () => void {
-  const fd = create(path) ?? takeOver(path)
+export function writePidFile(path: string, owner?: { uid: number; gid: number }, succeeded?: number): () => void {
+  const fd = create(path) ?? takeOver(path, succeeded)
   let written: { dev: number; ino: number }
   try {
     written = fstatSync(fd)
     ftruncateSync(fd)
+    if (owner) fchownSync(fd, owner.uid, owner.gid)
     writeSync(fd, `${process.pid}\n`, 0)
   } catch (error) {
     throw cannotWrite(path, error)
@@ -44,7 +48,7 @@ export function writePidFile(path: string): () => void {
   return () => {
     try {
       const { dev, ino } = lstatSync(path)
-      if (dev === written.dev && ino === written.ino && ownerOf(path) === process.pid) unlinkSync(path)
+      if (dev === written.dev && ino === written.ino && ownerOf(path) === process.pid) removeOrEmpty(path)
     } catch {
       // It is gone already, or its directory became read-only; the next start replaces it.
     }
@@ -62,7 +66,7 @@ function create(path: string): number | undefined {
 }
 
 /** A descriptor of the file that is there, which is one that a process left behind. */
-function takeOver(path: string): number {
+function takeOver(path: string, succeeded: number | undefined): number {
   let fd: number
   try {
     if (lstatSync(path).isSymbolicLink()) throw notOurs(path, 'is a symbolic link')
@@ -73,13 +77,24 @@ function takeOver(path: string): number {
   try {
     const owner = readOwner(fd)
     if (owner === 'no pid file') throw notOurs(path, 'holds something else than a process id')
-    if (owner !== 'empty' && isAlive(owner)) {
+    if (owner !== 'empty' && owner !== succeeded && isAlive(owner)) {
       throw new Error(`pid_file ${path} belongs to process ${owner}, which is running. Stop it or use another pid_file`)
     }
     return fd
   } catch (error) {
     closeSync(fd)
     throw error
+  }
+}
+
+/** A user who may not remove it, because pgbun was root when it wrote it, can empty it: the id may be another's some day. */
+function removeOrEmpty(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    const fd = openSync(path, constants.O_WRONLY | CAREFULLY)
+    ftruncateSync(fd)
+    closeSync(fd)
   }
 }
 

@@ -1,5 +1,5 @@
 /** The one line that says pgbun is ready: what it listens on, where it forwards, mode, authentication. Pure. */
-import { type HostAddress, hostPort } from '../config/hosts.ts'
+import { type HostAddress, hostPort, isSrvName } from '../config/hosts.ts'
 import { type Config, hostsOf } from '../config/options.ts'
 import type { ListenAddress } from '../net/listener.ts'
 
@@ -32,8 +32,9 @@ export function serversOf(config: Config): HostAddress[] {
   return [...found.values()]
 }
 
-/** host:port, or a socket. */
+/** host:port, a socket, or the name of a service. */
 export function describeHost({ host, port }: HostAddress): string {
+  if (isSrvName(host)) return host
   return /^[/@]/.test(host) ? `${host}/.s.PGSQL.${port}` : hostPort({ host, port })
 }
 

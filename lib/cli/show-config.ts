@@ -19,7 +19,7 @@ import {
   scopedNames,
   settingRow,
 } from '../config/options.ts'
-import type { Source } from '../config/raw-value.ts'
+import { type Source, sourceText } from '../config/raw-value.ts'
 import { camelCase, type OptionValue, type Row, SECTIONS } from '../config/types.ts'
 import { describeAuthentication, describeServer } from './ready-line.ts'
 
@@ -164,9 +164,4 @@ function settingOf(config: ResolvedConfig['config'], name: OptionName): OptionVa
 function sourceOf({ config, sources }: ResolvedConfig, name: OptionName): Source {
   const embedded = config.serverHost === EMBEDDED_SERVER && (name === 'server_host' || name === 'server_port')
   return embedded ? { kind: 'command line', where: '--embedded' } : sources[name]
-}
-
-function sourceText({ kind, where }: Source): string {
-  if (kind === 'default') return 'default'
-  return kind === 'file' || kind === 'library' ? where : `${kind} ${where}`
 }

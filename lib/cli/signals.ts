@@ -2,13 +2,14 @@
  * Signals that must not end the process, from the first moment on. Loaded before everything else: by the launcher before
  * the program, and as the first import of the compiled program.
  *
- * SIGHUP waits until there is a configuration to read again. The signals without a meaning are only reported; without a
- * listener the kernel ends the process at them, and at SIGUSR1 Node opens its debugger to whoever is on the machine.
+ * SIGHUP waits until there is a configuration to read again, and SIGUSR2 is for whoever has PAUSEd a running pgbun. The
+ * signals without a meaning are only reported; without a listener the kernel ends the process at them, and at SIGUSR1 Node
+ * opens its debugger to whoever is on the machine.
  * Signals of job control (SIGTSTP) and of faults (SIGSEGV) keep their meaning. Imports nothing.
  */
 
 /** Signals a pooler may be sent by mistake, or by somebody who knows PgBouncer, and that end a process by default. */
-const MEANINGLESS: NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO']
+const MEANINGLESS: NodeJS.Signals[] = ['SIGUSR1', 'SIGALRM', 'SIGVTALRM', 'SIGIO']
 const isBun = process.versions.bun !== undefined
 // JavaScriptCore stops its threads with SIGPWR, and Bun has no SIGSTKFLT; V8 takes its profiles with SIGPROF.
 if (!isBun) MEANINGLESS.push('SIGPWR', 'SIGSTKFLT')
@@ -19,8 +20,10 @@ let answerHangUp = (): void => {
   hangUps++
 }
 let report: (signal: NodeJS.Signals) => void = () => {}
+let resume = (): void => {}
 
 process.on('SIGHUP', () => answerHangUp())
+process.on('SIGUSR2', () => resume())
 for (const signal of MEANINGLESS) listenFor(signal)
 closeStrayDebugger()
 // A SIGUSR1 that came just before is worked off in between.
@@ -30,6 +33,11 @@ setImmediate(closeStrayDebugger)
 export function onHangUp(answer: () => void): void {
   answerHangUp = answer
   if (hangUps > 0) answer()
+}
+
+/** Call `answer` at each SIGUSR2 from now on; before, nothing can be paused. */
+export function onResume(answer: () => void): void {
+  resume = answer
 }
 
 /** Call `listener` for each signal from now on that has no meaning. */

@@ -11,9 +11,11 @@ import type { Pool } from '../pool/pool.ts'
 import type { Batch } from '../protocol/batch.ts'
 import { errorResponse } from '../protocol/build.ts'
 import { ClientSettings } from '../settings/client-settings.ts'
+import { Conversation } from './console/conversation.ts'
 import { Activity } from './lifecycle/activity.ts'
 import { ClientInfo, type ClientOrigin } from './lifecycle/client-info.ts'
 import { type ClientState, checkEdge } from './lifecycle/client-state.ts'
+import type { ConsoleUser } from './lifecycle/console-backend.ts'
 import { countEnd, type EndReason, endingOf, type NamedError, violation } from './lifecycle/ending.ts'
 import { HalfClosed } from './lifecycle/half-closed.ts'
 import type { LinkedSession } from './lifecycle/linked-session.ts'
@@ -34,8 +36,12 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
   readonly wire: Wire
   /** What the client has to do with servers, from the moment its pool is known. */
   link: ServerLink | undefined
-  /** The process shuts down: the session ends at the next moment no transaction is open. */
-  closing = false
+  /** What the client has to do with the console, where it is logged in there. */
+  #console: Conversation | undefined
+  /** Nothing is read from the client until an operator says otherwise. */
+  suspended = false
+  /** The process shuts down: when the session is to end. */
+  closing: LinkedSession['closing'] = 'not'
   #state: ClientState = 'startup'
   /** Until the client has logged in. */
   #login: Login | undefined
@@ -67,6 +73,12 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
   join(pool: Pool): ServerLink {
     this.link = new ServerLink(this, pool)
     return this.link
+  }
+
+  /** Talk to the console from now on. */
+  enterConsole(user: ConsoleUser): void {
+    this.setState('console')
+    this.#console = new Conversation(this, this.ports.console, user)
   }
 
   /** The login is over; what it needed is not kept. */
@@ -137,6 +149,9 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
         case 'inspecting':
           if (!this.link?.requests.take(batch)) return false
           break
+        case 'console':
+          if (!this.#console?.take(batch)) return false
+          break
         case 'closed':
           return true
       }
@@ -148,8 +163,18 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
   /** Pause or resume the client's socket. */
   regulate(): void {
     if (this.#state === 'closed') return
-    if (this.link?.requests.holdsBack || this.#inbox.full) this.wire.pause()
+    if (this.suspended || this.link?.requests.holdsBack || this.#inbox.full) this.wire.pause()
     else this.wire.resume()
+  }
+
+  /** Read nothing from the client and its server (SUSPEND), or go on. A client of the console is left alone. */
+  suspend(suspended: boolean): void {
+    if (this.#state === 'closed' || this.#state === 'console') return
+    this.suspended = suspended
+    this.regulate()
+    const wire = this.link?.server?.wire
+    if (suspended) wire?.pause()
+    else if (!this.wire.full) wire?.resume()
   }
 
   // ---- the client's wire ----
@@ -162,7 +187,8 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
 
   onDrain(): void {
     this.activity.stalledSince = 0
-    this.link?.onClientDrain()
+    // What was read from the server is taken; while the client is suspended no more is.
+    if (!this.suspended) this.link?.onClientDrain()
     this.pump()
   }
 
@@ -199,20 +225,34 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
 
   /** Somebody presented the client's cancel key. Resolves when nothing the client sends from then on can be hit. */
   cancel(): Promise<void> {
+    this.#console?.cancel()
     return cancelClient(this)
   }
 
   // ---- end ----
 
+  /** The client has not logged in, and may never. */
+  get isNew(): boolean {
+    return this.#login !== undefined
+  }
+
   /**
    * The process shuts down: end now if nothing runs, otherwise when the transaction ends. A replication stream has no end to
    * wait for; it ends behind a whole message.
+   * @param serves what the client has sent and waits for a server is run first
    */
-  shutDown(): void {
-    if (this.#state === 'closed') return
-    this.closing = true
-    const server = this.link?.server
-    if (server === undefined || server.settled || server.streaming) this.endWith('admin_shutdown')
+  shutDown(serves = false): void {
+    // Whoever has the process shut down looks on.
+    if (this.#state === 'closed' || this.#state === 'console') return
+    const lease = this.link?.lease
+    const waits = serves && this.#awaitsServer
+    this.closing = waits ? 'when served' : 'between transactions'
+    if (!waits && (lease === undefined || lease.settled || lease.server.streaming)) this.endWith('admin_shutdown')
+  }
+
+  /** The client has sent a request that was not sent to a server. */
+  get #awaitsServer(): boolean {
+    return (this.#state === 'idle' || this.#state === 'waiting' || this.#state === 'linking') && this.isOwed
   }
 
   /** End with an error of the catalogue. */
@@ -234,6 +274,7 @@ export class ClientSession implements WireHandler, LinkedSession, RegisteredClie
     this.#inbox.clear(this.#pumping)
     this.#login?.abandon()
     this.#halfClosed?.end()
+    this.#console?.end()
     this.link?.end()
     this.ports.registry.remove(this)
     countEnd(this.ports.ends, ending)

@@ -50,7 +50,7 @@ function timeoutOf(session: ClientSession, at: number): ErrorName | undefined {
     const limit = transactionLimit(at, activity, server, wire.bytesIn, limits)
     if (limit !== undefined) return limit === 'none' ? undefined : limit
   }
-  if (link.effects.holds > 0 && activity.transactionSince === 0 && at - activity.since > HOLD_MS) {
+  if (link.effects.transaction.holding && activity.transactionSince === 0 && at - activity.since > HOLD_MS) {
     link.stopKeeping()
     return undefined
   }

@@ -1,8 +1,10 @@
 /** What is wrong with the sections `[databases.NAME]` and `[users.NAME]`: combinations that cannot work. */
 
+import type { Steps } from '../util/steps.ts'
 import { checkFile, checkSecretIn } from './check-files.ts'
-import { checkHosts } from './check-hosts.ts'
+import { checkHosts, checkReads, checkWeights } from './check-hosts.ts'
 import { checkServerTls } from './check-tls.ts'
+import { isConsoleName } from './console-names.ts'
 import { type CheckResult, Findings } from './findings.ts'
 import type { Config, DatabaseValues } from './options.ts'
 import { hostsOf, scopedNames, settingRow } from './options.ts'
@@ -11,21 +13,23 @@ import { camelCase } from './types.ts'
 
 type Places = ReadonlyMap<string, ScopedSource>
 
-/** Names that clients will know the console by. */
-const RESERVED = ['pgbouncer', 'pgbun']
 /** What says where the password of `user` comes from. */
 const PASSWORDS = ['password', 'password_file', 'password_command'] as const
 
 /** Check each database of `config`. */
-export function checkDatabases(config: Config, places: Places): CheckResult {
+export function* checkDatabases(config: Config, places: Places): Steps<CheckResult> {
   const all: CheckResult = { problems: [], warnings: [] }
   for (const [name, values] of config.databases) {
+    yield
     const findings = findingsOf(name, places)
     // The section itself is at fault, whatever is in it.
-    if (RESERVED.includes(name)) findings.problem('dbname', `The name "${name}" is reserved: choose another`)
+    if (isConsoleName(name)) findings.problem('dbname', `The name "${name}" is reserved: choose another`)
     const effective: Config = { ...config, ...(values as Partial<Config>) }
     const itself = values.host === undefined && values.port !== undefined ? 'port' : 'host'
-    checkHosts(config, hostsOf(config, values), { hosts: 'host', itself }, findings)
+    const hosts = hostsOf(config, values)
+    checkHosts(config, hosts, { hosts: 'host', itself }, findings)
+    checkReads(effective, hosts, findings)
+    checkWeights(effective, hosts, findings)
     checkPassword(config, values, findings)
     const written = places.get(name)?.values.get('password')
     if (written?.kind === 'file' && !written.expanded) {
@@ -45,9 +49,10 @@ export function checkDatabases(config: Config, places: Places): CheckResult {
 }
 
 /** Check each user of `config`. */
-export function checkUsers(config: Config, places: Places): CheckResult {
+export function* checkUsers(config: Config, places: Places): Steps<CheckResult> {
   const all: CheckResult = { problems: [], warnings: [] }
   for (const [name, values] of config.users) {
+    yield
     const findings = findingsOf(name, places)
     const { poolSize } = values
     if (poolSize !== undefined && poolSize < config.minPoolSize) {

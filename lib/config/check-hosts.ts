@@ -2,7 +2,7 @@
 
 import { isNoDirectory } from './check-files.ts'
 import type { Findings } from './findings.ts'
-import { type HostAddress, hostPort } from './hosts.ts'
+import { type HostAddress, hostPort, isSrvName, parseWeights } from './hosts.ts'
 import type { Config, SettingName } from './options.ts'
 
 /** The settings at fault. */
@@ -32,6 +32,40 @@ export function checkHosts(config: Config, hosts: readonly HostAddress[], at: Fa
     seen.add(key)
   }
 }
+
+/** Take down what is wrong with sending reads to standbys among so many `hosts`. */
+export function checkReads(
+  { routeReads, targetSessionAttrs }: Pick<Config, 'routeReads' | 'targetSessionAttrs'>,
+  hosts: readonly HostAddress[],
+  { problem }: Findings,
+): void {
+  if (routeReads === 'off') return
+  if (!WRITABLE.includes(targetSessionAttrs)) {
+    problem(
+      'target_session_attrs',
+      `With route_reads, target_session_attrs is about what is no read: it cannot be "${targetSessionAttrs}". ` +
+        `Set it to primary or read-write, or remove it`,
+    )
+  }
+  const [first] = hosts
+  if (hosts.length > 1 || (first !== undefined && isSrvName(first.host))) return
+  problem('route_reads', 'route_reads needs several hosts: name the primary and its standbys')
+}
+
+/** Take down what is wrong with the weights of `hosts`. */
+export function checkWeights(
+  { loadBalanceWeights }: Pick<Config, 'loadBalanceWeights'>,
+  hosts: readonly HostAddress[],
+  { problem }: Findings,
+): void {
+  const { length } = parseWeights(loadBalanceWeights)
+  if (length === 0 || length === hosts.length) return
+  const count = `${hosts.length} ${hosts.length === 1 ? 'host' : 'hosts'}`
+  problem('load_balance_weights', `The number of weights is ${length}, for ${count}: give each host one`)
+}
+
+/** What a host may be asked for that is to be written to. */
+const WRITABLE = ['any', 'primary', 'read-write']
 
 const LOCAL = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::', '*']
 

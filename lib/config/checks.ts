@@ -3,12 +3,15 @@
  * Called by load.ts with a configuration whose values are converted. Looks at the file system, changes nothing.
  */
 import { readFileSync } from 'node:fs'
+import type { Steps } from '../util/steps.ts'
 import { checkDatabases, checkUsers } from './check-databases.ts'
 import { checkFile } from './check-files.ts'
-import { checkHosts } from './check-hosts.ts'
+import { checkHosts, checkReads, checkWeights } from './check-hosts.ts'
 import { checkPair, checkServerTls } from './check-tls.ts'
 import { type CheckResult, Findings } from './findings.ts'
+import { isLoopbackAddress, parseHttpAddress } from './http-address.ts'
 import { type Config, hostsOf, OPTION_NAMES, type OptionName, optionRow } from './options.ts'
+import { parsePeers } from './peers.ts'
 import type { ScopedSources, Source } from './raw-value.ts'
 import { camelCase } from './types.ts'
 import { parseUserlist } from './userlist.ts'
@@ -17,18 +20,21 @@ import { parseUserlist } from './userlist.ts'
 type Sources = Readonly<Record<OptionName, Source>>
 
 /** Check `config` as a whole. `sources` only serves to say where a value is. */
-export function checkConfig(config: Config, sources: Sources, scoped: ScopedSources): CheckResult {
+export function* checkConfig(config: Config, sources: Sources, scoped: ScopedSources): Steps<CheckResult> {
   const findings = new Findings((name) => sources[name as OptionName].where)
   checkFiles(config, findings)
   checkClientTls(config, findings)
   checkServerTls(config, findings)
   checkAuthentication(config, findings)
   checkAddresses(config, findings, sources.listen_port.kind === 'default' ? 'server_port' : 'listen_port')
+  checkHttp(config, findings)
+  checkPeers(config, findings)
   if (config.minPoolSize > config.poolSize) {
     findings.problem('min_pool_size', `min_pool_size ${config.minPoolSize} is larger than pool_size ${config.poolSize}`)
   }
   const { problems, warnings } = findings
-  for (const found of [checkDatabases(config, scoped.databases), checkUsers(config, scoped.users)]) {
+  for (const check of [checkDatabases(config, scoped.databases), checkUsers(config, scoped.users)]) {
+    const found = yield* check
     problems.push(...found.problems)
     warnings.push(...found.warnings)
   }
@@ -85,6 +91,48 @@ function checkAuthentication(config: Config, { problem, warning }: Findings): vo
   }
 }
 
+function checkHttp(config: Config, { problem, warning }: Findings): void {
+  const { httpListen, httpToken, adminUsers, statsUsers } = config
+  const address = parseHttpAddress(httpListen)
+  if (address === undefined) {
+    if (httpToken !== '') warning('http_token', 'http_token is not used without http_listen')
+    return
+  }
+  const { host, port } = address
+  if (port > 65535) problem('http_listen', `Invalid http_listen: ${httpListen}. The port must be between 1 and 65535`)
+  if (port === config.listenPort && port !== 0) {
+    const what = `http_listen and listen_port are both ${port}: HTTP needs a port of its own, such as 6433`
+    problem('http_listen', what)
+  }
+  if (isLoopbackAddress(host)) return
+  if (httpToken === '' && adminUsers.length === 0 && statsUsers.length === 0) {
+    warning(
+      'http_listen',
+      `http_listen ${httpListen} is for other machines, too, and nobody may look: only /healthz and /readyz answer. Set ` +
+        'http_token, or name stats_users or admin_users, whose passwords are asked for',
+    )
+    return
+  }
+  if (config.clientTlsMode === 'disable' || config.clientTlsCertFile === '') {
+    warning(
+      'http_listen',
+      `http_listen ${httpListen} is for other machines, too, and without TLS: who listens on the way sees all of it, ` +
+        'http_token included. Set client_tls_cert_file and client_tls_key_file',
+    )
+  }
+}
+
+function checkPeers({ peers, peerId }: Config, { problem, warning }: Findings): void {
+  try {
+    const found = parsePeers(peers)
+    const numbered = found.filter(({ id }) => id > 0)
+    if (numbered.length > 0 && peerId === 0)
+      warning('peers', 'peers with ids are never asked, because peer_id is not set: keys do not tell whose they are')
+  } catch (error) {
+    problem('peers', `Invalid peers: ${(error as Error).message}`)
+  }
+}
+
 /** @param port the option that is most likely wrong where pgbun would forward to itself */
 function checkAddresses(config: Config, findings: Findings, port: OptionName): void {
   if (config.listenHost.length === 0 && config.unixSocketDir === '') {
@@ -97,6 +145,8 @@ function checkAddresses(config: Config, findings: Findings, port: OptionName): v
   if (config.databases.size > 0) return
   const remedy = 'Change listen_port or server_port'
   checkHosts(config, hostsOf(config), { hosts: 'server_host', itself: port, remedy }, findings)
+  checkReads(config, hostsOf(config), findings)
+  checkWeights(config, hostsOf(config), findings)
 }
 
 /** Whether an auth_file has passwords or verifiers; one that cannot be used is reported where it is loaded. */

@@ -3,13 +3,17 @@
  * file. `$${` is a `${` that stays. Pure.
  */
 
-import type { Problem, RawValues, Source } from './raw-value.ts'
+import type { Steps } from '../util/steps.ts'
+import type { Problem, RawScope, RawValues, Source } from './raw-value.ts'
 
 const VARIABLE = /\$?\$\{([^}$]*)\}/g
 const NAME = /^[A-Za-z_]\w*$/
 
 /** `found` with variables of `env` in the place of their names. One that is not set is a problem. */
-export function expandVariables(found: RawValues, env: Readonly<Record<string, string | undefined>>): RawValues {
+export function* expandVariables(
+  found: RawValues,
+  env: Readonly<Record<string, string | undefined>>,
+): Steps<RawValues> {
   const problems: Problem[] = [...found.problems]
   const expandAll = <V extends { value: unknown; source: Source }>(values: readonly V[]): V[] => {
     return values.flatMap((raw) => {
@@ -20,12 +24,13 @@ export function expandVariables(found: RawValues, env: Readonly<Record<string, s
       return [value === raw.value ? raw : { ...raw, value, source: { ...raw.source, expanded: true } }]
     })
   }
-  return {
-    values: expandAll(found.values),
-    scopes: found.scopes?.map((scope) => ({ ...scope, values: expandAll(scope.values) })) ?? [],
-    problems,
-    warnings: found.warnings,
+  const values = expandAll(found.values)
+  const scopes: RawScope[] = []
+  for (const scope of found.scopes ?? []) {
+    scopes.push({ ...scope, values: expandAll(scope.values) })
+    yield
   }
+  return { values, scopes, problems, warnings: found.warnings }
 }
 
 function expanded(

@@ -9,6 +9,11 @@ export interface HostAddress {
   readonly port: number
 }
 
+/** Whether `host` is the name of a service, `_postgresql._tcp.example.com`, which stands for the hosts in its SRV records. */
+export function isSrvName(host: string): boolean {
+  return /^_[^.]+\._tcp\./i.test(host)
+}
+
 /** As it is written: `db.example.com:5432`, `[::1]:5432`. */
 export function hostPort({ host, port }: { host: string; port: number | string }): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -24,6 +29,15 @@ const ONE = `(?:${SOCKET}|${NAME}|${IPV6}|${BRACKETS})`
 export const HOSTS = new RegExp(String.raw`^${ONE}(?:\s*,\s*${ONE})*$`, 'iu')
 export const HOSTS_EXPECTED =
   'host names, addresses or socket directories, separated by commas; one with a port of its own is written host:port'
+
+/** What weights of hosts look like. */
+export const WEIGHTS = /^(?:[1-9]\d{0,2}(?:, ?[1-9]\d{0,2})*)?$/
+export const WEIGHTS_EXPECTED = 'whole numbers from 1 to 999, separated by commas, one for each host'
+
+/** The weights in `text`; none where it is empty. */
+export function parseWeights(text: string): number[] {
+  return text === '' ? [] : text.split(',').map(Number)
+}
 
 /** The hosts in `text`, those without a port with `port`. */
 export function parseHosts(text: string, port: number): HostAddress[] {

@@ -6,6 +6,7 @@
  * Called at start, for `pgbun config` and `--dry-run`, at every reload, and by the library.
  */
 import { readFileSync } from 'node:fs'
+import { atOnce, inTurns, type Steps } from '../util/steps.ts'
 import { systemErrorText } from '../util/system-error.ts'
 import { checkConfig } from './checks.ts'
 import { convertValue } from './convert.ts'
@@ -66,9 +67,19 @@ export interface ResolvedConfig {
 const DEFAULT_SOURCE: Source = Object.freeze({ kind: 'default', where: '' })
 
 /** Merge and check all sources. Throws ConfigError with every problem found. Reads the file and checks others exist. */
-export function resolveConfig({ options, cli, env, file }: ConfigInput): ResolvedConfig {
+export function resolveConfig(input: ConfigInput): ResolvedConfig {
+  return atOnce(resolving(input))
+}
+
+/** The same in turn with what else the process does: for a reload, whose clients are not to notice it. */
+export function resolveConfigInTurns(input: ConfigInput): Promise<ResolvedConfig> {
+  return inTurns(resolving(input))
+}
+
+function* resolving({ options, cli, env, file }: ConfigInput): Steps<ResolvedConfig> {
+  const ofFile = file === undefined ? undefined : yield* expandVariables(yield* readConfigFile(file), env ?? {})
   const layers: RawValues[] = [
-    ...(file === undefined ? [] : [expandVariables(readConfigFile(file), env ?? {})]),
+    ...(ofFile === undefined ? [] : [ofFile]),
     ...(env ? [readEnvironment(env)] : []),
     ...(cli ? [{ values: [...cli], problems: [], warnings: [] }] : []),
     ...(options ? [readOptions(options)] : []),
@@ -89,7 +100,7 @@ export function resolveConfig({ options, cli, env, file }: ConfigInput): Resolve
     const doubt = doubtfulUnit(name, value)
     if (doubt && source.kind !== 'library') warnings.push({ where: source.where, message: doubt })
   }
-  const scopes = resolveScopes(
+  const scopes = yield* resolveScopes(
     layers.flatMap((layer) => layer.scopes ?? []),
     problems,
     warnings,
@@ -100,7 +111,7 @@ export function resolveConfig({ options, cli, env, file }: ConfigInput): Resolve
     ...Object.fromEntries(OPTION_NAMES.map((name) => [camelCase(name), values.get(name)])),
     ...scopes.values,
   }) as unknown as Config
-  const checked = checkConfig(config, sources, scopes.sources)
+  const checked = yield* checkConfig(config, sources, scopes.sources)
   problems.push(...checked.problems)
   if (problems.length > 0) throw new ConfigError(problems)
   return {
@@ -112,14 +123,15 @@ export function resolveConfig({ options, cli, env, file }: ConfigInput): Resolve
 }
 
 /** The values of databases and users, converted. */
-function resolveScopes(
+function* resolveScopes(
   scopes: readonly RawScope[],
   problems: Problem[],
   warnings: Problem[],
-): { values: Record<ScopedGroup, Map<string, object>>; sources: ScopedSources } {
+): Steps<{ values: Record<ScopedGroup, Map<string, object>>; sources: ScopedSources }> {
   const values = { databases: new Map<string, object>(), users: new Map<string, object>() }
   const sources = { databases: new Map<string, ScopedSource>(), users: new Map<string, ScopedSource>() }
   for (const { group, target, source: section, values: raw } of scopes) {
+    yield
     const found: Record<string, OptionValue | object> = {}
     const places = new Map<SettingName, Source>()
     for (const { name, value, source } of raw) {
@@ -140,7 +152,7 @@ function resolveScopes(
   return { values, sources }
 }
 
-function readConfigFile(path: string): RawValues {
+function* readConfigFile(path: string): Steps<RawValues> {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -153,7 +165,7 @@ function readConfigFile(path: string): RawValues {
     // Nothing else can be said about a configuration whose file is missing.
     throw new ConfigError([{ where: '', message }])
   }
-  return readToml(text, path)
+  return yield* readToml(text, path)
 }
 
 function readOptions(options: PoolerOptions): RawValues {

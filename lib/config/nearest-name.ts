@@ -9,7 +9,7 @@
  */
 export function nearestNames(name: string, candidates: Iterable<string>): string[] {
   const wanted = normalize(name)
-  if (wanted.length > 64) return []
+  if (wanted === '' || wanted.length > 64) return []
   const all = [...candidates]
   const same = sameWords(wanted, all)
   if (same.beside === 0) return same.names

@@ -7,7 +7,10 @@
  * plain numbers are milliseconds.
  */
 import { DATABASE_ROWS } from './database-options.ts'
-import { HOSTS, HOSTS_EXPECTED, type HostAddress, parseHosts } from './hosts.ts'
+import { type HostAddress, parseHosts } from './hosts.ts'
+import { HTTP_ROWS } from './http-options.ts'
+import { MOST_PEERS } from './peers.ts'
+import { SERVER_ROWS } from './server-options.ts'
 import { TIMEOUT_ROWS } from './timeout-options.ts'
 import { TLS_ROWS } from './tls-options.ts'
 import {
@@ -26,83 +29,7 @@ import {
   type ValueOf,
 } from './types.ts'
 
-const server = section('server', {
-  listen_port: int(6432, 'TCP port for clients; also the suffix of the unix socket name.', {
-    min: 1,
-    max: 65535,
-    zeroMeansAny: true,
-    scope: 'listener',
-    reload: false,
-    pgbouncer: '=',
-    short: 'p',
-  }),
-  listen_host: list(['0.0.0.0'], 'Addresses to listen on, separated by commas; * means all, empty means no TCP.', {
-    scope: 'listener',
-    reload: false,
-    pgbouncer: 'listen_addr',
-  }),
-  listen_backlog: int(4096, 'Connections that the kernel queues until pgbun accepts them; on Bun always 512.', {
-    min: 1,
-    max: 65535,
-    scope: 'listener',
-    reload: false,
-    pgbouncer: '=',
-  }),
-  unix_socket_dir: text('', 'Directory for the socket .s.PGSQL.<port>; @name is an abstract socket, empty is none.', {
-    scope: 'listener',
-    reload: false,
-    pgbouncer: '=',
-  }),
-  unix_socket_mode: text('0777', 'Permissions of the unix socket, in octal.', {
-    pattern: /^0?[0-7]{3}$/,
-    expects: 'three octal digits such as "0777"',
-    scope: 'listener',
-    reload: false,
-    pgbouncer: '=',
-  }),
-  server_host: text(
-    'localhost',
-    'Host of PostgreSQL, or several separated by commas; a value that begins with / or @ is a unix socket directory.',
-    {
-      pattern: HOSTS,
-      expects: HOSTS_EXPECTED,
-      scope: 'server',
-      pgbouncer: 'host=',
-    },
-  ),
-  server_port: int(5432, 'Port of PostgreSQL.', {
-    min: 1,
-    max: 65535,
-    scope: 'server',
-    pgbouncer: 'port=',
-  }),
-  load_balance_hosts: choice(
-    ['round-robin', 'least-connections', 'disable'],
-    'round-robin',
-    'Which of several hosts the next server connection leads to; disable takes the first that can be used.',
-    { scope: 'server', pgbouncer: '=' },
-  ),
-  target_session_attrs: choice(
-    ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
-    'any',
-    'What a host must be to be used, as in libpq.',
-    { scope: 'server' },
-  ),
-  tcp_keepalive: bool(
-    true,
-    'Let the kernel probe silent TCP connections to servers and to clients on other machines.',
-    {
-      scope: 'listener',
-      pgbouncer: '=',
-    },
-  ),
-  tcp_keepidle: duration(60_000, 'Idle time before the first keepalive probe.', { scope: 'listener', pgbouncer: '=' }),
-  max_packet_size: bytes(2 ** 30 - 1, 'Largest protocol message that pgbun forwards in either direction.', {
-    min: 1024,
-    scope: 'client',
-    pgbouncer: '=',
-  }),
-})
+const server = section('server', SERVER_ROWS)
 
 const pool = section('pool', {
   pool_mode: choice(
@@ -132,6 +59,11 @@ const pool = section('pool', {
   ignore_startup_parameters: list(
     [],
     'Startup parameters of clients that are ignored; others are judged by PostgreSQL.',
+    { scope: 'client', pgbouncer: '=' },
+  ),
+  disable_pqexec: bool(
+    false,
+    'End clients that send a Query message, in which an injected text can hold several statements; replication is exempt.',
     { scope: 'client', pgbouncer: '=' },
   ),
   application_name_add_host: bool(false, 'Add the address of the client to application_name at its login.', {
@@ -224,6 +156,23 @@ const pool = section('pool', {
       'empty sends an empty query, "none" skips the check.',
     { scope: 'pool', pgbouncer: '=' },
   ),
+  server_pipelining: choice(
+    ['auto', 'off'],
+    'auto',
+    'Whether short statements outside of transactions are sent behind those of other clients on the same server connection, ' +
+      'while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind.',
+    { scope: 'pool' },
+  ),
+  server_pipelining_budget: duration(
+    1,
+    'With server_pipelining, how long the statements under way on one server connection may be expected to take in all.',
+    { scope: 'pool', min: 1 },
+  ),
+  server_pipelining_max_wait: duration(
+    50,
+    'With server_pipelining, how long one statement may keep those behind it waiting: then it is canceled and run again alone.',
+    { scope: 'pool', min: 1 },
+  ),
   server_round_robin: bool(false, 'Use server connections in turn; off prefers the one that was used last.', {
     scope: 'pool',
     pgbouncer: '=',
@@ -243,6 +192,25 @@ const logging = section('logging', {
     'Format of the log lines: text, or json in the format of pino; auto means text.',
     { reload: false },
   ),
+  log_file: text(
+    '',
+    'File for the log instead of standard error, which gets it too if it is a terminal; each reload opens it anew.',
+    { pgbouncer: 'logfile' },
+  ),
+  log_min_duration: int(
+    -1,
+    'Log statements that ran at least so many milliseconds, without their literals; 0 logs all, -1 none.',
+    { min: -1, max: 2 ** 31 - 1, scope: 'client' },
+  ),
+  log_parameters: bool(false, 'Log statements of log_min_duration as they were sent: with literals and parameters.', {
+    scope: 'client',
+  }),
+  query_stats_max: int(
+    5000,
+    'Statements of which statistics are kept, by database and user (SHOW QUERIES); 0 keeps none, and reads no text for it.',
+    { max: 100_000 },
+  ),
+  stats_show_queries: bool(false, 'Show users of stats_users the texts of SHOW QUERIES, which have no literals, too.'),
   stats_period: duration(60_000, 'Interval between lines of statistics, omitted if nothing happened; 0 means never.', {
     pgbouncer: '=',
   }),
@@ -258,6 +226,29 @@ const auth = section('auth', {
     { scope: 'client', pgbouncer: '=' },
   ),
   auth_file: file("File of users and their secrets in PgBouncer's format.", { scope: 'client', pgbouncer: '=' }),
+  admin_users: list([], 'Users that may do everything at the console (databases pgbouncer and pgbun).', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  stats_users: list([], 'Users that may SHOW everything at the console but what others have sent.', {
+    scope: 'client',
+    pgbouncer: '=',
+  }),
+  peer_id: int(
+    0,
+    'Number of this process among its peers, which is a part of the cancel keys of its clients; 0 is none.',
+    {
+      max: MOST_PEERS,
+      scope: 'client',
+      pgbouncer: '=',
+    },
+  ),
+  peers: list(
+    [],
+    'Other pgbuns behind the same address, which cancel requests are passed on to: id=host:port, or the name of a host ' +
+      'whose addresses are all peers.',
+    { scope: 'client', pgbouncer: '[peers]' },
+  ),
   passthrough_ttl: duration(60_000, 'Time after which a password that PostgreSQL has accepted is verified again.', {
     scope: 'client',
   }),
@@ -295,6 +286,8 @@ const auth = section('auth', {
 
 const tls = section('tls', TLS_ROWS)
 
+const http = section('http', HTTP_ROWS)
+
 const processOptions = section('process', {
   reload_on_change: bool(
     false,
@@ -304,6 +297,10 @@ const processOptions = section('process', {
   pid_file: text('', 'File that holds the process id while pgbun runs; empty means none.', {
     reload: false,
     pgbouncer: 'pidfile',
+  }),
+  run_as_user: text('', 'User that pgbun becomes once it listens, if root has started it; empty means none.', {
+    reload: false,
+    pgbouncer: 'user',
   }),
 })
 
@@ -315,6 +312,7 @@ export const OPTIONS = Object.freeze({
   ...timeouts,
   ...auth,
   ...tls,
+  ...http,
   ...processOptions,
 })
 
@@ -336,6 +334,7 @@ export const SCOPED_OPTIONS = {
   databases: [
     'pool_mode',
     'session_state',
+    'server_pipelining',
     'pool_size',
     'min_pool_size',
     'reserve_pool_size',
@@ -343,7 +342,11 @@ export const SCOPED_OPTIONS = {
     'max_db_client_connections',
     'connect_query',
     'load_balance_hosts',
+    'load_balance_weights',
     'target_session_attrs',
+    'route_reads',
+    'read_after_write',
+    'max_replica_lag',
     'outage_grace',
     'server_lifetime',
     'query_wait_timeout',
@@ -351,6 +354,7 @@ export const SCOPED_OPTIONS = {
     'transaction_timeout',
     'idle_transaction_timeout',
     'client_idle_timeout',
+    'log_min_duration',
     'server_tls_mode',
     'server_tls_key_file',
     'server_tls_cert_file',
@@ -362,6 +366,7 @@ export const SCOPED_OPTIONS = {
   users: [
     'pool_mode',
     'session_state',
+    'server_pipelining',
     'pool_size',
     'reserve_pool_size',
     'max_user_connections',
@@ -371,6 +376,7 @@ export const SCOPED_OPTIONS = {
     'transaction_timeout',
     'idle_transaction_timeout',
     'client_idle_timeout',
+    'log_min_duration',
   ],
 } as const satisfies Record<ScopedGroup, readonly OptionName[]>
 

@@ -6,6 +6,7 @@
  * the parser sees them, and unmarked in tables that inherit nothing.
  */
 import TomlParser from '@iarna/toml/lib/toml-parser.js'
+import type { Steps } from '../util/steps.ts'
 
 /** No object of the runtime has a key that begins with it. */
 const MARK = '='
@@ -24,10 +25,20 @@ class MarkingParser extends TomlParser {
   }
 }
 
+/** Characters that are parsed in one step. */
+const PIECE = 8192
+
 /** The tables in `text`, without a prototype. @throws an Error with the number of its `line`, counted from 0 */
-export function parseToml(text: string): Record<string, unknown> {
+export function* parseToml(text: string): Steps<Record<string, unknown>> {
   const parser = new MarkingParser()
-  parser.parse(text)
+  for (let at = 0; at < text.length; ) {
+    let end = at + PIECE
+    // A character of two units is not divided.
+    if (((text.codePointAt(end - 1) ?? 0) & ~0xffff) !== 0) end++
+    parser.parse(text.slice(at, end))
+    at = end
+    yield
+  }
   return unmark(parser.finish()) as Record<string, unknown>
 }
 

@@ -21,8 +21,22 @@ export interface PoolerOptions {
   serverPort?: number
   /** Which of several hosts the next server connection leads to; disable takes the first that can be used. Default: 'round-robin'. */
   loadBalanceHosts?: 'round-robin' | 'least-connections' | 'disable'
+  /** Weights of the hosts for round-robin and least-connections, in their order, separated by commas; empty means the same for all. Default: ''. */
+  loadBalanceWeights?: string
   /** What a host must be to be used, as in libpq. Default: 'any'. */
   targetSessionAttrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby'
+  /** Query that a host must answer for a health check, and not with false; empty asks for a sign of life without a login. Default: ''. */
+  healthCheckQuery?: string
+  /** Health checks that fail one after the other until a host is not used any more. A number from 1 to 1000000. Default: 1. */
+  healthCheckFailures?: number
+  /** Health checks that succeed one after the other until a failed host is used again. A number from 1 to 1000000. Default: 1. */
+  healthCheckSuccesses?: number
+  /** Where single statements that certainly only read are run in transaction and statement mode: replicas sends them to standbys of the list of hosts, and all else to the primary. Default: 'off'. */
+  routeReads?: 'off' | 'replicas'
+  /** With routeReads, time after a write of a client during which its reads go to the primary; longer, until a standby has replayed the write. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+  readAfterWrite?: number | string
+  /** With routeReads, age of the data beyond which a standby is not read from. Milliseconds, at least 1000, or a text with a unit: '15s', '10min'. Default: 10000 (10s). */
+  maxReplicaLag?: number | string
   /** Let the kernel probe silent TCP connections to servers and to clients on other machines. Default: true. */
   tcpKeepalive?: boolean
   /** Idle time before the first keepalive probe. Milliseconds, or a text with a unit: '15s', '10min'. Default: 60000 (1min). */
@@ -39,6 +53,8 @@ export interface PoolerOptions {
   maxClientConn?: number
   /** Startup parameters of clients that are ignored; others are judged by PostgreSQL. An array of texts, or one text with commas. Default: []. */
   ignoreStartupParameters?: string | readonly string[]
+  /** End clients that send a Query message, in which an injected text can hold several statements; replication is exempt. Default: false. */
+  disablePqexec?: boolean
   /** Add the address of the client to application_name at its login. Default: false. */
   applicationNameAddHost?: boolean
   /** Maximum number of connections without a startup packet; one more closes the oldest. 0 means maxClientConn, at least 100. A number from 0 to 1000000. Default: 0. */
@@ -77,6 +93,12 @@ export interface PoolerOptions {
   connectQuery?: string
   /** Query that checks a server connection after serverCheckDelay without use; empty sends an empty query, "none" skips the check. Default: ''. */
   serverCheckQuery?: string
+  /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind. Default: 'auto'. */
+  serverPipelining?: 'auto' | 'off'
+  /** With serverPipelining, how long the statements under way on one server connection may be expected to take in all. Milliseconds, at least 1, or a text with a unit: '15s', '10min'. Default: 1 (1ms). */
+  serverPipeliningBudget?: number | string
+  /** With serverPipelining, how long one statement may keep those behind it waiting: then it is canceled and run again alone. Milliseconds, at least 1, or a text with a unit: '15s', '10min'. Default: 50 (50ms). */
+  serverPipeliningMaxWait?: number | string
   /** Use server connections in turn; off prefers the one that was used last. Default: false. */
   serverRoundRobin?: boolean
   /** Log each login. Default: true. */
@@ -89,6 +111,16 @@ export interface PoolerOptions {
   logLevel?: 'debug' | 'info' | 'warn' | 'error'
   /** Format of the log lines: text, or json in the format of pino; auto means text. Default: 'auto'. Cannot change while the pooler runs. */
   logFormat?: 'auto' | 'text' | 'json'
+  /** File for the log instead of standard error, which gets it too if it is a terminal; each reload opens it anew. Default: ''. */
+  logFile?: string
+  /** Log statements that ran at least so many milliseconds, without their literals; 0 logs all, -1 none. A number from -1 to 2147483647. Default: -1. */
+  logMinDuration?: number
+  /** Log statements of logMinDuration as they were sent: with literals and parameters. Default: false. */
+  logParameters?: boolean
+  /** Statements of which statistics are kept, by database and user (SHOW QUERIES); 0 keeps none, and reads no text for it. A number from 0 to 100000. Default: 5000. */
+  queryStatsMax?: number
+  /** Show users of statsUsers the texts of SHOW QUERIES, which have no literals, too. Default: false. */
+  statsShowQueries?: boolean
   /** Interval between lines of statistics, omitted if nothing happened; 0 means never. Milliseconds, or a text with a unit: '15s', '10min'. Default: 60000 (1min). */
   statsPeriod?: number | string
   /** Maximum time to connect and log in to PostgreSQL. Milliseconds, at least 1000, or a text with a unit: '15s', '10min'. Default: 15000 (15s). */
@@ -129,14 +161,28 @@ export interface PoolerOptions {
   transactionTimeout?: number | string
   /** Maximum time until a cancel request reaches PostgreSQL. Milliseconds, or a text with a unit: '15s', '10min'. Default: 10000 (10s). */
   cancelWaitTimeout?: number | string
+  /** Time after SUSPEND at which clients that do not read their results are disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 10000 (10s). */
+  suspendTimeout?: number | string
   /** Time after which a client that stops reading its results is disconnected. Not for replication. Milliseconds, or a text with a unit: '15s', '10min'. Default: 300000 (5min). */
   clientStallTimeout?: number | string
-  /** Time that running work may take after SIGTERM or SIGINT. Milliseconds, or a text with a unit: '15s', '10min'. Default: 30000 (30s). */
+  /** Time that running work may take after SIGTERM or SIGINT; after SIGTERM, clients are disconnected one after the other within two thirds of it. Milliseconds, or a text with a unit: '15s', '10min'. Default: 30000 (30s). */
   shutdownTimeout?: number | string
+  /** Time after SIGTERM in which pgbun still accepts clients but is not ready any more, so that load balancers notice. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+  shutdownDelay?: number | string
+  /** Time that clients may stay when another pgbun has taken over (-R); then they are disconnected as after SIGTERM. Milliseconds, or a text with a unit: '15s', '10min'. Default: 3600000 (1h). */
+  upgradeTimeout?: number | string
   /** How clients authenticate; the default is passthrough, or scram-sha-256 if authFile is set. Default: 'passthrough'. */
   authType?: 'passthrough' | 'trust' | 'plain' | 'md5' | 'scram-sha-256'
   /** File of users and their secrets in PgBouncer's format. The path of a file. Default: ''. */
   authFile?: string
+  /** Users that may do everything at the console (databases pgbouncer and pgbun). An array of texts, or one text with commas. Default: []. */
+  adminUsers?: string | readonly string[]
+  /** Users that may SHOW everything at the console but what others have sent. An array of texts, or one text with commas. Default: []. */
+  statsUsers?: string | readonly string[]
+  /** Number of this process among its peers, which is a part of the cancel keys of its clients; 0 is none. A number from 0 to 16383. Default: 0. */
+  peerId?: number
+  /** Other pgbuns behind the same address, which cancel requests are passed on to: id=host:port, or the name of a host whose addresses are all peers. An array of texts, or one text with commas. Default: []. */
+  peers?: string | readonly string[]
   /** Time after which a password that PostgreSQL has accepted is verified again. Milliseconds, or a text with a unit: '15s', '10min'. Default: 60000 (1min). */
   passthroughTtl?: number | string
   /** Also ask clients of other machines for cleartext passwords without TLS. Default: false. */
@@ -177,10 +223,16 @@ export interface PoolerOptions {
   serverTlsProtocols?: string
   /** Cipher suites towards PostgreSQL, in OpenSSL notation. Default: 'default'. */
   serverTlsCiphers?: string
+  /** Address and port for metrics and health over HTTP, "127.0.0.1:6433"; a port alone means 127.0.0.1. Empty means none. Default: ''. Cannot change while the pooler runs. */
+  httpListen?: string
+  /** Token that lets HTTP clients see what stats users see ("Authorization: Bearer TOKEN"); at least 16 characters. Default: ''. */
+  httpToken?: string
   /** Read the configuration again when its file, or one that it names, has changed, as SIGHUP does. Default: false. Cannot change while the pooler runs. */
   reloadOnChange?: boolean
   /** File that holds the process id while pgbun runs; empty means none. Default: ''. Cannot change while the pooler runs. */
   pidFile?: string
+  /** User that pgbun becomes once it listens, if root has started it; empty means none. Default: ''. Cannot change while the pooler runs. */
+  runAsUser?: string
   /** What is set for single databases, by name; with any, the others are unknown, unless there is one named *. */
   databases?: Record<
     string,
@@ -213,6 +265,8 @@ export interface PoolerOptions {
       poolMode?: 'session' | 'transaction' | 'statement'
       /** How transaction and statement mode treat session state that cannot follow its client: pin keeps the client on its server connection, error refuses such statements, reset discards the state at the end of the transaction. Default: 'pin'. */
       sessionState?: 'pin' | 'error' | 'reset'
+      /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind. Default: 'auto'. */
+      serverPipelining?: 'auto' | 'off'
       /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
       poolSize?: number
       /** Minimum number of server connections that a pool in use keeps open. A number from 0 to 1000000. Default: 0. */
@@ -227,8 +281,16 @@ export interface PoolerOptions {
       connectQuery?: string
       /** Which of several hosts the next server connection leads to; disable takes the first that can be used. Default: 'round-robin'. */
       loadBalanceHosts?: 'round-robin' | 'least-connections' | 'disable'
+      /** Weights of the hosts for round-robin and least-connections, in their order, separated by commas; empty means the same for all. Default: ''. */
+      loadBalanceWeights?: string
       /** What a host must be to be used, as in libpq. Default: 'any'. */
       targetSessionAttrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby'
+      /** Where single statements that certainly only read are run in transaction and statement mode: replicas sends them to standbys of the list of hosts, and all else to the primary. Default: 'off'. */
+      routeReads?: 'off' | 'replicas'
+      /** With routeReads, time after a write of a client during which its reads go to the primary; longer, until a standby has replayed the write. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
+      readAfterWrite?: number | string
+      /** With routeReads, age of the data beyond which a standby is not read from. Milliseconds, at least 1000, or a text with a unit: '15s', '10min'. Default: 10000 (10s). */
+      maxReplicaLag?: number | string
       /** Time that clients wait while no host can be used, before they are refused. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
       outageGrace?: number | string
       /** Age after which a server connection is closed when it is unused. Milliseconds, or a text with a unit: '15s', '10min'. Default: 3600000 (1h). */
@@ -243,6 +305,8 @@ export interface PoolerOptions {
       idleTransactionTimeout?: number | string
       /** Time after which a client that sends nothing is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
       clientIdleTimeout?: number | string
+      /** Log statements that ran at least so many milliseconds, without their literals; 0 logs all, -1 none. A number from -1 to 2147483647. Default: -1. */
+      logMinDuration?: number
       /** TLS towards PostgreSQL. Default: 'prefer'. */
       serverTlsMode?: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
       /** Private key shown to PostgreSQL (PEM). The path of a file. Default: ''. */
@@ -267,6 +331,8 @@ export interface PoolerOptions {
       poolMode?: 'session' | 'transaction' | 'statement'
       /** How transaction and statement mode treat session state that cannot follow its client: pin keeps the client on its server connection, error refuses such statements, reset discards the state at the end of the transaction. Default: 'pin'. */
       sessionState?: 'pin' | 'error' | 'reset'
+      /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind. Default: 'auto'. */
+      serverPipelining?: 'auto' | 'off'
       /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
       poolSize?: number
       /** Additional server connections that a pool may open after reservePoolTimeout. A number from 0 to 1000000. Default: 0. */
@@ -285,6 +351,8 @@ export interface PoolerOptions {
       idleTransactionTimeout?: number | string
       /** Time after which a client that sends nothing is disconnected. Milliseconds, or a text with a unit: '15s', '10min'. Default: 0. */
       clientIdleTimeout?: number | string
+      /** Log statements that ran at least so many milliseconds, without their literals; 0 logs all, -1 none. A number from -1 to 2147483647. Default: -1. */
+      logMinDuration?: number
     }
   >
 }

@@ -12,6 +12,12 @@ export interface Source {
   expanded?: boolean
 }
 
+/** A source as people would search for it. */
+export function sourceText({ kind, where }: Source): string {
+  if (kind === 'default') return 'default'
+  return kind === 'file' || kind === 'library' ? where : `${kind} ${where}`
+}
+
 /** One value of a general option as written. */
 export interface RawValue {
   name: OptionName

@@ -8,6 +8,7 @@
 import { hostPort } from './hosts.ts'
 import type { OptionName } from './options.ts'
 import { ConfigError, type RawValue } from './raw-value.ts'
+import { decodePercent, splitOnce } from './url-parts.ts'
 
 const WHERE = 'the server argument'
 const FORWARDS =
@@ -107,17 +108,8 @@ function known(): string {
   return Object.keys(PARAMETERS).join(', ')
 }
 
-function splitOnce(text: string, separator: string): [string, string] {
-  const at = text.indexOf(separator)
-  return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
-}
-
 function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return fail('Contains a % that is not followed by two hexadecimal digits')
-  }
+  return decodePercent(text) ?? fail('Contains a % that is not followed by two hexadecimal digits')
 }
 
 function fail(message: string): never {

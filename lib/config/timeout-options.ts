@@ -87,6 +87,13 @@ export const TIMEOUT_ROWS = {
     scope: 'client',
     pgbouncer: '=',
   }),
+  suspend_timeout: duration(
+    10_000,
+    'Time after SUSPEND at which clients that do not read their results are disconnected.',
+    {
+      pgbouncer: '=',
+    },
+  ),
   client_stall_timeout: duration(
     300_000,
     'Time after which a client that stops reading its results is disconnected. Not for replication.',
@@ -94,5 +101,17 @@ export const TIMEOUT_ROWS = {
       scope: 'client',
     },
   ),
-  shutdown_timeout: duration(30_000, 'Time that running work may take after SIGTERM or SIGINT.'),
+  shutdown_timeout: duration(
+    30_000,
+    'Time that running work may take after SIGTERM or SIGINT; after SIGTERM, clients are disconnected one after the other ' +
+      'within two thirds of it.',
+  ),
+  shutdown_delay: duration(
+    0,
+    'Time after SIGTERM in which pgbun still accepts clients but is not ready any more, so that load balancers notice.',
+  ),
+  upgrade_timeout: duration(
+    3_600_000,
+    'Time that clients may stay when another pgbun has taken over (-R); then they are disconnected as after SIGTERM.',
+  ),
 } as const

@@ -4,6 +4,8 @@
  * Unknown sections and keys, keys in the wrong section and keys without one are problems that say what was probably
  * meant. Values are not converted here. Pure: load.ts reads the file.
  */
+
+import type { Steps } from '../util/steps.ts'
 import { nearestNames } from './nearest-name.ts'
 import { findOption, findScoped, type OptionName, optionRow, SCOPED_GROUPS, type ScopedGroup } from './options.ts'
 import { parseToml } from './parse-toml.ts'
@@ -14,11 +16,11 @@ import { isPgBouncerFile, pgBouncerProblem, syntaxProblem } from './toml-syntax.
 import { SECTIONS } from './types.ts'
 
 /** The values of a TOML text. `path` is only used to say where they are. Never throws. */
-export function readToml(text: string, path: string): RawValues {
+export function* readToml(text: string, path: string): Steps<RawValues> {
   const found: RawValues = { values: [], problems: [], warnings: [] }
   let tables: Record<string, unknown>
   try {
-    tables = parseToml(text.replace(/^\uFEFF/, ''))
+    tables = yield* parseToml(text.replace(/^\uFEFF/, ''))
   } catch (error) {
     found.problems.push(syntaxProblem(error, text, path))
     return found
@@ -27,7 +29,7 @@ export function readToml(text: string, path: string): RawValues {
     found.problems.push(pgBouncerProblem(path))
     return found
   }
-  const lines = indexLines(text)
+  const lines = yield* indexLines(text)
   const at = (section: string, key?: string) => {
     const line = lines.get(key === undefined ? `[${section}]` : `${section}.${key}`)
     return line === undefined ? path : `${path}:${line}`
@@ -39,7 +41,7 @@ export function readToml(text: string, path: string): RawValues {
       continue
     }
     if ((SCOPED_GROUPS as readonly string[]).includes(section)) {
-      readScoped(section as ScopedGroup, table, at, found)
+      yield* readScoped(section as ScopedGroup, table, at, found)
       continue
     }
     if (!(SECTIONS as readonly string[]).includes(section)) {
@@ -66,13 +68,14 @@ export function readToml(text: string, path: string): RawValues {
 }
 
 /** The tables `[databases.NAME]` and `[users.NAME]`. */
-function readScoped(
+function* readScoped(
   group: ScopedGroup,
   tables: Record<string, unknown>,
   at: (section: string, key?: string) => string,
   found: RawValues,
-): void {
+): Steps<void> {
   for (const [target, table] of Object.entries(tables)) {
+    yield
     const section = `${group}.${target}`
     if (!isTable(table)) {
       found.problems.push({
@@ -114,11 +117,15 @@ function unknownSection(section: string): string {
   return `Unknown section [${printable(section)}]. ${near ? `Did you mean [${near}]?` : `Must be one of: ${known}`}`
 }
 
+/** Lines that are looked at in one step. */
+const LINES = 200
+
 /** Line numbers of `section.key` and `[section]` in the usual spelling; others simply go without a line. */
-function indexLines(text: string): Map<string, number> {
+function* indexLines(text: string): Steps<Map<string, number>> {
   const lines = new Map<string, number>()
   let section = ''
   for (const [index, line] of text.split('\n').entries()) {
+    if (index % LINES === 0) yield
     const header = /^\s*\[\s*["']?([\w-]+)["']?\s*(?:\.\s*["']?([^"'\]]+?)["']?\s*)?\]/.exec(line)
     if (header) {
       section = header[2] === undefined ? header[1]! : `${header[1]}.${header[2]}`

@@ -6,7 +6,7 @@
  */
 
 /** TOML sections, in the order they are shown. */
-export const SECTIONS = ['server', 'pool', 'logging', 'timeouts', 'auth', 'tls', 'process'] as const
+export const SECTIONS = ['server', 'pool', 'logging', 'timeouts', 'auth', 'tls', 'http', 'process'] as const
 export type Section = (typeof SECTIONS)[number]
 
 /** What a value governs: the listening sockets, client connections, server connections, a pool, or the process. */

@@ -7,6 +7,13 @@ import type { ErrorName } from '../errors.ts'
 import type { ClientCounts } from '../routing/routes.ts'
 import { RandomPool } from '../util/random-pool.ts'
 import { Tally } from '../util/tally.ts'
+import { pidOfPeer } from './cancel-keys.ts'
+
+/** So many may log in to the console, whoever else is connected. */
+const CONSOLE_LIMIT = 100
+
+/** Have another process cancel what the client with this key runs; resolves when it was asked. */
+export type PassOn = (pid: number, secret: Buffer, hops: number) => Promise<void>
 
 /** The clients of one process. */
 export class Registry implements RegistryPort {
@@ -14,6 +21,8 @@ export class Registry implements RegistryPort {
   readonly sessions = new Set<ClientSession>()
   /** Those counted against max_client_conn: not cancel requests, which must get through when it is full. */
   readonly #admitted = new Set<RegisteredClient>()
+  /** Clients of the console, which are not counted there. */
+  readonly #atConsole = new Set<RegisteredClient>()
   /** Those of them whose login waits for the client itself, or for the end of a pause, by where they come from. */
   readonly #tarrying = new Map<string, Set<RegisteredClient>>()
   /** What is done when a client has told who it is, or has left without that. */
@@ -25,11 +34,19 @@ export class Registry implements RegistryPort {
   readonly #byPid = new Map<number, RegisteredClient>()
   readonly #random = new RandomPool()
   readonly #limit: () => number
+  readonly #passOn: PassOn
+  readonly #peerId: () => number
   #closing = false
 
-  /** @param limit `max_client_conn` */
-  constructor(limit: () => number) {
+  /**
+   * @param limit `max_client_conn`
+   * @param passOn takes cancel requests for clients that are not here
+   * @param peerId `peer_id`, which keys tell
+   */
+  constructor(limit: () => number, passOn: PassOn = async () => {}, peerId: () => number = () => 0) {
     this.#limit = limit
+    this.#passOn = passOn
+    this.#peerId = peerId
   }
 
   /** Clients logged in or logging in. */
@@ -37,7 +54,12 @@ export class Registry implements RegistryPort {
     return this.#admitted.size
   }
 
-  /** Refuse all newcomers. */
+  /** Connections that have not told who they are. */
+  get arriving(): number {
+    return this.#arrivals.size
+  }
+
+  /** Refuse all newcomers but those who come to the console. */
   close(): void {
     this.#closing = true
   }
@@ -53,12 +75,14 @@ export class Registry implements RegistryPort {
     this.#arrivals.delete(client)
   }
 
-  admit(client: RegisteredClient): ErrorName | undefined {
-    if (this.#closing) return 'pool_closed'
+  admit(client: RegisteredClient, toConsole: boolean): ErrorName | undefined {
+    if (this.#closing && !toConsole) return 'pool_closed'
+    const admitted = toConsole ? this.#atConsole : this.#admitted
+    const limit = toConsole ? CONSOLE_LIMIT : this.#limit()
     // Whoever stops in the middle of its login must not keep others out.
-    if (this.#admitted.size >= this.#limit()) this.#longestTarrying()?.endWith('too_many_clients')
-    if (this.#admitted.size >= this.#limit()) return 'too_many_clients'
-    this.#admitted.add(client)
+    if (admitted.size >= limit) this.#longestTarrying(admitted)?.endWith('too_many_clients')
+    if (admitted.size >= limit) return 'too_many_clients'
+    admitted.add(client)
     this.#arrive(client)
     return undefined
   }
@@ -88,24 +112,32 @@ export class Registry implements RegistryPort {
     return undefined
   }
 
-  /** Of the place with most of them: there is no harm to those who come from elsewhere. */
-  #longestTarrying(): RegisteredClient | undefined {
-    let most: Set<RegisteredClient> | undefined
-    for (const some of this.#tarrying.values()) if (most === undefined || some.size > most.size) most = some
-    return most?.values().next().value
+  /** Of those `admitted`, and of the place with most of them: there is no harm to those who come from elsewhere. */
+  #longestTarrying(admitted: ReadonlySet<RegisteredClient>): RegisteredClient | undefined {
+    let most = 0
+    let longest: RegisteredClient | undefined
+    for (const tarrying of this.#tarrying.values()) {
+      if (tarrying.size <= most) continue
+      // Those of the console are few: one of the others is soon found, and the other way round there is hardly anybody.
+      const first = firstOf(tarrying, admitted)
+      if (first === undefined) continue
+      longest = first
+      most = tarrying.size
+    }
+    return longest
   }
 
   createKey(client: RegisteredClient, secretLength: number): { pid: number; secret: Buffer } {
     let pid: number
-    do pid = this.#random.take(4).readUInt32BE() >>> 1
+    do pid = pidOfPeer(this.#peerId(), this.#random.take(4).readUInt32BE() >>> 1)
     while (pid === 0 || this.#byPid.has(pid))
     this.#byPid.set(pid, client)
     return { pid, secret: this.#random.take(secretLength) }
   }
 
-  async cancel(pid: number, secret: Buffer): Promise<void> {
+  async cancel(pid: number, secret: Buffer, hops = 0): Promise<void> {
     const client = this.#byPid.get(pid)
-    if (client === undefined) return
+    if (client === undefined) return this.#passOn(pid, secret, hops)
     const own = Buffer.from(client.info.secret, 'latin1')
     if (own.length !== secret.length || !timingSafeEqual(own, secret)) return
     await client.cancel()
@@ -116,6 +148,7 @@ export class Registry implements RegistryPort {
     this.#arrive(session)
     this.goesOn(session)
     this.#admitted.delete(session)
+    this.#atConsole.delete(session)
     const entered = this.#entered.get(session)
     if (entered !== undefined) {
       this.#entered.delete(session)
@@ -124,4 +157,10 @@ export class Registry implements RegistryPort {
     }
     if (this.#byPid.get(session.info.pid) === session) this.#byPid.delete(session.info.pid)
   }
+}
+
+/** The first of `clients` that is among `others`. */
+function firstOf<T>(clients: Iterable<T>, others: ReadonlySet<T>): T | undefined {
+  for (const client of clients) if (others.has(client)) return client
+  return undefined
 }

@@ -20,7 +20,7 @@ import { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { type OpenedServer, type OpenOptions, openServer, type ReplicationStartup } from '../server/open.ts'
 import type { ServerOwner } from '../server/ports.ts'
-import type { StatementStore } from '../statements/shared-statements.ts'
+import type { StatementStores } from '../statements/statement-stores.ts'
 import { now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { ServerPasswords } from './server-passwords.ts'
@@ -35,7 +35,7 @@ export interface ServerAccessParts {
   passthrough: PassthroughMemory
   /** PostgreSQL refuses the pool's user, or its password, which it took before. */
   loginRefused: (pool: OpeningPool) => void
-  statements: StatementStore
+  statements: StatementStores
   limits: ServerLimits
   hosts: HostBook
   resolver: Resolver
@@ -136,6 +136,28 @@ export class ServerAccess {
     })
   }
 
+  /**
+   * A connection to `host`, which must be one of the login's target, for `owner` alone, who asks how the host is: what comes
+   * of it decides nothing here. Rejects with a LoginError.
+   */
+  async openOn(
+    host: HostAddress,
+    login: LoginTo,
+    credentials: Credentials,
+    owner: ServerOwner<ServerConnection>,
+  ): Promise<ServerConnection> {
+    const { serverConnectTimeout } = this.#parts.config()
+    const { limits, passwords } = this.#parts
+    const { database, user, target } = login
+    const seeker = { database, user, hosts: [host] }
+    const slot = await this.#attempt((signal) => limits.enter(seeker, true, serverConnectTimeout, signal))
+    const own = target.user
+    const find = async (): Promise<Credentials> =>
+      own === undefined ? credentials : await passwords.credentials(own, serverConnectTimeout)
+    const opened = await this.#openIn(slot, login, find, true)
+    return this.keepFor(owner, database, opened)
+  }
+
   /** What `open` gives, which is tried again where its host has failed, and `target` has another. */
   async #onSomeHost(target: Target, open: () => Promise<OpenedServer>): Promise<OpenedServer> {
     const { hosts } = this.#parts
@@ -166,10 +188,15 @@ export class ServerAccess {
   }
 
   /** Open a connection in `slot`, which is given back when it is closed, or comes to nothing. */
-  async #openIn(slot: Slot, login: LoginTo, credentials: () => Promise<Credentials>): Promise<OpenedServer> {
+  async #openIn(
+    slot: Slot,
+    login: LoginTo,
+    credentials: () => Promise<Credentials>,
+    asks = false,
+  ): Promise<OpenedServer> {
     try {
       const onWire = (wire: Wire): void => this.#parts.limits.bind(slot, wire)
-      return await this.#openServer(login, slot.host, await credentials(), { onWire })
+      return await this.#openServer(login, slot.host, await credentials(), { onWire }, asks)
     } finally {
       slot.release()
     }
@@ -180,6 +207,7 @@ export class ServerAccess {
     host: HostAddress,
     credentials: Credentials,
     more: Pick<OpenOptions, 'onWire' | 'replication'>,
+    asks = false,
   ): Promise<OpenedServer> {
     const { keyCache, hosts } = this.#parts
     const config = this.#parts.config()
@@ -188,7 +216,7 @@ export class ServerAccess {
     // With others in its place, a host that does not answer is not waited for for long.
     const several = target.hosts.length > 1
     const timeoutMs = several ? Math.min(HOST_TIMEOUT_MS, config.serverConnectTimeout) : config.serverConnectTimeout
-    hosts.took(target, state, began)
+    if (!asks) hosts.took(target, state, began)
     try {
       const opened = await this.#attempt((signal) =>
         openServer({
@@ -204,10 +232,11 @@ export class ServerAccess {
           maxPacketSize: config.maxPacketSize,
         }),
       )
-      state.answered(now(), now() - began)
+      if (!asks) state.answered(now(), now() - began)
       this.#targets.set(opened.wire, target)
       return opened
     } catch (error) {
+      if (asks) throw error
       if (isHostFault(error)) state.failed(now(), error.message, config.serverLoginRetry)
       else if (error instanceof LoginError && error.fromServer) state.answered(now(), now() - began)
       throw error
@@ -241,15 +270,15 @@ export class ServerAccess {
    * @throws LoginError where it has ended by now: nobody would ever hear of that
    */
   keep(pool: OpeningPool, opened: OpenedServer): ServerConnection {
-    const server = this.keepFor(pool, opened)
+    const server = this.keepFor(pool, pool.database, opened)
     if (this.#targets.get(opened.wire)?.signature !== pool.target.signature) server.retire(LEADS_ELSEWHERE)
     return server
   }
 
-  /** The same for an `owner` that has asked for this very connection. */
-  keepFor(owner: ServerOwner<ServerConnection>, { wire, identity }: OpenedServer): ServerConnection {
+  /** The same for an `owner` that has asked for this very connection to `database`, as clients call it. */
+  keepFor(owner: ServerOwner<ServerConnection>, database: string, { wire, identity }: OpenedServer): ServerConnection {
     if (wire.ended) throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
-    return new ServerConnection(wire, identity, owner, this.#parts.statements, this.#parts.log)
+    return new ServerConnection(wire, identity, owner, this.#parts.statements.of(database), this.#parts.log)
   }
 
   /** Ask PostgreSQL to cancel what runs on `server`. Never rejects; the server is not reused before it is over. */

@@ -7,7 +7,11 @@
  * are not half-open before there is a session: the runtime ends ours when the client ends its own.
  */
 
+import { lookup } from 'node:dns/promises'
 import { createServer, isIP, type ListenOptions as NetListenOptions, type Server, type Socket } from 'node:net'
+import { nextTurn } from '../util/clock.ts'
+import type { TakenSockets } from './hand-over.ts'
+import { type InheritedSocket, inheritedAddress } from './inherited-socket.ts'
 import { ignoreError } from './starttls.ts'
 import { bindUnixSocket, type UnixBinding } from './unix-listener.ts'
 import { unixSocketPath } from './unix-path.ts'
@@ -32,6 +36,10 @@ export interface ListenOptions {
   unixSocketDir: string
   /** Octal file mode, "0777". */
   unixSocketMode: string
+  /** Sockets to listen on instead of all these, if there are any. Their files belong to whoever has made them. */
+  inherited?: readonly InheritedSocket[] | undefined
+  /** Of the process that is succeeded: those that are configured are used, and its unix socket is replaced. */
+  taken?: TakenSockets | undefined
   /** Connections the kernel may hold that are not accepted yet. */
   backlog: number
   /** Milliseconds of silence before the first keep-alive probe; undefined for none. Asked for each client. */
@@ -48,9 +56,9 @@ export interface Listener {
   readonly addresses: readonly ListenAddress[]
   /** The TCP port; 0 where only a unix socket is listened on. */
   readonly port: number
-  /** Take no more clients and remove the unix socket. Connections that exist live on. */
-  stopAccepting(): void
-  /** stopAccepting, resolved when the addresses are free again. */
+  /** Accept no more by TCP; unix sockets stay, for administrators. Connections that exist live on. */
+  stopAcceptingTcp(): void
+  /** Accept no more, and remove the unix socket. Connections that exist live on. Resolves when the addresses are free. */
   close(): Promise<void>
 }
 
@@ -73,6 +81,7 @@ const FREE_PORT_ATTEMPTS = 10
  * @throws ListenError where any address cannot be listened on; nothing is listening then
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
+  if (options.inherited && options.inherited.length > 0) return listenOnInherited(options.inherited, options)
   const targets = tcpTargets(options.hosts)
   if (targets.length === 0 && options.unixSocketDir === '') {
     throw new ListenError('EINVAL', 'nothing to listen on: both listen_host and unix_socket_dir are empty')
@@ -80,21 +89,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   for (let attempt = 1; ; attempt++) {
     const started = new Started()
     try {
-      let port = options.port
-      for (const target of targets) {
-        const server = await startTcp(target, port, options)
-        if (!server) continue
-        started.servers.push(server)
-        const address = server.address()
-        if (address === null || typeof address === 'string') continue
-        port = address.port
-        started.addresses.push({ host: address.address, port })
-      }
-      if (targets.length > 0 && started.servers.length === 0) {
-        throw new ListenError('EADDRNOTAVAIL', `none of the addresses of listen_host is available on this machine`)
-      }
-      if (options.unixSocketDir !== '') await startUnix(started, port, options)
-      started.port = targets.length > 0 ? port : 0
+      await startAllTcp(started, targets, options)
+      if (options.unixSocketDir !== '') await startUnix(started, started.port || options.port, options)
+      options.taken?.serve(acceptor(options, { unix: false }, true))
+      for (const server of options.taken?.servers ?? []) if (!started.has(server)) server.close()
       return started
     } catch (error) {
       await started.close()
@@ -105,24 +103,68 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 }
 
 class Started implements Listener {
-  readonly servers: Server[] = []
   readonly addresses: ListenAddress[] = []
   port = 0
   binding: UnixBinding | undefined
-  #stopped = false
+  readonly #tcp = new Set<Server>()
+  readonly #unix = new Set<Server>()
 
-  stopAccepting(): void {
-    if (this.#stopped) return
-    this.#stopped = true
-    // The callback waits for every connection to end, which is for the caller to bring about.
-    for (const server of this.servers) server.close()
-    this.binding?.remove()
+  get none(): boolean {
+    return this.#tcp.size + this.#unix.size === 0
+  }
+
+  has(server: Server): boolean {
+    return this.#tcp.has(server)
+  }
+
+  add(server: Server, unix: boolean): void {
+    ;(unix ? this.#unix : this.#tcp).add(server)
+  }
+
+  stopAcceptingTcp(): void {
+    closeAll(this.#tcp)
   }
 
   close(): Promise<void> {
-    this.stopAccepting()
+    closeAll(this.#tcp)
+    closeAll(this.#unix)
+    this.binding?.remove()
     // The handles close at the end of this turn of the event loop.
-    return new Promise((resolve) => setImmediate(resolve))
+    return nextTurn()
+  }
+}
+
+function closeAll(servers: Set<Server>): void {
+  // The callback waits for every connection to end, which is for the caller to bring about.
+  for (const server of servers) server.close()
+  servers.clear()
+}
+
+async function listenOnInherited(sockets: readonly InheritedSocket[], options: ListenOptions): Promise<Listener> {
+  const started = new Started()
+  try {
+    for (const socket of sockets) {
+      const kind = { unix: false }
+      const server = makeServer(options, kind)
+      await start(server, { fd: socket.fd, backlog: options.backlog }, options.onError)
+      const address = inheritedAddress(server, socket)
+      kind.unix = typeof address === 'string'
+      started.add(server, kind.unix)
+      if (typeof address === 'object') started.port ||= address.port
+      started.addresses.push(address)
+    }
+    return started
+  } catch (error) {
+    await started.close()
+    const { code = 'EINVAL', message } = error as NodeJS.ErrnoException
+    const { fd, name } = sockets[started.addresses.length]!
+    const remedy = /not support/.test(message)
+      ? 'use a later version, or Node'
+      : 'it must be a stream socket, of TCP or unix, that listens (ListenStream=, and Accept=no)'
+    throw new ListenError(
+      code,
+      `cannot listen on the inherited socket ${name}, descriptor ${fd}: ${message}: ${remedy}`,
+    )
   }
 }
 
@@ -153,9 +195,48 @@ function tcpTargets(hosts: readonly string[]): TcpTarget[] {
   return [...targets.values()]
 }
 
+/** All on one port. @throws ListenError where there is none to listen on, though there should be */
+async function startAllTcp(started: Started, targets: readonly TcpTarget[], options: ListenOptions): Promise<void> {
+  let { port } = options
+  for (const target of targets) {
+    const server = (await takenFor(target, port, options.taken)) ?? (await startTcp(target, port, options))
+    if (!server) continue
+    started.add(server, false)
+    const address = server.address()
+    if (address === null || typeof address === 'string') continue
+    port = address.port
+    started.addresses.push({ host: address.address, port })
+  }
+  if (targets.length === 0) return
+  if (started.none) {
+    throw new ListenError('EADDRNOTAVAIL', `none of the addresses of listen_host is available on this machine`)
+  }
+  started.port = port
+}
+
+/** The one of the `taken` sockets that listens there, if there is one. */
+async function takenFor(
+  { host }: TcpTarget,
+  port: number,
+  taken: TakenSockets | undefined,
+): Promise<Server | undefined> {
+  if (taken === undefined) return undefined
+  const wanted =
+    isIP(host) > 0
+      ? host
+      : await lookup(host).then(
+          ({ address }) => address,
+          () => undefined,
+        )
+  return taken.servers.find((server) => {
+    const address = server.address()
+    return typeof address === 'object' && address?.address === wanted && address?.port === port
+  })
+}
+
 /** @returns undefined where an optional address is not there */
 async function startTcp(target: TcpTarget, port: number, options: ListenOptions): Promise<Server | undefined> {
-  const server = makeServer(options, false)
+  const server = makeServer(options, { unix: false })
   try {
     // Each family by itself, whatever the machine's bindv6only says.
     const ipv6Only = isIP(target.host) === 6
@@ -174,13 +255,16 @@ async function startUnix(started: Started, port: number, options: ListenOptions)
     const what = `Invalid unix_socket_mode: ${options.unixSocketMode}. Must be three octal digits, as in 0770`
     throw new ListenError('EINVAL', what)
   }
-  const server = makeServer(options, true)
+  const server = makeServer(options, { unix: true })
   try {
     const target = unixSocketPath(options.unixSocketDir, port, 'unix_socket_dir')
-    started.binding = await bindUnixSocket(target, mode, () =>
-      start(server, { path: target.path, backlog: options.backlog }, options.onError),
+    started.binding = await bindUnixSocket(
+      target,
+      mode,
+      (path) => start(server, { path, backlog: options.backlog }, options.onError),
+      options.taken !== undefined,
     )
-    started.servers.push(server)
+    started.add(server, true)
     started.addresses.push(target.label)
   } catch (error) {
     server.close(() => {})
@@ -189,10 +273,18 @@ async function startUnix(started: Started, port: number, options: ListenOptions)
   }
 }
 
-function makeServer(options: ListenOptions, unix: boolean): Server {
-  const server = createServer({ allowHalfOpen: false, ...(unix ? {} : { noDelay: true }) })
+/** @param kind of an inherited socket it is known only when it is listened on */
+function makeServer(options: ListenOptions, kind: { unix: boolean }): Server {
+  const server = createServer({ allowHalfOpen: false, ...(kind.unix ? {} : { noDelay: true }) })
+  server.on('connection', acceptor(options, kind))
+  return server
+}
+
+/** @param delays its small messages may wait: its server was not made here */
+function acceptor(options: ListenOptions, kind: { unix: boolean }, delays = false): (socket: Socket) => void {
   const { onConnection } = options
-  server.on('connection', (socket) => {
+  return (socket) => {
+    const { unix } = kind
     socket.on('error', ignoreError)
     const info = unix ? UNIX_PEER : peerOf(socket)
     if (!info) {
@@ -200,14 +292,14 @@ function makeServer(options: ListenOptions, unix: boolean): Server {
       socket.destroy()
       return
     }
+    if (delays) socket.setNoDelay(true)
     // Four system calls. A peer on this machine cannot vanish without its kernel, which is ours, saying so.
     if (!unix && !info.loopback) {
       const keepAliveMs = options.keepAliveMs()
       if (keepAliveMs !== undefined) socket.setKeepAlive(true, keepAliveMs)
     }
     onConnection(socket, info)
-  })
-  return server
+  }
 }
 
 const UNIX_PEER: ConnectionInfo = Object.freeze({ remoteAddress: '', remotePort: 0, unix: true, loopback: false })
@@ -219,7 +311,11 @@ function peerOf(socket: Socket): ConnectionInfo | undefined {
   return { remoteAddress: address, remotePort, unix: false, loopback: address === '::1' || address.startsWith('127.') }
 }
 
-function start(server: Server, where: NetListenOptions, onError: (error: Error) => void): Promise<void> {
+function start(
+  server: Server,
+  where: NetListenOptions & { fd?: number },
+  onError: (error: Error) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(where, () => {

@@ -66,6 +66,14 @@ export class Resolver {
     if (entry && !entry.error) entry.expires = 0
   }
 
+  /** The names that are known, with how long their answers are used without asking again (ms). */
+  *known(): Generator<{ name: string; addresses: readonly string[]; ttl: number }> {
+    const at = this.#now()
+    for (const [name, { addresses, expires }] of this.#entries) {
+      yield { name, addresses, ttl: Math.max(0, expires - at) }
+    }
+  }
+
   #ask(host: string, known: Entry | undefined): Promise<string[]> {
     const entry = known ?? { addresses: [], error: undefined, expires: 0, pending: undefined }
     if (!known) this.#add(host, entry)

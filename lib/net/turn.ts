@@ -4,7 +4,7 @@
  * direction (the kernel's send is two thirds of a proxy's time).
  */
 
-import { holdClock, releaseClock } from '../util/clock.ts'
+import { afterTurn, holdClock, releaseClock } from '../util/clock.ts'
 
 /** A wire with bytes waiting to be written. */
 export interface Flushable {
@@ -17,6 +17,8 @@ let count = 0
 let depth = 0
 let scheduled = false
 let unsent = false
+/** Those that are flushed when all that has arrived is read. */
+const late: Flushable[] = []
 
 /** Called by a wire before it hands a chunk to its handler. */
 export function beginTurn(): void {
@@ -36,6 +38,19 @@ export function markDirty(wire: Flushable): void {
   if (depth > 0 || scheduled) return
   scheduled = true
   queueMicrotask(flushAll)
+}
+
+/**
+ * The same for a wire that several connections write to, none of which is in a hurry: it is flushed when all that has arrived
+ * on any of them has been read. What is written must be valid until then.
+ */
+export function markLate(wire: Flushable): void {
+  if (late.push(wire) === 1) afterTurn(flushLate)
+}
+
+function flushLate(): void {
+  // A flush that makes another wire late has its own pass.
+  for (const wire of late.splice(0)) wire.flush()
 }
 
 /** Called by a wire for which the kernel did not take all: its bytes are in use for longer than the turn. */

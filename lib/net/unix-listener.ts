@@ -2,6 +2,9 @@
  * Takes possession of a unix socket's path, for the listener: tells a socket that a crash left behind from one that is
  * in use, and lets no two processes decide that at the same time.
  *
+ * The socket is bound under a name of its own and then renamed: clients find the old socket or the new one, never none,
+ * and the runtime, which removes the name that was bound when it closes the socket, removes nothing of a successor's.
+ *
  * The lock file beside the socket exists only while one process looks and binds. After that the socket says by itself
  * whether it is in use, so a crash leaves nothing behind that would need a pid to be believed.
  */
@@ -12,13 +15,14 @@ import {
   lstatSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { UnixPath } from './unix-path.ts'
 
 /** A socket we listen on. */
@@ -31,17 +35,25 @@ export interface UnixBinding {
 const LOCK_MAX_AGE_MS = 10_000
 /** Locks of this process: one of its pid that is not here was left by another, in a container of its own. */
 const ownLocks = new Set<string>()
+/** How many sockets this process has bound: each has a name of its own while it is being bound. */
+let bound = 0
 /** Milliseconds a live server may take to accept; the kernel does it at once. */
 const PROBE_MS = 1000
 
 /**
  * Free the path if nobody listens there, bind, and set the file's mode.
- * @param bind listens on the path
+ * @param bind listens on the path that it is given
+ * @param takesOver somebody may listen there, who is succeeded
  * @throws Error that says what is in the way and what to do
  */
-export async function bindUnixSocket(target: UnixPath, mode: number, bind: () => Promise<void>): Promise<UnixBinding> {
+export async function bindUnixSocket(
+  target: UnixPath,
+  mode: number,
+  bind: (path: string) => Promise<void>,
+  takesOver = false,
+): Promise<UnixBinding> {
   if (target.abstract) {
-    await bind().catch((error: NodeJS.ErrnoException) => {
+    await bind(target.path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === 'EADDRINUSE' ? inUse(target) : error
     })
     return { remove() {} }
@@ -51,18 +63,21 @@ export async function bindUnixSocket(target: UnixPath, mode: number, bind: () =>
   const lock = `${path}.lock-pgbun`
   takeLock(lock, target)
   try {
-    await removeStale(target)
+    await checkFree(target, takesOver)
+    const first = ownName(path)
+    rmSync(first, { force: true })
     // Nobody may connect before the mode is what it should be.
     const umask = process.umask(0o777)
-    let bound: Promise<void>
+    let binding: Promise<void>
     try {
-      bound = bind()
+      binding = bind(first)
     } finally {
       process.umask(umask)
     }
-    await bound
-    chmodSync(path, mode)
-    const { ino } = statSync(path)
+    await binding
+    chmodSync(first, mode)
+    const { ino } = statSync(first)
+    renameSync(first, path)
     return { remove: () => removeOwn(path, ino) }
   } finally {
     ownLocks.delete(lock)
@@ -116,15 +131,20 @@ function isHeld(lock: string): boolean {
   }
 }
 
-async function removeStale(target: UnixPath): Promise<void> {
+/** A name in the same directory, no longer than `.s.PGSQL.1`: the path must fit. */
+function ownName(path: string): string {
+  return join(dirname(path), `.pg${process.pid.toString(36)}-${(bound++ % 36).toString(36)}`)
+}
+
+/** @throws Error where there is something that must not be replaced */
+async function checkFree(target: UnixPath, takesOver: boolean): Promise<void> {
   const { path } = target
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found) return
   if (!found.isSocket()) {
     throw withCode('EADDRINUSE', `cannot listen on '${path}': something is there that is not a socket; remove it`)
   }
-  if (await isAlive(path)) throw inUse(target)
-  unlinkSync(path)
+  if (!takesOver && (await isAlive(path))) throw inUse(target)
 }
 
 /** Only a refusal says that nobody listens: a full backlog, a missing permission or silence do not. */

@@ -6,6 +6,11 @@
 /** Bytes that fit a sockaddr_un with its ending zero; macOS has 4 less. Node 20 cuts a longer one without a word. */
 const PATH_LIMIT = process.platform === 'linux' ? 107 : 103
 
+/** Whether a unix socket can have this path. */
+export function fitsUnixPath(path: string): boolean {
+  return Buffer.byteLength(path) <= PATH_LIMIT
+}
+
 export interface UnixPath {
   /** For node:net, with a zero byte in front where it is abstract. */
   path: string
@@ -28,7 +33,7 @@ export function unixSocketPath(directory: string, port: number, option: string):
   while (end > 1 && directory[end - 1] === '/') end--
   const label = `${directory.slice(0, end)}/.s.PGSQL.${port}`.replace(/^\/\//, '/')
   const abstract = directory.startsWith('@')
-  if (Buffer.byteLength(label) > PATH_LIMIT) {
+  if (!fitsUnixPath(label)) {
     throw new Error(
       `${option}: the socket's path '${label}' is ${Buffer.byteLength(label)} bytes long, ` +
         `and a unix socket may have ${PATH_LIMIT}: use a shorter directory`,

@@ -15,7 +15,7 @@ import type { Batch } from '../protocol/batch.ts'
 import { Framer } from '../protocol/framer.ts'
 import type { Scanner } from '../protocol/scanner.ts'
 import { describeTlsError, ignoreError } from './starttls.ts'
-import { beginTurn, endTurn, markDirty, noteUnsent } from './turn.ts'
+import { beginTurn, endTurn, markDirty, markLate, noteUnsent } from './turn.ts'
 
 /** Receives what happens on a wire. */
 export interface WireHandler {
@@ -81,6 +81,8 @@ export class Wire {
   onClosed: (() => void) | undefined
   /** Bytes written since the connection began. */
   bytesOut = 0
+  /** What is written waits for what others write to this connection in the same pass of the event loop. */
+  waitsForOthers = false
   readonly #socket: Socket
   readonly #framer: Framer
   /** What is to be written at the end of this turn: mostly one buffer, seldom more. */
@@ -139,6 +141,12 @@ export class Wire {
     return this.#framer.bytes
   }
 
+  /** Our own end; an empty address and port 0 on a unix socket. */
+  get local(): { address: string; port: number } {
+    const { localAddress: address = '', localPort: port = 0 } = this.#socket
+    return { address, port }
+  }
+
   /** No more will be read or written. */
   get ended(): boolean {
     return this.#ended
@@ -150,7 +158,8 @@ export class Wire {
     this.#outBytes += bytes.length
     if (this.#out === undefined) {
       this.#out = bytes
-      markDirty(this)
+      if (this.waitsForOthers) markLate(this)
+      else markDirty(this)
     } else if (this.#more === undefined) this.#more = [bytes]
     else this.#more.push(bytes)
   }

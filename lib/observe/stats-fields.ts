@@ -4,14 +4,14 @@
  */
 
 import type { Counters } from '../pool/counters.ts'
-import { type Snapshot, totals } from './snapshot.ts'
+import { type CountSnapshot, totals } from './snapshot.ts'
 
 /** Something happens where one of these moves. */
 const ACTIVITY = ['logins', 'transactions', 'queries', 'received', 'sent', 'leases'] as const
 
 /** What happened in the `ms` milliseconds since the counters were `before`; undefined where nothing did. */
 export function statsFields(
-  snapshot: Snapshot,
+  snapshot: CountSnapshot,
   before: Counters | undefined,
   ms: number,
 ): Record<string, number> | undefined {
@@ -20,7 +20,7 @@ export function statsFields(
   const waiting = snapshot.pools.reduce((count, pool) => count + pool.waiting, 0)
   if (waiting === 0 && ACTIVITY.every((name) => since(name) === 0)) return undefined
   const rate = (name: keyof Counters): number => rounded((since(name) / ms) * 1000)
-  const mean = (name: keyof Counters): number => rounded(since(name) / Math.max(1, since('leases')))
+  const mean = (name: keyof Counters, of: keyof Counters): number => rounded(since(name) / Math.max(1, since(of)))
   return {
     clients: snapshot.clientCount,
     waiting,
@@ -30,8 +30,8 @@ export function statsFields(
     queries_per_s: rate('queries'),
     bytes_in_per_s: rate('received'),
     bytes_out_per_s: rate('sent'),
-    transaction_ms: mean('transactionTime'),
-    wait_ms: mean('waitTime'),
+    transaction_ms: mean('transactionTime', 'transactions'),
+    wait_ms: mean('waitTime', 'leases'),
     leases_total: sum.leases,
     connections_opened_total: sum.opened,
   }

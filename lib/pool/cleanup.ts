@@ -1,6 +1,6 @@
 /**
- * What a pool does with a server before another client gets it: the one place where that is decided. Pure: clean-server.ts
- * and the pool carry it out.
+ * What a pool does with a server before another client gets it: the one place where that is decided. Pure:
+ * upkeep.ts carries it out.
  *
  * Holds: a server is lent to a client only where the decision for that client was 'nothing'. The reset is the smallest
  * that is safe; the client that used a server last gets it back as it is, unless the server was disowned.

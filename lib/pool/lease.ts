@@ -1,10 +1,14 @@
 /**
  * A server lent to one client (R9). There is one way back, `release`, and it can be used once; when a lease ends is
  * decided by the client's side alone, what becomes of the server by the pool.
+ *
+ * The client asks the lease, not the server, whether what it has sent is answered: the server may owe answers to others
+ * (shared-lease.ts).
  */
 
 import type { ServerConnection } from '../server/connection.ts'
 import { LeaseEffects } from '../server/lease-effects.ts'
+import type { Consumer } from '../server/ports.ts'
 import type { PoolMode } from './settings.ts'
 
 /** In which state the server comes back. */
@@ -40,6 +44,52 @@ export class Lease extends LeaseEffects {
     this.mode = mode
     this.since = since
   }
+
+  /** Who takes the replies in the place of the client; undefined where the server is the client's alone. */
+  get line(): Consumer | undefined {
+    return undefined
+  }
+
+  /** All that the client has sent is answered. */
+  get answered(): boolean {
+    return this.server.plan.settled
+  }
+
+  /** That is so, and the client is in no transaction and has the last message as a whole. */
+  get settled(): boolean {
+    return this.server.settled
+  }
+
+  /** The client has the first part of a message whose rest has not come yet. */
+  get midReply(): boolean {
+    return this.server.midReply
+  }
+
+  /** Nobody else uses the server. */
+  get alone(): boolean {
+    return true
+  }
+
+  /** What comes next from the server is for this client. */
+  get isNext(): boolean {
+    return true
+  }
+
+  /** What the server owes may be owed to this client. */
+  get mayAwait(): boolean {
+    return true
+  }
+
+  /** The client may send more. */
+  get takesMore(): boolean {
+    return true
+  }
+
+  /** What the client wanted to send is sent, or, where not `all`, a part of it: the rest waits. */
+  sent(_all: boolean): void {}
+
+  /** A cancel request for what the client runs is about to be sent. */
+  cancelBegins(): void {}
 
   /** Give the server back. Throws the second time: two owners are how rows end up with a stranger. */
   release(outcome: LeaseOutcome, reason = ''): void {

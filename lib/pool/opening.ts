@@ -11,12 +11,14 @@ import type { ServerConnection } from '../server/connection.ts'
 import { LoginError } from '../server/login.ts'
 import { now } from '../util/clock.ts'
 import { Backoff } from './backoff.ts'
+import type { Durations } from './durations.ts'
 import type { Slot } from './server-limits.ts'
 
 /** What opening needs from its pool. */
 export interface OpeningPorts {
   /** Open and log in one connection in `slot`. Rejects with a LoginError. */
   open(slot: Slot): Promise<ServerConnection>
+  readonly durations: Pick<Durations, 'connect'>
   /** There is one more connection. */
   opened(server: ServerConnection): void
   /** An attempt failed, for the log. */
@@ -81,9 +83,11 @@ export class Opening {
   begin(slot: Slot | undefined): void {
     if (slot === undefined) return
     this.#running = true
+    const began = now()
     this.#ports.open(slot).then(
       (server) => {
         this.#running = false
+        this.#ports.durations.connect.record(now() - began)
         this.#ports.opened(server)
       },
       (error: unknown) => {

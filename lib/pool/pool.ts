@@ -11,8 +11,7 @@ import type { Credentials } from '../auth/credentials.ts'
 import { type HostAddress, hostPort } from '../config/hosts.ts'
 import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import { Drain } from '../server/drain.ts'
-import { LoginError } from '../server/login.ts'
+import type { LoginError } from '../server/login.ts'
 import type { RoleChange, ServerOwner, ServerState } from '../server/ports.ts'
 import type { Defaults } from '../settings/server-defaults.ts'
 import { createPinCounts } from '../sql/state-kinds.ts'
@@ -21,31 +20,36 @@ import { now } from '../util/clock.ts'
 import { List } from '../util/list.ts'
 import { admitServer } from './admit-server.ts'
 import { chooseServer } from './choose-server.ts'
-import { cleanServer, type Query } from './clean-server.ts'
 import { type Cleanup, cleanup } from './cleanup.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { DedicatedServers } from './dedicated.ts'
+import type { Durations } from './durations.ts'
 import type { FunctionCatalog } from './function-catalog.ts'
 import { Lease, type LeaseOutcome } from './lease.ts'
-import { HostMisfit, Opening } from './opening.ts'
+import { OpenFailures } from './open-failures.ts'
+import { Opening } from './opening.ts'
+import { Pipelines } from './pipelines.ts'
+import { PoolGate } from './pool-gate.ts'
 import type { PoolPorts } from './ports.ts'
 import { type OpenState, ServerLists } from './server-lists.ts'
 import { reportedRole } from './session-attrs.ts'
 import { connectionLimit, type PoolMode, type PoolSettings, whyWaiting } from './settings.ts'
 import { LEADS_ELSEWHERE, type Target } from './target.ts'
+import { type KeptPool, Upkeep } from './upkeep.ts'
 import { notifyWaiting, refuseOverdue, type Waiter } from './waiter.ts'
 import { Welcome } from './welcome.ts'
 
-/** The log says at most this often that a host does not fit, in ms. */
-const MISFIT_LOG_MS = 10_000
+const PAUSED = 'its database is paused'
 
 /** Connections of one database and user. */
-export class Pool implements ServerOwner<ServerConnection> {
+export class Pool implements ServerOwner<ServerConnection>, KeptPool {
   readonly database: string
   /** Where its connections lead; another one after `retarget`. */
   target: Target
-  readonly #clientUser: string
+  /** Of its clients; of no account where `target` has one for all. */
+  readonly clientUser: string
   readonly counters: Counters = createCounters()
+  readonly durations: Durations
   readonly waiters = new List<Waiter>('waiting')
   /** Of the place its connections lead to. */
   functions: FunctionCatalog
@@ -59,40 +63,48 @@ export class Pool implements ServerOwner<ServerConnection> {
   /** Startup parameters (`name=value`) PostgreSQL has accepted here, and how it spells their values. */
   readonly accepted = new BoundedMap<string>(1000)
   readonly #ports: PoolPorts
+  readonly gate: PoolGate
   /** Replication connections: of one client each, and no part of the pool. */
   readonly dedicated = new DedicatedServers((server) => void this.#ports.cancel(server))
   readonly #lists = new ServerLists()
   readonly #opening: Opening
-  /** Servers being reset or checked: they come free in a moment. */
-  #preparing = 0
-  /** Why nobody is served any more. */
-  #closing: string | undefined
-  #pausedUntil = 0
+  readonly #upkeep: Upkeep
   #sweptAt = 0
-  /** When the log last said that a host has not the role that is asked for. */
-  #misfitAt = Number.NEGATIVE_INFINITY
+  readonly #failures = new OpenFailures()
   /**
    * Somebody is being handed a server. A client may be done with it at once (all it asked for was answered without), and
    * so may the thousand behind it: the outermost call serves them one after the other, not each from within the last.
    */
   #serving = false
   readonly welcome = new Welcome()
+  /** Servers that several clients use at once. */
+  readonly pipelines: Pipelines
 
-  /** @param user of its clients; of no account where `target` has one for all */
   constructor(
-    { database, user, target }: { database: string; user: string; target: Target },
+    { database, user, target, durations }: { database: string; user: string; target: Target; durations: Durations },
     settings: PoolSettings,
     functions: FunctionCatalog,
     ports: PoolPorts,
   ) {
     this.database = database
-    this.#clientUser = user
+    this.clientUser = user
     this.target = target
     this.settings = settings
     this.functions = functions
+    this.durations = durations
     this.#ports = ports
+    this.#upkeep = new Upkeep(this, ports)
+    this.gate = new PoolGate(() => ports.isPaused(database))
+    this.pipelines = new Pipelines({
+      counters: this.counters,
+      maxWaitMs: () => this.settings.pipeliningMaxWaitMs,
+      over: (server, mode, outcome, reason) => this.#takeBack(server, mode, outcome, reason),
+      moved: () => this.#serve(),
+      cancel: (server) => void ports.cancel(server),
+    })
     this.#opening = new Opening({
       open: (slot) => ports.open(this, slot),
+      durations,
       opened: (server) => this.#opened(server),
       failed: (error) => this.#openFailed(error),
       refuseAll: (error) => this.#refuseAll(error),
@@ -106,7 +118,7 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** The user its connections are logged in as. */
   get user(): string {
-    return this.target.user?.name ?? this.#clientUser
+    return this.target.user?.name ?? this.clientUser
   }
 
   /** Where the next connection may lead, best first. */
@@ -116,7 +128,12 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Connections that exist or are being opened. */
   get size(): number {
-    return this.connected + (this.#opening.running ? 1 : 0)
+    return this.connected + this.opening
+  }
+
+  /** Connections being opened. */
+  get opening(): number {
+    return this.#opening.running ? 1 : 0
   }
 
   get connected(): number {
@@ -124,7 +141,7 @@ export class Pool implements ServerOwner<ServerConnection> {
   }
 
   get empty(): boolean {
-    if (this.target.user !== undefined && this.settings.minSize > 0 && !this.closing) return false
+    if (this.target.user !== undefined && this.settings.minSize > 0 && !this.gate.closing) return false
     if (this.clients + this.dedicated.clients > 0) return false
     return this.size === 0 && this.waiters.size === 0 && this.welcome.waiting === 0
   }
@@ -139,8 +156,8 @@ export class Pool implements ServerOwner<ServerConnection> {
   /** The parameters a client is greeted with; opens a connection where there is none, and then they come later. */
   getWelcome(): Defaults | Promise<Defaults> {
     const { parameters } = this.welcome
-    if (parameters !== undefined && this.connected > 0) return parameters
-    const refused = this.#refusal()
+    if (parameters !== undefined && (this.connected > 0 || this.gate.paused)) return parameters
+    const refused = this.gate.refusal(this.#opening)
     if (refused) return Promise.reject(refused)
     const waiting = this.welcome.wait()
     this.grow()
@@ -154,13 +171,15 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** A server for `waiter`: at once, as a lease, or later, by its onLease; undefined means that it waits. */
   acquire(waiter: Waiter): Lease | undefined {
-    if (this.waiters.size === 0) {
+    if (this.waiters.size === 0 && !this.gate.paused) {
+      const joined = this.#join(waiter)
+      if (joined) return joined
       const server = this.#pick(waiter)
-      if (server) return this.#lend(server, waiter, now())
+      if (server) return this.#lend(server, waiter)
     }
     waiter.waitingSince = now()
     this.waiters.push(waiter)
-    const refused = this.#refusal()
+    const refused = this.gate.refusal(this.#opening)
     if (refused) this.#refuse(waiter, refused)
     else {
       this.#serve()
@@ -176,13 +195,17 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** A lease is over. Only Lease calls this. */
   takeBack({ server, since, mode }: Lease, outcome: LeaseOutcome, reason: string): void {
-    this.counters.transactionTime += now() - since
+    this.counters.leaseTime += now() - since
+    this.#takeBack(server, mode, outcome, reason)
+  }
+
+  #takeBack(server: ServerConnection, mode: PoolMode, outcome: LeaseOutcome, reason: string): void {
     server.consumer = null
     if (outcome === 'broken') {
       server.cut(reason || 'broken')
       return
     }
-    this.#cameBack(server, mode, outcome)
+    this.#upkeep.cameBack(server, mode, outcome)
   }
 
   /** Add a connection opened outside of the queue (a login that was proven with it). */
@@ -204,7 +227,7 @@ export class Pool implements ServerOwner<ServerConnection> {
     this.#lists.closeOverdue(at, this.settings.connectTimeoutMs)
     this.functions.hurry(this, this.waiters.size > 0, at, (server) => void this.#ports.cancel(server))
     for (const server of this.#lists.idle) {
-      this.#attend(server, cleanup('idle', server, this, at))
+      this.#upkeep.attend(server, cleanup('idle', server, this, at))
     }
     this.#warm()
     this.grow()
@@ -213,15 +236,21 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Close what is idle and let the rest go as it comes back; nobody is served any more. */
   close(reason: string): void {
-    this.#closing = reason
+    this.gate.close(reason)
     this.#ports.limits.leave(this)
     this.clear(reason)
   }
 
   /** Close what is idle, let the rest go as it comes back, and open nothing for a while. */
   clear(reason: string, pauseMs = 0): void {
-    this.#pausedUntil = now() + pauseMs
+    this.gate.rest(pauseMs)
     this.#lists.retire(reason)
+  }
+
+  /** Those who wait are served again. What failed meanwhile does not count. */
+  resume(): void {
+    this.#opening.succeeded()
+    this.grow()
   }
 
   /** Lead elsewhere from now on, or log in there in another way: what was opened before is not used again. */
@@ -237,7 +266,7 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Close every connection now. */
   destroy(reason: string): void {
-    this.#closing = reason
+    this.gate.close(reason)
     for (const server of [...this.servers()]) server.close(reason)
   }
 
@@ -254,26 +283,38 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   onServerGone(server: ServerConnection): void {
     this.functions.note(server.content)
+    this.counters.serverParses += server.statements.parsed
+    this.#ports.gone(server)
     this.grow()
     this.#serve()
   }
 
+  readonly onError = (sqlstate: string): void => this.#ports.errorCame(this.database, sqlstate)
   readonly onRoles = (change: RoleChange): void => this.#ports.rolesChanged(this.user, change)
-  readonly onServerFree = (server: ServerConnection): void => this.#offer(server)
+  readonly onServerFree = (server: ServerConnection): void => this.offer(server)
 
   /** Lend idle servers to those who wait, or make as many of them ready as there are clients waiting. */
   #serve(): void {
     const { idle } = this.#lists
-    while (
-      !this.#serving &&
-      this.#closing === undefined &&
-      idle.size > 0 &&
-      this.#preparing + (this.#opening.running ? 1 : 0) < this.waiters.size
-    ) {
+    while (!this.#serving && this.gate.serves && this.waiters.size > 0) {
       const waiter = this.waiters.first!
-      const server = this.#pick(waiter)
-      if (server) this.#serveWaiter(server, waiter)
+      const mayHaveOne = idle.size > 0 && this.#upkeep.preparing + this.opening < this.waiters.size
+      const joined = this.#join(waiter)
+      if (joined) this.#serveWaiter(joined, waiter)
+      else if (mayHaveOne) {
+        const server = this.#pick(waiter)
+        // Where another one was closed for that, somebody else may have been served meanwhile.
+        if (server && waiter.list === this.waiters) this.#serveWaiter(this.#lend(server, waiter), waiter)
+      } else return
     }
+  }
+
+  /** A place behind others, for what has shown to be short. */
+  #join(waiter: Waiter): Lease | undefined {
+    if (!waiter.short?.admitted) return undefined
+    const suits = (server: ServerConnection): boolean => this.#neededFor(server, waiter).kind === 'nothing'
+    const lease = this.pipelines.join(waiter, this.settings.pipeliningBudgetMs, now(), suits)
+    return lease && this.#begun(lease, waiter)
   }
 
   /** A server `waiter` can have now, or undefined; closes what is too old, starts what makes another ready. */
@@ -290,56 +331,28 @@ export class Pool implements ServerOwner<ServerConnection> {
   /** True where `server` can be lent to `waiter` as it is; otherwise it is made ready and offered afterwards. */
   #ready(server: ServerConnection, waiter: Waiter): boolean {
     if (this.functions.enabled) server.content.functionsKnown(this.functions.stamp)
-    return this.#attend(server, cleanup('wanted', server, this, now(), waiter.mode, waiter.id))
+    return this.#upkeep.attend(server, this.#neededFor(server, waiter))
   }
 
-  #lend(server: ServerConnection, waiter: Waiter, at: number): Lease {
-    const lease = new Lease(this, server, waiter.mode, at)
+  #neededFor(server: ServerConnection, { mode, id }: Waiter): Cleanup {
+    return cleanup('wanted', server, this, now(), mode, id)
+  }
+
+  #lend(server: ServerConnection, waiter: Waiter): Lease {
+    if (waiter.short !== undefined) return this.#begun(this.pipelines.begin(server, waiter, now()), waiter)
+    const lease = new Lease(this, server, waiter.mode, now())
     server.beginLease(waiter, lease)
-    server.content.usedBy(waiter.id)
+    return this.#begun(lease, waiter)
+  }
+
+  #begun(lease: Lease, { id }: Waiter): Lease {
+    lease.server.content.usedBy(id)
     this.counters.leases++
     return lease
   }
 
-  /** A lease of `mode` is over, or what it left has come to its end: reset the server where that is needed, then offer it. */
-  #cameBack(server: ServerConnection, mode: PoolMode, moment: Exclude<LeaseOutcome, 'broken'> | 'drained'): void {
-    if (server.state === 'closed') return
-    // Behind a transaction only: one that is rolled back may change something yet.
-    if (moment === 'done' || server.settled) this.functions.note(server.content)
-    const at = now()
-    const needed = cleanup(moment, server, this, at, mode)
-    server.usedAt = at
-    if (needed.kind === 'drain') {
-      if (moment !== 'done') server.content.leftState()
-      this.#drain(server, mode, needed.cancel)
-    } else if (this.#carryOut(server, needed)) {
-      if (mode === 'session') server.content.vouchedFor()
-      this.#offer(server)
-    }
-  }
-
-  /** Have `server` come to an end of what its lease has left. */
-  #drain(server: ServerConnection, mode: PoolMode, cancels: boolean): void {
-    const cancel = cancels ? (target: ServerConnection): void => void this.#ports.cancel(target) : undefined
-    new Drain(server, cancel, this.settings.drainTimeoutMs, () => this.#cameBack(server, mode, 'drained'))
-  }
-
-  /** Do with `server` what is `needed`; true where that is nothing. */
-  #carryOut(server: ServerConnection, needed: Cleanup): boolean {
-    if (needed.kind === 'nothing') return true
-    if (needed.kind === 'close') server.close(needed.reason)
-    else if (needed.kind !== 'drain') this.#clean(server, needed)
-    return false
-  }
-
-  /** The same for a server that is to be lent, or idles: it was looked at whether to ask for the functions of the database. */
-  #attend(server: ServerConnection, needed: Cleanup): boolean {
-    if (needed.kind === 'nothing' || needed.kind === 'check') this.functions.passed(server.content)
-    return this.#carryOut(server, needed)
-  }
-
   /** Give the server to the first who waits, or put it among the idle ones. */
-  #offer(server: ServerConnection): void {
+  offer(server: ServerConnection): void {
     server.consumer = null
     if (server.cancels > 0) {
       server.setState('beingCanceled')
@@ -353,47 +366,42 @@ export class Pool implements ServerOwner<ServerConnection> {
       server.close(reason)
       return
     }
+    if (this.gate.paused) {
+      server.close(PAUSED)
+      return
+    }
     if (waiter === null || this.#serving) {
       server.setState('idle')
       return
     }
     if (!this.#ready(server, waiter)) return
-    this.#serveWaiter(server, waiter)
+    this.#serveWaiter(this.#lend(server, waiter), waiter)
     // What came back meanwhile.
     this.#serve()
   }
 
-  #serveWaiter(server: ServerConnection, waiter: Waiter): void {
+  #serveWaiter(lease: Lease, waiter: Waiter): void {
     this.waiters.remove(waiter)
     const at = now()
-    this.counters.waitTime += at - waiter.waitingSince
+    this.counters.waitTime += this.durations.wait.record(at - waiter.waitingSince)
     this.#serving = true
     try {
-      waiter.onLease(this.#lend(server, waiter, at))
+      waiter.onLease(lease)
     } finally {
       this.#serving = false
     }
   }
 
-  #clean(server: ServerConnection, needed: Query): void {
-    this.#preparing++
-    cleanServer(server, needed, this.functions, this.#ports.log, (well) => {
-      this.#preparing--
-      if (well) this.#offer(server)
-      else this.onServerGone(server)
-    })
-  }
-
   /** Nobody is served any more. */
   get closing(): boolean {
-    return this.#closing !== undefined
+    return this.gate.closing
   }
 
   /** Somebody waits for a connection that is not made ready yet, and the pool may have one more. */
   get wants(): boolean {
-    if (this.closing || !this.#opening.possible || now() < this.#pausedUntil) return false
+    if (!this.gate.mayOpen || !this.#opening.possible) return false
     const waiting = this.waiters.size + this.welcome.waiting
-    if (waiting === 0 || (this.waiters.size > 0 && this.#preparing - this.functions.slowIn(this) >= waiting))
+    if (waiting === 0 || (this.waiters.size > 0 && this.#upkeep.preparing - this.functions.slowIn(this) >= waiting))
       return false
     return this.connected < connectionLimit(this.settings, this.waiters.first, now())
   }
@@ -410,7 +418,7 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   /** Keep `min_pool_size` connections while the pool has clients. */
   #warm(): void {
-    if (this.closing || !this.#opening.possible || now() < this.#pausedUntil) return
+    if (!this.gate.mayOpen || !this.#opening.possible) return
     // Whoever logs in first brings what to log in with, unless there is one user for all.
     const own = this.target.user !== undefined
     if (!own && (this.clients === 0 || (this.connected === 0 && this.credentials.kind === 'none'))) return
@@ -429,9 +437,9 @@ export class Pool implements ServerOwner<ServerConnection> {
     const { log, roleFound } = this.#ports
     const mayFindStandby = (): boolean => this.#ports.mayFindStandby(target)
     const admission = { attrs: target.attrs, connectQuery: settings.connectQuery, roleFound, mayFindStandby, log }
-    this.#preparing++
+    this.#upkeep.preparing++
     admitServer(server, admission, (fault) => {
-      this.#preparing--
+      this.#upkeep.preparing--
       if (fault === undefined) this.#admitted(server)
       else this.#opening.failed(fault)
     })
@@ -439,11 +447,11 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   #admitted(server: ServerConnection): void {
     this.#opening.succeeded()
-    if (now() < this.#pausedUntil) server.retire('opened while a database was to be left alone')
+    if (this.gate.rests) server.retire('opened while a database was to be left alone')
     server.content.openedAfter(this.functions.defaultsStamp)
     // Another version may spell values in another way, or refuse them.
     if (this.welcome.begin(server.settings.baseline, server.identity.notices)) this.accepted.clear()
-    this.#offer(server)
+    this.offer(server)
     this.grow()
   }
 
@@ -459,17 +467,12 @@ export class Pool implements ServerOwner<ServerConnection> {
 
   #openFailed(error: LoginError): void {
     this.counters.openFailures++
-    if (this.closing) return
-    const { message, sqlstate, detail, remedy } = error
-    const { database, user } = this
-    const fields = { database, user, detail: detail || undefined, sqlstate, remedy }
-    // Until one is promoted, that is found out again and again.
-    const again = error instanceof HostMisfit && now() - this.#misfitAt < MISFIT_LOG_MS
-    if (error instanceof HostMisfit && !again) this.#misfitAt = now()
-    this.#ports.log[again ? 'debug' : 'warn'](`server connection failed: ${message}`, fields)
+    if (this.gate.closing) return
+    this.#failures.log(this.#ports.log, this, error)
   }
 
   #refuseAll(error: LoginError): void {
+    if (this.gate.paused) return
     this.welcome.refuse(error)
     for (const waiter of this.waiters) this.#refuse(waiter, error)
   }
@@ -477,14 +480,6 @@ export class Pool implements ServerOwner<ServerConnection> {
   #refuse(waiter: Waiter, error: LoginError): void {
     this.leave(waiter)
     waiter.onLeaseRefused(this.failureFields(error))
-  }
-
-  /** The error a newcomer gets at once instead of waiting. */
-  #refusal(): LoginError | undefined {
-    const reason = this.#closing
-    return reason === undefined
-      ? this.#opening.refusal()
-      : new LoginError(`pgbun serves nobody here: ${reason}`, { sqlstate: '57P01' })
   }
 
   /** A failed login at PostgreSQL in the words a client gets. */

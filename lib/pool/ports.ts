@@ -31,8 +31,14 @@ export interface PoolPorts {
   mayFindStandby(target: Target): boolean
   /** The host of a connection turned out to have `role`. */
   roleFound(server: ServerConnection, role: HostRole): void
+  /** A connection is gone. */
+  gone(server: ServerConnection): void
   /** Ask PostgreSQL to cancel what runs on `server`. */
   cancel(server: ServerConnection): Promise<void>
+  /** Whether clients of `database` are to wait, because an operator has said so. */
+  isPaused(database: string): boolean
+  /** PostgreSQL has answered a client of `database` with an error. */
+  errorCame(database: string, sqlstate: string): void
   /** Roles have changed, as a connection of `user` tells. */
   rolesChanged(user: string, change: RoleChange): void
   log: Logger

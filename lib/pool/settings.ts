@@ -38,8 +38,18 @@ export interface PoolSettings {
   loginRetryMs: number
   /** So long clients wait while no host can be used, instead of being refused. */
   outageGraceMs: number
+  /** Standbys are read from (`route_reads`). */
+  routesReads: boolean
+  /** `read_after_write`, `max_replica_lag`. */
+  readAfterWriteMs: number
+  maxReplicaLagMs: number
   queryWaitTimeoutMs: number
   queryWaitNotifyMs: number
+  /** Short requests are sent behind those of other clients (`server_pipelining`), as long as the work under way is expected to take no more than so much. */
+  pipelines: boolean
+  pipeliningBudgetMs: number
+  /** How long one may keep those behind it waiting (`server_pipelining_max_wait`). */
+  pipeliningMaxWaitMs: number
   /** How long a server may take to get rid of what a vanished client left running. */
   drainTimeoutMs: number
 }
@@ -68,8 +78,14 @@ export function poolSettings(config: Config, database: string, user: string): Po
     lifetimeMs: scoped('serverLifetime'),
     loginRetryMs: config.serverLoginRetry,
     outageGraceMs: scoped('outageGrace'),
+    routesReads: scoped('routeReads') === 'replicas',
+    readAfterWriteMs: scoped('readAfterWrite'),
+    maxReplicaLagMs: scoped('maxReplicaLag'),
     queryWaitTimeoutMs: scoped('queryWaitTimeout'),
     queryWaitNotifyMs: config.queryWaitNotify,
+    pipelines: scoped('serverPipelining') === 'auto',
+    pipeliningBudgetMs: config.serverPipeliningBudget,
+    pipeliningMaxWaitMs: config.serverPipeliningMaxWait,
     drainTimeoutMs: config.cancelWaitTimeout,
   }
 }

@@ -28,13 +28,21 @@ export type Balance = 'round-robin' | 'least-connections' | 'disable'
 /** One database on its hosts. */
 export interface Target {
   readonly hosts: readonly HostAddress[]
+  /** The same as they are written: one may be a name that stands for several. */
+  readonly written: readonly HostAddress[]
   readonly balance: Balance
+  /** What is due to each of the hosts, in their order; empty where that is the same. */
+  readonly weights: readonly number[]
+  /** Those with the lowest are used first; empty where all have the same. */
+  readonly priorities: readonly number[]
   /** What a host must be. */
   readonly attrs: SessionAttrs
   /** Its name there. */
   readonly database: string
   /** Undefined where each client is logged in as itself. */
   readonly user: ServerUser | undefined
+  /** Its connections serve reads of clients of another pool (`route_reads`). */
+  readonly reads: boolean
   /** Startup parameters beside user and database. */
   readonly parameters: readonly (readonly [string, string])[]
   /** The section of `[databases]` whose `server_tls_*` count; undefined for the general ones. */
@@ -62,6 +70,6 @@ export function loginTo({ database, user, target }: LoginTo): LoginTo {
 }
 
 /** The `place` of a database on its hosts. */
-export function placeOf({ hosts, database }: Pick<Target, 'hosts' | 'database'>): string {
-  return JSON.stringify([hosts.map(hostPort), database])
+export function placeOf({ written, database }: Pick<Target, 'written' | 'database'>): string {
+  return JSON.stringify([written.map(hostPort), database])
 }

@@ -34,7 +34,11 @@ export const AUTHENTICATION_CLEARTEXT = authentication(3)
 /** ReadyForQuery, idle. */
 export const READY_IDLE = message(BACKEND.ReadyForQuery, Buffer.from('I'))
 export const PARSE_COMPLETE = message(BACKEND.ParseComplete, Buffer.alloc(0))
+export const BIND_COMPLETE = message(BACKEND.BindComplete, Buffer.alloc(0))
 export const CLOSE_COMPLETE = message(BACKEND.CloseComplete, Buffer.alloc(0))
+export const NO_DATA = message(BACKEND.NoData, Buffer.alloc(0))
+export const PORTAL_SUSPENDED = message(BACKEND.PortalSuspended, Buffer.alloc(0))
+export const EMPTY_QUERY_RESPONSE = message(BACKEND.EmptyQueryResponse, Buffer.alloc(0))
 
 /** An Authentication request with its code and what follows it. */
 function authentication(code: number, data: Buffer = Buffer.alloc(0)): Buffer {

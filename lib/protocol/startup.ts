@@ -7,6 +7,8 @@ import { ProtocolError, Reader } from './reader.ts'
 
 /** Request codes that stand where a startup packet has its protocol version. */
 const CANCEL_REQUEST_CODE = 80877102
+/** A CancelRequest that one pgbun passes on to another: not PostgreSQL's, of the same kind. */
+const PASSED_CANCEL_CODE = 80877202
 export const SSL_REQUEST_CODE = 80877103
 export const GSSENC_REQUEST_CODE = 80877104
 
@@ -22,7 +24,7 @@ const MOST_BYTES = 3
 /** A packet of the startup phase. */
 export type StartupPacket =
   | { kind: 'startup'; version: number; parameters: Map<string, string> }
-  | { kind: 'cancel'; pid: number; secret: Buffer }
+  | { kind: 'cancel'; pid: number; secret: Buffer; hops: number }
   | { kind: 'ssl' }
   | { kind: 'gssenc' }
   | { kind: 'unsupported'; major: number; minor: number }
@@ -38,11 +40,13 @@ export function readStartup(body: Buffer): StartupPacket {
   const version = reader.int32()
   if (version === SSL_REQUEST_CODE) return { kind: 'ssl' }
   if (version === GSSENC_REQUEST_CODE) return { kind: 'gssenc' }
-  if (version === CANCEL_REQUEST_CODE) {
+  if (version === CANCEL_REQUEST_CODE || version === PASSED_CANCEL_CODE) {
+    const hops = version === PASSED_CANCEL_CODE ? reader.int32() : 0
+    if (hops < 0) throw new ProtocolError('invalid count of hops of a cancel request')
     const pid = reader.int32()
     // Protocol 3.2 allows secrets of up to 256 bytes; 4 is what 3.0 always has.
     if (reader.left < 4 || reader.left > 256) throw new ProtocolError('invalid length of cancel key')
-    return { kind: 'cancel', pid, secret: Buffer.from(reader.rest()) }
+    return { kind: 'cancel', pid, secret: Buffer.from(reader.rest()), hops }
   }
   const major = version >>> 16
   const minor = version & 0xffff
@@ -76,7 +80,9 @@ export function nameInServer(name: string): string {
 
 /** True for the body of a CancelRequest, malformed as it may be. */
 export function isCancelRequest(body: Buffer): boolean {
-  return body.length >= 4 && body.readInt32BE(0) === CANCEL_REQUEST_CODE
+  if (body.length < 4) return false
+  const code = body.readInt32BE(0)
+  return code === CANCEL_REQUEST_CODE || code === PASSED_CANCEL_CODE
 }
 
 /** A StartupMessage with these parameters. */
@@ -97,5 +103,16 @@ export function writeCancelRequest(pid: number, secret: Buffer): Buffer {
   packet.writeInt32BE(CANCEL_REQUEST_CODE, 4)
   packet.writeInt32BE(pid, 8)
   secret.copy(packet, 12)
+  return packet
+}
+
+/** A CancelRequest of a client, as one pgbun passes it on to another. @param hops how often it was passed on, this time included */
+export function writePassedCancel(pid: number, secret: Buffer, hops: number): Buffer {
+  const packet = Buffer.allocUnsafe(16 + secret.length)
+  packet.writeInt32BE(packet.length, 0)
+  packet.writeInt32BE(PASSED_CANCEL_CODE, 4)
+  packet.writeInt32BE(hops, 8)
+  packet.writeInt32BE(pid, 12)
+  secret.copy(packet, 16)
   return packet
 }

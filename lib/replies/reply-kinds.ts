@@ -22,10 +22,15 @@ export const TO_CLIENT = 0
 export const SWALLOW = 1
 export const DESYNC = 2
 
-/** Called when FAKE entries reach their turn, and when entries vanish unanswered because of an error. */
+/**
+ * Called when FAKE entries reach their turn, and when entries vanish unanswered because of an error. A `watcher` is who was
+ * given to ReplyPlan.watch for the entry.
+ */
 export interface PlanObserver {
   /** Entry `kind` with its `ref` was answered by the server, or, as a FAKE, must be answered now. */
-  onAnswered(kind: number, action: number, ref: unknown): void
+  onAnswered(kind: number, action: number, ref: unknown, watcher: unknown): void
   /** The request of this entry failed, or, where not `failed`, the server discarded it unseen behind one that did. */
-  onDropped(kind: number, action: number, ref: unknown, failed: boolean): void
+  onDropped(kind: number, action: number, ref: unknown, failed: boolean, watcher: unknown): void
+  /** The server is gone, and will not answer the entry. */
+  onLost?(watcher: unknown): void
 }

@@ -74,6 +74,8 @@ export class ReplyPlan {
   /** Something of the reply to the head has come. */
   #begun = false
   readonly #observer: PlanObserver | undefined
+  /** Of the client's next Query or Execute. */
+  #watcher: unknown
 
   constructor(observer?: PlanObserver) {
     this.#observer = observer
@@ -143,8 +145,38 @@ export class ReplyPlan {
     return this.#mixed !== 'no'
   }
 
-  /** Forget everything; for a server that starts afresh. */
+  /** The Query or Execute that the client sends next is watched by `watcher`. */
+  watch(watcher: unknown): void {
+    this.#watcher = watcher
+  }
+
+  /** True where nobody took `watch` up, because nothing of the kind was sent. */
+  unwatch(): boolean {
+    const left = this.#watcher !== undefined
+    this.#watcher = undefined
+    return left
+  }
+
+  /** Who watches the request whose reply comes next. */
+  get watcher(): unknown {
+    return this.#ring.watcherAt(0)
+  }
+
+  /** Who watches the request that an error, which comes now, is the end of: the first of the batch. */
+  get watcherOfError(): unknown {
+    for (let i = 0; i < this.#ring.size; i++) {
+      const watcher = this.#ring.watcherAt(i)
+      if (watcher !== undefined || this.#kindAt(i) === SYNC) return watcher
+    }
+    return undefined
+  }
+
+  /** Forget everything: the server is gone, or starts afresh. */
   clear(): void {
+    for (let i = 0; i < this.#ring.size; i++) {
+      const watcher = this.#ring.watcherAt(i)
+      if (watcher !== undefined) this.#observer?.onLost?.(watcher)
+    }
     this.#ring.clear()
     this.#readies = 0
     this.#batchOpen = false
@@ -162,6 +194,7 @@ export class ReplyPlan {
 
   /** A request of `kind` is sent (or, with FAKE, is not). */
   expect(kind: number, action = FORWARD, ref?: unknown): void {
+    const watcher = this.#watcher === undefined ? undefined : this.#taken(kind, action)
     if (this.#mixed !== 'no') this.#unmix(kind)
     switch (kind) {
       case SYNC:
@@ -177,7 +210,7 @@ export class ReplyPlan {
       case QUERY:
       case FUNCTION_CALL:
         if (this.#skipping) {
-          this.#observer?.onDropped(kind, action, ref, false)
+          this.#observer?.onDropped(kind, action, ref, false, watcher)
           return
         }
         if (this.executed) this.#mixed = 'open'
@@ -197,17 +230,25 @@ export class ReplyPlan {
         break
       default:
         if (this.#skipping) {
-          this.#observer?.onDropped(kind, action, ref, false)
+          this.#observer?.onDropped(kind, action, ref, false, watcher)
           return
         }
         if (action !== FAKE) this.#batchOpen = true
         if (kind === EXECUTE) this.executed = true
     }
     if (action === FAKE && this.#ring.size === 0) {
-      this.#observer?.onAnswered(kind, action, ref)
+      this.#observer?.onAnswered(kind, action, ref, watcher)
       return
     }
-    this.#ring.push(kind | action, ref)
+    this.#ring.push(kind | action, ref, watcher)
+  }
+
+  /** Who watches a request of `kind`: those of pgbun's own are nobody's. */
+  #taken(kind: number, action: number): unknown {
+    if (action !== FORWARD || (kind !== QUERY && kind !== EXECUTE)) return undefined
+    const watcher = this.#watcher
+    this.#watcher = undefined
+    return watcher
   }
 
   /** The ReadyForQuery that comes next, behind an error that was swallowed, is swallowed, too. */
@@ -391,10 +432,10 @@ export class ReplyPlan {
 
   #shift(answered: boolean, failed = false): void {
     const entry = this.#ring.shift()
-    const ref = this.#ring.shiftedRef
+    const { shiftedRef: ref, shiftedWatcher: watcher } = this.#ring
     this.#begun = false
     if (this.#observer === undefined) return
-    if (answered) this.#observer.onAnswered(entry & KIND, entry & ACTION, ref)
-    else this.#observer.onDropped(entry & KIND, entry & ACTION, ref, failed)
+    if (answered) this.#observer.onAnswered(entry & KIND, entry & ACTION, ref, watcher)
+    else this.#observer.onDropped(entry & KIND, entry & ACTION, ref, failed, watcher)
   }
 }

@@ -5,12 +5,15 @@
 
 /** A queue of bytes with optional data. */
 export class ReplyRing {
-  /** Data of the entry that was taken out last. */
+  /** Data of the entry that was taken out last, and who watched it. */
   shiftedRef: unknown
+  shiftedWatcher: unknown
   #size = 0
   #entries = new Uint8Array(16)
   /** Parallel to the entries; made on first use. */
   #refs: unknown[] | undefined
+  /** The same for who is told how the request goes. */
+  #watchers: unknown[] | undefined
   #first = 0
 
   get size(): number {
@@ -25,6 +28,11 @@ export class ReplyRing {
   /** Data of the first entry. */
   get headRef(): unknown {
     return this.#size === 0 ? undefined : this.#refs?.[this.#first]
+  }
+
+  /** Who is told how the entry `offset` behind the first goes. */
+  watcherAt(offset: number): unknown {
+    return offset < this.#size ? this.#watchers?.[(this.#first + offset) % this.#entries.length] : undefined
   }
 
   /** The entry `offset` behind the head; 0 for none. */
@@ -42,13 +50,17 @@ export class ReplyRing {
   }
 
   /** Append an entry, 1 to 255. */
-  push(entry: number, ref: unknown): void {
+  push(entry: number, ref: unknown, watcher: unknown): void {
     if (this.#size === this.#entries.length) this.#grow()
     const at = (this.#first + this.#size) % this.#entries.length
     this.#entries[at] = entry
     if (ref !== undefined) {
       this.#refs ??= []
       this.#refs[at] = ref
+    }
+    if (watcher !== undefined) {
+      this.#watchers ??= []
+      this.#watchers[at] = watcher
     }
     this.#size++
   }
@@ -58,7 +70,7 @@ export class ReplyRing {
     this.#entries[this.#first] = entry
   }
 
-  /** Take out the first entry; its data are then in `shiftedRef`. */
+  /** Take out the first entry; its data are then in `shiftedRef` and `shiftedWatcher`. */
   shift(): number {
     const at = this.#first
     this.#first = (at + 1) % this.#entries.length
@@ -66,6 +78,10 @@ export class ReplyRing {
     if (this.#refs) {
       this.shiftedRef = this.#refs[at]
       this.#refs[at] = undefined
+    }
+    if (this.#watchers) {
+      this.shiftedWatcher = this.#watchers[at]
+      this.#watchers[at] = undefined
     }
     return this.#entries[at]!
   }
@@ -78,6 +94,10 @@ export class ReplyRing {
       this.#refs[second] = this.#refs[this.#first]
       this.#refs[this.#first] = undefined
     }
+    if (this.#watchers) {
+      this.#watchers[second] = this.#watchers[this.#first]
+      this.#watchers[this.#first] = undefined
+    }
     this.#first = second
     this.#size--
   }
@@ -87,20 +107,25 @@ export class ReplyRing {
     this.#first = 0
     this.#size = 0
     this.#refs = undefined
+    this.#watchers = undefined
     this.shiftedRef = undefined
+    this.shiftedWatcher = undefined
   }
 
   #grow(): void {
     const old = this.#entries
     const entries = new Uint8Array(old.length * 2)
     const refs: unknown[] | undefined = this.#refs && []
+    const watchers: unknown[] | undefined = this.#watchers && []
     for (let i = 0; i < this.#size; i++) {
       const from = (this.#first + i) % old.length
       entries[i] = old[from]!
       if (refs) refs[i] = this.#refs![from]
+      if (watchers) watchers[i] = this.#watchers![from]
     }
     this.#entries = entries
     this.#refs = refs
+    this.#watchers = watchers
     this.#first = 0
   }
 }

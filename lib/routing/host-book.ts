@@ -36,8 +36,12 @@ export class HostState {
   failedAt = 0
   /** Milliseconds that the last attempt that succeeded took. */
   latencyMs: number | undefined
+  /** Requests of clients that connections which are gone have answered. */
+  answeredBefore = 0
   /** There are others in its place for some database. */
   shared = false
+  /** Probes that have succeeded one after the other; below 0, that have failed. */
+  probes = 0
   /** A probe is under way. */
   probing = false
   probedAt = 0
@@ -85,8 +89,11 @@ export class HostState {
 /** All hosts of a process. */
 export class HostBook {
   readonly #hosts = new Map<string, HostState>()
-  /** By place: whose turn it is. */
-  readonly #turns = new Map<string, number>()
+  /**
+   * By place: what each host has had of the connections, by its weight, and what the last one that was taken had had
+   * before. The one with the least is next.
+   */
+  readonly #turns = new Map<string, { readonly had: Map<string, number>; now: number }>()
   readonly #connections: (key: string) => number
 
   /** @param connections how many connections there are to a host, by its key */
@@ -116,16 +123,21 @@ export class HostBook {
   }
 
   /** Hosts of `target` that answer, and whose role is fit as far as is known, best first. */
-  fitting({ hosts, balance, attrs, place }: Target, at: number): HostState[] {
+  fitting(target: Target, at: number): HostState[] {
+    const { hosts, balance, attrs, place } = target
     const all = hosts.map((address) => this.of(address))
     if (all.length > 1) for (const host of all) host.shared = true
     const found = all.filter((host) => host.up && !isMisfit(host, attrs, at))
     if (balance === 'round-robin') {
-      const turn = this.#turns.get(place) ?? 0
-      found.push(...found.splice(0, turn % Math.max(1, found.length)))
+      const had = this.#turns.get(place)?.had
+      found.sort((a, b) => (had?.get(a.key) ?? 0) - (had?.get(b.key) ?? 0))
     } else if (balance === 'least-connections') {
-      const load = (host: HostState): number => (this.#connections(host.key) + 1) / host.share(at)
+      const load = (host: HostState): number => (this.#connections(host.key) + 1) / weightOf(target, host, at)
       found.sort((a, b) => load(a) - load(b))
+    }
+    if (target.priorities.some((priority) => priority !== target.priorities[0])) {
+      const priority = ({ key }: HostState): number => target.priorities[indexOf(hosts, key)] ?? 0
+      found.sort((a, b) => priority(a) - priority(b))
     }
     if (attrs === 'prefer-standby') found.sort((a, b) => Number(isPrimary(a)) - Number(isPrimary(b)))
     return found
@@ -160,13 +172,14 @@ export class HostBook {
   }
 
   /** A connection of `target` leads to `host`: the next has its turn. */
-  took({ hosts, place, balance }: Target, host: HostState, at: number): void {
+  took(target: Target, host: HostState, at: number): void {
+    const { hosts, place, balance } = target
     if (hosts.length === 1 || balance !== 'round-robin') return
-    // One that is back is passed over now and then, until it has its share.
-    const index = hosts.findIndex((address) => hostPort(address) === host.key)
-    const following = this.of(hosts[(index + 1) % hosts.length]!)
-    const skips = following.share(at) < 1 && Math.random() > following.share(at)
-    this.#turns.set(place, index + (skips ? 2 : 1))
+    let turns = this.#turns.get(place)
+    if (turns === undefined) this.#turns.set(place, (turns = { had: new Map(), now: 0 }))
+    // One that was away makes up for nothing.
+    turns.now = Math.max(turns.had.get(host.key) ?? 0, turns.now)
+    turns.had.set(host.key, turns.now + 1 / weightOf(target, host, at))
   }
 
   /** Forget hosts that no target of `targets` has. */
@@ -180,6 +193,15 @@ export class HostBook {
     for (const key of this.#hosts.keys()) if (!keys.has(key) && this.#connections(key) === 0) this.#hosts.delete(key)
     for (const place of this.#turns.keys()) if (!places.has(place)) this.#turns.delete(place)
   }
+}
+
+/** What is due to `host` among those of the target: by the configuration, and less while it has just come back. */
+function weightOf({ hosts, weights }: Target, host: HostState, at: number): number {
+  return (weights[indexOf(hosts, host.key)] ?? 1) * host.share(at)
+}
+
+function indexOf(hosts: readonly HostAddress[], key: string): number {
+  return hosts.findIndex((address) => hostPort(address) === key)
 }
 
 function isMisfit({ role, roleAt }: HostState, attrs: Target['attrs'], at: number): boolean {

@@ -13,6 +13,9 @@ export interface HealthSettings {
   /** 0 is only those that have failed. */
   readonly intervalMs: number
   readonly timeoutMs: number
+  /** So many that fail one after the other, and the host is not used any more; so many that succeed, and it is again. */
+  readonly failures: number
+  readonly successes: number
   /** How often the names of hosts are asked for. */
   readonly dnsMs: number
 }
@@ -22,6 +25,8 @@ export interface MonitorPorts {
   settings(): HealthSettings
   /** Resolves when the host has given a sign of life within the time. Rejects with the reason. */
   probe(host: HostAddress, timeoutMs: number): Promise<void>
+  /** Ask again what SRV names stand for. */
+  renewNames(): Promise<void>
   /** The addresses that a name has now. Rejects where nobody knows. */
   resolve(name: string): Promise<string[]>
   /** The host has these addresses now: connections to others are not to be used again. */
@@ -35,6 +40,7 @@ export interface MonitorPorts {
 export class HostMonitor {
   readonly #book: HostBook
   readonly #ports: MonitorPorts
+  #namesAt = now()
 
   constructor(book: HostBook, ports: MonitorPorts) {
     this.#book = book
@@ -44,6 +50,10 @@ export class HostMonitor {
   /** Begin the probes that are due at `at`. */
   sweep(at: number): void {
     const { intervalMs, dnsMs } = this.#ports.settings()
+    if (at - this.#namesAt >= dnsMs) {
+      this.#namesAt = at
+      void this.#ports.renewNames()
+    }
     for (const host of this.#book.all()) {
       if (host.hasName && at - host.resolvedAt >= dnsMs) void this.#resolve(host, at)
       const watched = host.shared || intervalMs > 0
@@ -65,16 +75,20 @@ export class HostMonitor {
 
   async #probe(host: HostState): Promise<void> {
     const { settings, probe, down, log } = this.#ports
-    const { timeoutMs } = settings()
+    const { timeoutMs, failures, successes } = settings()
     const began = now()
     host.probing = true
     host.probedAt = began
     try {
       await probe(host.address, timeoutMs)
+      host.probes = Math.max(0, host.probes) + 1
+      if (!host.up && host.probes < successes) return
       if (!host.up) log.info('host answers again', { host: host.key })
       host.probed(now(), now() - began)
     } catch (error) {
       const reason = (error as Error).message
+      host.probes = Math.min(0, host.probes) - 1
+      if (host.up && -host.probes < failures) return
       const wasUp = host.up
       host.failed(now(), reason, timeoutMs)
       if (wasUp) {

@@ -4,6 +4,7 @@
  */
 
 import { DATABASE_ROWS } from '../config/database-options.ts'
+import { parseWeights } from '../config/hosts.ts'
 import {
   ANY_DATABASE,
   type Config,
@@ -12,14 +13,16 @@ import {
   hostsOf,
   scopedValue,
 } from '../config/options.ts'
+import { lookupSrv } from '../net/resolve-srv.ts'
 import type { Limits } from '../pool/server-limits.ts'
 import { type PoolSettings, poolSettings, serverLimits } from '../pool/settings.ts'
 import { type PasswordSource, placeOf, type ServerUser, type Target } from '../pool/target.ts'
+import { SrvNames } from './srv-names.ts'
 
 /** What a client is held to: timeouts in milliseconds, 0 for none. */
 export type ClientLimits = Pick<
   Config,
-  'queryTimeout' | 'transactionTimeout' | 'idleTransactionTimeout' | 'clientIdleTimeout'
+  'queryTimeout' | 'transactionTimeout' | 'idleTransactionTimeout' | 'clientIdleTimeout' | 'logMinDuration'
 >
 
 /** How many clients there may be of a database and of a user; 0 is no limit. */
@@ -31,16 +34,25 @@ export interface ClientCounts {
 /** Databases and users of one configuration. */
 export class Routes {
   readonly #config: Config
+  readonly #names: SrvNames
   /** What differs from the general limits, by section of database and of user. */
   readonly #clientLimits = new Map<string, ClientLimits>()
 
-  constructor(config: Config) {
+  /** @param names what SRV names in `config` stand for; default: for themselves */
+  constructor(config: Config, names = new SrvNames(lookupSrv)) {
     this.#config = config
+    this.#names = names
   }
 
   /** Whether there is such a database, as far as the configuration says. */
   serves(database: string): boolean {
     return this.#config.databases.size === 0 || databaseValues(this.#config, database) !== undefined
+  }
+
+  /** A database in which PostgreSQL can be asked for the password of any user; undefined where there is none. */
+  databaseToProve(): string | undefined {
+    if (this.serves(MAINTENANCE) && !this.hasOneUser(MAINTENANCE)) return MAINTENANCE
+    return [...this.#config.databases.keys()].find((name) => name !== ANY_DATABASE && !this.hasOneUser(name))
   }
 
   /** Whether all clients of `database` are logged in as one user. */
@@ -59,17 +71,40 @@ export class Routes {
   target(database: string): Target {
     const config = this.#config
     const values = databaseValues(config, database) ?? NO_VALUES
-    const hosts = hostsOf(config, values)
+    const written = hostsOf(config, values)
+    const weights = parseWeights(values.loadBalanceWeights ?? config.loadBalanceWeights)
+    const listed = this.#names.expand(written, weights)
     const user = userOf(values)
     const parameters = PARAMETERS.flatMap(([key, name]) => (values[key] ? [[name, values[key]] as const] : []))
     const dbname = values.dbname || database
     const tls = tlsSection(config, database)
-    const place = placeOf({ hosts, database: dbname })
-    const tlsValues = Object.entries(values).filter(([key]) => key.startsWith('serverTls'))
+    const place = placeOf({ written, database: dbname })
     const balance = values.loadBalanceHosts ?? config.loadBalanceHosts
-    const attrs = values.targetSessionAttrs ?? config.targetSessionAttrs
-    const signature = JSON.stringify([place, attrs, user?.name, parameters, tlsValues])
-    return { hosts, balance, attrs, database: dbname, user, parameters, tls, place, signature }
+    const asked = values.targetSessionAttrs ?? config.targetSessionAttrs
+    const routes = (values.routeReads ?? config.routeReads) === 'replicas'
+    const attrs = routes && asked === 'any' ? 'primary' : asked
+    const signature = JSON.stringify([
+      place,
+      attrs,
+      user?.name,
+      parameters,
+      tlsValues({ ...config, ...(values as Partial<Config>) }),
+    ])
+    return {
+      hosts: listed.map(({ address }) => address),
+      written,
+      balance,
+      weights: listed.map(({ weight }) => weight),
+      priorities: listed.map(({ priority }) => priority),
+      attrs,
+      database: dbname,
+      user,
+      reads: false,
+      parameters,
+      tls,
+      place,
+      signature,
+    }
   }
 
   /** What the pool of `database` and `user` is held to; `user` is the one that pgbun logs in as. */
@@ -105,12 +140,16 @@ export class Routes {
         transactionTimeout: scopedValue(config, 'transactionTimeout', database, user),
         idleTransactionTimeout: scopedValue(config, 'idleTransactionTimeout', database, user),
         clientIdleTimeout: scopedValue(config, 'clientIdleTimeout', database, user),
+        logMinDuration: scopedValue(config, 'logMinDuration', database, user),
       }
       this.#clientLimits.set(key, limits)
     }
     return limits
   }
 }
+
+/** Every PostgreSQL has it, for those who look after the server. */
+const MAINTENANCE = 'postgres'
 
 const NO_VALUES: DatabaseValues = {}
 
@@ -139,6 +178,11 @@ function tlsSection(config: Config, database: string): string | undefined {
   const values = databaseValues(config, database)
   if (values === undefined || !hasOwnTls(values)) return undefined
   return config.databases.has(database) ? database : ANY_DATABASE
+}
+
+/** How TLS is done with servers: what was opened in another way is not used again (PgBouncer). Files count by their names. */
+function tlsValues(effective: Config): unknown[] {
+  return Object.entries(effective).filter(([key]) => key.startsWith('serverTls'))
 }
 
 /** Whether a database has a way of its own to do TLS with its servers. */

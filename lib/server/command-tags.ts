@@ -38,6 +38,9 @@ const FIRST_WORDS = new Set([
 /** Their first three letters as a number; DO is followed by the end of the tag. */
 const LETTERS = new Set([...FIRST_WORDS].map((tag) => Buffer.from(`${tag}\0`).readUIntBE(0, 3)))
 
+/** No number in a tag is longer than PostgreSQL's own (uint64). */
+const MOST_ROWS = 1e21
+
 /** First words of tags of statements that change what texts mean, but for those of NOT_ALTERING. */
 const ALTERING = new Set(['ALTER', 'CREATE', 'DROP'])
 const NOT_ALTERING =
@@ -51,6 +54,18 @@ const ROLES = /^(?:CREATE|DROP) ROLE\b/
 /** False where the tag at `at` says nothing, as nearly all do by their first three letters. */
 export function maySay(bytes: Buffer, at: number): boolean {
   return LETTERS.has((bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!)
+}
+
+/** The number of rows at the end of the tag that ends at `end`, which is that of a message: `INSERT 0 5`; 0 without one. */
+export function rowsIn(bytes: Uint8Array, start: number, end: number): number {
+  let rows = 0
+  let unit = 1
+  for (let at = end - 2; at > start && bytes[at] !== 0x20; at--, unit *= 10) {
+    const digit = bytes[at]! - 0x30
+    if (digit < 0 || digit > 9) return 0
+    rows += digit * unit
+  }
+  return unit < MOST_ROWS ? rows : 0
 }
 
 /** What the tag in `body` says; 0 for nothing. */

@@ -164,6 +164,11 @@ export class ServerConnection implements WireHandler, ListNode<ServerConnection>
     this.owner.onRoles?.(change)
   }
 
+  /** An error goes to who has the server: a client, or a query of pgbun's own, which is not counted. */
+  errorCame(sqlstate: string): void {
+    if (this.#state === 'active') this.owner.onError?.(sqlstate)
+  }
+
   /** What the server reports of `name` (in its spelling) is what a new session has: where RESET goes to. */
   noteDefault(name: string): void {
     if (!this.settings.isDefault(name)) this.defaultBecame(name, this.settings.get(name)!)

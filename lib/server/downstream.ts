@@ -14,7 +14,18 @@ import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import type { PlanObserver } from '../replies/reply-kinds.ts'
-import { CLOSE, DESYNC, EXECUTE, FAKE, PARSE, SWALLOW, TO_CLIENT } from '../replies/reply-kinds.ts'
+import {
+  CLOSE,
+  DESYNC,
+  EXECUTE,
+  FAKE,
+  FUNCTION_CALL,
+  PARSE,
+  QUERY,
+  SWALLOW,
+  SYNC,
+  TO_CLIENT,
+} from '../replies/reply-kinds.ts'
 import type { ReplyPlan } from '../replies/reply-plan.ts'
 import type { ServerSettings } from '../settings/server-settings.ts'
 import type { ServerStatements } from '../statements/server-statements.ts'
@@ -26,9 +37,18 @@ import {
   DISCARDS,
   maySay,
   readTag,
+  rowsIn,
 } from './command-tags.ts'
 import type { LeaseEffects } from './lease-effects.ts'
-import { type Consumer, NOTHING, type PlanRef, REPEAT, type RoleChange, type ServerState } from './ports.ts'
+import {
+  type Consumer,
+  NOTHING,
+  type PlanRef,
+  REPEAT,
+  type RequestWatcher,
+  type RoleChange,
+  type ServerState,
+} from './ports.ts'
 import type { SessionContent } from './session-content.ts'
 
 /** A server may report this many parameters; more is not PostgreSQL. */
@@ -61,6 +81,8 @@ export interface DownstreamServer {
   answered: number
   defaultBecame(name: string, value: string): void
   rolesBecame(change: RoleChange): void
+  /** An error goes to who has the server. */
+  errorCame(sqlstate: string): void
   /** The server said that it ends the session. */
   onFatal(fields: { sqlstate: string; message: string }): void
   /** The connection cannot be trusted any more. */
@@ -83,6 +105,10 @@ export class Downstream implements PlanObserver {
   #reading: PlanRef | undefined
   /** Replies of our own whose turn came with the segment just looked at. */
   #fakes: Buffer[] = []
+  /** Bytes that have passed, of these those up to the end of the last request that was watched, and the message at hand. */
+  #passed = 0
+  #counted = 0
+  #size = 0
 
   constructor(server: DownstreamServer) {
     this.#server = server
@@ -119,6 +145,7 @@ export class Downstream implements PlanObserver {
       }
     }
     this.#handOver(batch)
+    server.consumer?.onServerChunkOver?.()
     const violation = batch.violation
     batch.release()
     if (violation !== undefined) server.abort(violation)
@@ -127,6 +154,7 @@ export class Downstream implements PlanObserver {
   /** Segment `i` passes: neighbouring ones are handed over as one slice of the chunk. */
   #add(batch: Batch, i: number, flags: number): void {
     this.midMessage = (flags & LAST) === 0
+    this.#passed += batch.end(i) - batch.start(i)
     if ((flags & IN_HEAD) !== 0) {
       this.#server.consumer?.onServerBytes(batch.bytesOf(i))
       return
@@ -169,6 +197,7 @@ export class Downstream implements PlanObserver {
   /** The first segment of a message: update what is known of the server, decide what is done with the message. */
   #look(type: number, batch: Batch, i: number): number {
     const server = this.#server
+    this.#size = batch.end(i) - batch.start(i)
     switch (type) {
       case BACKEND.ReadyForQuery:
         return this.#lookAtReady(batch, i)
@@ -189,6 +218,7 @@ export class Downstream implements PlanObserver {
         return DESYNC
       case BACKEND.CommandComplete:
         ;(server.plan.ref as PlanRef | undefined)?.completed?.()
+        this.#tellRows(batch, i)
         return this.#lookAtTag(server.consumer ? server.plan.onMessage(type) : DESYNC, batch, i)
       case BACKEND.CopyInResponse: {
         const disposition = server.consumer ? server.plan.onMessage(type) : DESYNC
@@ -241,7 +271,9 @@ export class Downstream implements PlanObserver {
     if (error.severity === 'FATAL' || error.severity === 'PANIC') {
       // It closes the connection on its own; whatever the plan still holds will not be answered.
       server.onFatal(error)
+      if (server.consumer?.onServerFatal?.()) return SWALLOW
       this.fatalRelayed = server.consumer !== null
+      server.errorCame(error.sqlstate)
       return server.consumer ? TO_CLIENT : SWALLOW
     }
     if (error.sqlstate === UNDEFINED_OBJECT || error.sqlstate === NOT_PERMITTED) server.content.doubtRole()
@@ -249,7 +281,11 @@ export class Downstream implements PlanObserver {
     if (consumer === null) return DESYNC
     const ref = plan.ref as PlanRef | undefined
     const instead = ref === undefined ? undefined : this.#inPlaceOf(error, whole ? body : undefined, ref)
+    if (instead === undefined || (instead !== REPEAT && instead !== NOTHING)) {
+      ;(plan.watcherOfError as RequestWatcher | undefined)?.failing(error.sqlstate)
+    }
     const disposition = plan.onMessage(BACKEND.ErrorResponse)
+    if (instead === undefined && disposition === TO_CLIENT) server.errorCame(error.sqlstate)
     if (instead === undefined || disposition !== TO_CLIENT) return disposition
     if (instead === REPEAT) {
       plan.swallowReady()
@@ -297,6 +333,11 @@ export class Downstream implements PlanObserver {
     return SWALLOW
   }
 
+  #tellRows(batch: Batch, i: number): void {
+    const watcher = this.#server.plan.watcher as RequestWatcher | undefined
+    if (watcher !== undefined) watcher.completed(rowsIn(batch.buffer(i), batch.start(i) + 5, batch.end(i)))
+  }
+
   #lookAtTag(disposition: number, batch: Batch, i: number): number {
     if (disposition !== TO_CLIENT) return disposition
     if (!maySay(batch.buffer(i), batch.start(i) + 5)) return disposition
@@ -323,17 +364,32 @@ export class Downstream implements PlanObserver {
 
   // ---- PlanObserver ----
 
-  onAnswered(kind: number, action: number, ref: unknown): void {
+  onAnswered(kind: number, action: number, ref: unknown, watcher: unknown): void {
+    if (watcher !== undefined) this.#ended(watcher, true)
+    // What a ReadyForQuery ends that nobody watches is no part of the next answer.
+    else if (kind === SYNC || kind === QUERY || kind === FUNCTION_CALL) this.#counted = this.#passed + this.#size
     if (ref !== undefined) (ref as PlanRef).answered()
     if (action !== FAKE) return
     if (kind === PARSE) this.#fakes.push(PARSE_COMPLETE)
     else if (kind === CLOSE) this.#fakes.push(CLOSE_COMPLETE)
   }
 
-  onDropped(kind: number, _action: number, ref: unknown, failed: boolean): void {
+  onDropped(kind: number, _action: number, ref: unknown, failed: boolean, watcher: unknown): void {
+    if (watcher !== undefined) this.#ended(watcher, failed)
     if (ref !== undefined) (ref as PlanRef).dropped(failed)
     // It was not prepared, or not closed: whose the unnamed statement is now is not known.
     if (kind === PARSE || kind === CLOSE) this.#server.content.unnamedGone()
+  }
+
+  onLost(watcher: unknown): void {
+    ;(watcher as RequestWatcher).lost()
+  }
+
+  /** A request that is watched is over, with the message at hand. */
+  #ended(watcher: unknown, reached: boolean): void {
+    const passed = this.#passed + this.#size
+    ;(watcher as RequestWatcher).ended(passed - this.#counted, reached)
+    this.#counted = passed
   }
 }
 

@@ -32,12 +32,33 @@ export interface PlanRef {
   described?(type: number, bytes: Buffer, flags: number): void
 }
 
+/**
+ * Told how the requests go that a client has sent, one after the other: a Query or an Execute. Each of them comes to `ended`,
+ * once, or, with all that are behind it, to `lost`.
+ */
+export interface RequestWatcher {
+  /** A command of the first of them was completed, which had so many rows. */
+  completed(rows: number): void
+  /** An error passes, which is the end of the first of them, or of what is in front of it in its batch. */
+  failing(sqlstate: string): void
+  /**
+   * The first of them is over.
+   * @param bytes the answer, with that to what was sent in front of it in its batch
+   * @param reached false where the server has discarded it unseen behind an error
+   */
+  ended(bytes: number, reached: boolean): void
+  /** The server is gone. */
+  lost(): void
+}
+
 /** Takes what one server sends while it is lent out. */
 export interface Consumer {
   /** As which process its client knows the server; 0 or nothing where there is no client. */
   readonly pid?: number
   /** Its client may have no transaction block: the ReadyForQuery that says it has one is not handed over. */
   readonly forbidsBlocks?: boolean
+  /** The server ends its session with an error: true where that is not to be handed over, and onServerClosed will do. */
+  onServerFatal?(): boolean
   /** Bytes for the other end, whole or parts of messages, in order. */
   onServerBytes(bytes: Buffer): void
   /** ReadyForQuery came, and was handed over unless not `shown`; `status` is its transaction status byte. */
@@ -62,6 +83,8 @@ export interface Consumer {
   onServerFull(): void
   /** The kernel took all that was written to the server, after onServerFull. */
   onServerDrain(): void
+  /** A chunk of replies is handed over: its bytes are not valid for longer. */
+  onServerChunkOver?(): void
   /** The last cancel request towards the server is over. */
   onServerCancelOver?(): void
   /** The connection is gone. Nothing comes after this. */
@@ -104,6 +127,8 @@ export type RoleChange = 'logins' | 'replaced' | 'gone'
 export interface ServerOwner<Server extends ListNode<Server>> {
   /** The list of the connections in `state`. */
   listOf(state: ServerState): List<Server>
+  /** A client got an error of PostgreSQL's. */
+  onError?(sqlstate: string): void
   /** Roles have changed. */
   onRoles?(change: RoleChange): void
   /** A reported parameter of an unlent server changed (a promotion flips in_hot_standby). */

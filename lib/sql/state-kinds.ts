@@ -213,6 +213,11 @@ export function createPinCounts(): PinCounts {
   return Object.fromEntries(PIN_KIND_ROWS.map(([kind]) => [kind, 0])) as PinCounts
 }
 
+/** Add what `other` has counted to `sum`. */
+export function addPinCounts(sum: PinCounts, other: PinCounts): void {
+  for (const [kind] of PIN_KIND_ROWS) sum[kind] += other[kind]
+}
+
 /** What to write instead of `statement`, which would leave state of `kind`; '' where there is nothing. */
 export function insteadOf(kind: PinKind, statement: string): string {
   const { instead } = STATE_KINDS[kind]

@@ -44,10 +44,12 @@ export class ServerStatements {
   readonly #closing: number[] = []
   /** The transaction under way changed what texts mean. */
   altering = false
+  /** How many named statements of clients were prepared here. */
+  parsed = 0
 
   constructor(store: StatementStore) {
     this.#store = store
-    store.caches.add(this)
+    store.attach(this)
   }
 
   get size(): number {
@@ -64,6 +66,11 @@ export class ServerStatements {
   /** True where `entry` is prepared or being prepared here. */
   has(entry: StatementEntry): boolean {
     return this.#slots.has(entry)
+  }
+
+  /** True where `entry` is prepared here, and confirmed. */
+  isReady(entry: StatementEntry): boolean {
+    return this.#slots.get(entry)?.ready ?? false
   }
 
   /** False while the server has been sent `entry` in another batch than `batch` and has not confirmed it. */
@@ -208,8 +215,8 @@ export class ServerStatements {
 
   /** The connection is gone. */
   destroy(): void {
-    this.#store.caches.delete(this)
     if (this.altering) this.altered()
     for (const slot of [...this.#slots.values()]) this.remove(slot)
+    this.#store.detach(this)
   }
 }

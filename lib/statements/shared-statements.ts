@@ -1,7 +1,7 @@
 /**
  * Named prepared statements across servers. A client's names are its own; what is prepared on the servers is shared:
  * one entry per query text and parameter types, prepared on a server when a client first needs it there, under a name
- * of pgbun's own. Three small stores, all pure: here, the entries of the process; client-statements.ts, the names of
+ * of pgbun's own. Three small stores, all pure: here, the entries of a database; client-statements.ts, the names of
  * one client; server-statements.ts, what one server has prepared.
  *
  * An entry's key also holds the client's settings: PostgreSQL evaluates literals while it parses (`'01/02/2026'::date`),
@@ -21,10 +21,17 @@
 import { createHash } from 'node:crypto'
 import type { ParseSettings } from '../settings/setting-values.ts'
 import { factsOf, type SqlFacts } from '../sql/facts.ts'
+import { type Fingerprint, fingerprintOf } from '../sql/fingerprint.ts'
 import { firstStatement } from '../sql/tokens.ts'
 import { now } from '../util/clock.ts'
 import type { Description } from './description.ts'
-import { bytesOf, type Counted, StatementAccount, StatementMemory } from './statement-memory.ts'
+import {
+  bytesOf,
+  type Counted,
+  type StatementAccount,
+  type StatementCache,
+  StatementMemory,
+} from './statement-memory.ts'
 
 /** One query text with its parameter types, under the same settings. */
 export interface StatementEntry extends Counted {
@@ -41,6 +48,8 @@ export interface StatementEntry extends Counted {
   readonly body: Buffer
   /** What its text says. */
   readonly facts: SqlFacts
+  /** By what its text is counted; undefined until somebody counts. */
+  fingerprint: Fingerprint | undefined
   /** Clients' names and servers that have it. */
   refs: number
   /** Of these, clients' names. */
@@ -59,30 +68,41 @@ export interface StatementEntry extends Counted {
   doubtedAt: number
 }
 
-/** A server's prepared statements, as far as they are there only to save preparing them again. */
-export interface StatementCache {
-  dropUnnamed(): void
-}
-
 /** Bodies up to this size are in their keys as they are, of longer ones a hash. */
 const WHOLE_KEY = 256
 /** Bytes of settings an entry keeps. */
 const SETTINGS_LIMIT = 8192
 
-/** All entries of the process. */
+/** Grows when what texts mean may have changed. */
+export class Schema {
+  version = 0
+}
+
+/** All entries of one database. */
 export class StatementStore {
-  /** Of every server. */
-  readonly caches = new Set<StatementCache>()
   readonly #entries = new Map<string, StatementEntry>()
-  readonly #memory = new StatementMemory()
-  readonly #accounts = new Map<string, StatementAccount>()
-  /** Those that are one client's alone. */
+  readonly #memory: StatementMemory
+  readonly #left: () => void
+  /** Clients and servers that use it. */
+  #users = 0
+  /** Entries that are one client's alone. */
   #own = 0
-  #schema = 0
+  readonly #schema: Schema
+
+  /**
+   * @param memory where they are counted
+   * @param schema what is altered anywhere
+   * @param left called when the last client or server has left
+   */
+  constructor(memory = new StatementMemory(), schema = new Schema(), left = (): void => {}) {
+    this.#memory = memory
+    this.#schema = schema
+    this.#left = left
+  }
 
   /** What texts mean may have changed: nothing that was prepared is given to a new name. */
   alter(): void {
-    this.#schema++
+    this.#schema.version++
   }
 
   /** Number of entries. */
@@ -90,22 +110,41 @@ export class StatementStore {
     return this.#entries.size + this.#own
   }
 
-  /** Bytes they take, with the names of clients. */
+  /** Those that are not one client's alone. */
+  shared(): Iterable<StatementEntry> {
+    return this.#entries.values()
+  }
+
+  /** Bytes that statements take, with the names of clients: those of every database. */
   get bytes(): number {
     return this.#memory.bytes
   }
 
   /** A client of the database user `user` begins to prepare statements: what they are counted with, until `leave`. */
   join(user: string): StatementAccount {
-    let account = this.#accounts.get(user)
-    if (account === undefined) this.#accounts.set(user, (account = new StatementAccount(user)))
-    account.clients++
-    return account
+    this.#users++
+    return this.#memory.join(user)
   }
 
   /** That client is gone, with its names. */
   leave(account: StatementAccount): void {
-    if (--account.clients === 0) this.#accounts.delete(account.user)
+    this.#memory.leave(account)
+    this.#leave()
+  }
+
+  /** A server prepares statements, until `detach`. */
+  attach(cache: StatementCache): void {
+    this.#users++
+    this.#memory.attach(cache)
+  }
+
+  detach(cache: StatementCache): void {
+    this.#memory.detach(cache)
+    this.#leave()
+  }
+
+  #leave(): void {
+    if (--this.#users === 0) this.#left()
   }
 
   /** The entry of a Parse message's `body` behind the name, if there is one that is shared. */
@@ -115,7 +154,7 @@ export class StatementStore {
 
   #current(key: string): StatementEntry | undefined {
     const entry = this.#entries.get(key)
-    return entry?.schema === this.#schema && !entry.outdated ? entry : undefined
+    return entry?.schema === this.#schema.version && !entry.outdated ? entry : undefined
   }
 
   /**
@@ -148,7 +187,7 @@ export class StatementStore {
 
   /** False where what texts mean was changed since there is `entry`, as far as that was seen. */
   unaltered(entry: StatementEntry): boolean {
-    return entry.schema === this.#schema
+    return entry.schema === this.#schema.version
   }
 
   #name(entry: StatementEntry, account: StatementAccount): StatementEntry {
@@ -176,12 +215,13 @@ export class StatementStore {
       body: copyOf(body),
       facts,
       refs: 0,
+      fingerprint: undefined,
       names: 0,
       description: undefined,
       checkedAt: Number.NEGATIVE_INFINITY,
       outdated: false,
       local,
-      schema: this.#schema,
+      schema: this.#schema.version,
       doubtedAt: Number.NEGATIVE_INFINITY,
     }
     if (own) this.#own++
@@ -207,7 +247,7 @@ export class StatementStore {
     const bytes = bytesOf((settings.fingerprint?.length ?? 0) + WHOLE_KEY + 8, body.length) + sizeOf(keptOf(settings))
     const verdict = memory.judge(account, undefined, bytes, limit)
     if (verdict === 'fits') return verdict
-    if (memory.unnamed > 0) for (const cache of this.caches) cache.dropUnnamed()
+    memory.makeRoom()
     return memory.judge(account, this.find(settings, body), bytes, limit)
   }
 
@@ -251,6 +291,12 @@ export function twinOf(entry: StatementEntry, fingerprint: string | undefined): 
     entry.twins.set(fingerprint, twin)
   }
   return twin
+}
+
+/** By what the text of `entry` is told from others: read once. */
+export function fingerprintOfEntry(entry: StatementEntry): Fingerprint {
+  entry.fingerprint ??= fingerprintOf(entry.body, 0, Math.max(0, entry.body.indexOf(0)))
+  return entry.fingerprint
 }
 
 /** PostgreSQL says `description` of `entry`. Returns false where that is not what was known of it. */

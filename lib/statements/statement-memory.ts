@@ -30,15 +30,44 @@ export class StatementAccount {
   }
 }
 
+/** A server's prepared statements, as far as they are there only to save preparing them again. */
+export interface StatementCache {
+  dropUnnamed(): void
+}
+
 /** How much there is. */
 export class StatementMemory {
   bytes = 0
   /** Of these, bytes of statements that only servers keep. */
   #unnamed = 0
+  readonly #accounts = new Map<string, StatementAccount>()
+  readonly #caches = new Set<StatementCache>()
 
-  /** Bytes that could be had by dropping what only servers keep. */
-  get unnamed(): number {
-    return this.#unnamed
+  /** A client of the database user `user` begins to prepare statements: what they are counted with, until `leave`. */
+  join(user: string): StatementAccount {
+    let account = this.#accounts.get(user)
+    if (account === undefined) this.#accounts.set(user, (account = new StatementAccount(user)))
+    account.clients++
+    return account
+  }
+
+  /** That client is gone, with its names. */
+  leave(account: StatementAccount): void {
+    if (--account.clients === 0) this.#accounts.delete(account.user)
+  }
+
+  /** There is one server more, or one less, that keeps statements. */
+  attach(cache: StatementCache): void {
+    this.#caches.add(cache)
+  }
+
+  detach(cache: StatementCache): void {
+    this.#caches.delete(cache)
+  }
+
+  /** Drop what only servers keep. */
+  makeRoom(): void {
+    if (this.#unnamed > 0) for (const cache of this.#caches) cache.dropUnnamed()
   }
 
   /** Whether a name for `statement` (for one of `bytes` bytes, where there is none) fits within `limit` in all. */

@@ -233,9 +233,16 @@ export function escapeUnprintable(text: string): string {
   return text.replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** Lines of this turn for the standard error stream. */
+/** Lines of this turn for the standard error stream, or for what takes its place. */
 let waiting = ''
 let stderrGuarded = false
+let writeLines: ((lines: string) => void) | undefined
+
+/** Write what would go to the standard error stream to `write` from now on, which must not throw; undefined ends that. */
+export function logTo(write: ((lines: string) => void) | undefined): void {
+  writeOut()
+  writeLines = write
+}
 
 /** A closed pipe or a full disk at the other end of standard error reaches us as an 'error' event: ignored. */
 function writeToStderr(line: string): void {
@@ -252,7 +259,8 @@ function writeOut(): void {
   if (waiting === '') return
   const lines = waiting
   waiting = ''
-  process.stderr.write(lines)
+  if (writeLines) writeLines(lines)
+  else process.stderr.write(lines)
 }
 
 let lastTime = Number.NaN

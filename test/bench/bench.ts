@@ -90,7 +90,14 @@ async function bench(): Promise<number> {
   const results: BenchResults = { machine, reps, seconds, generator: generator.name, points: [], trials: [] }
   print(renderHead(results, 'text'))
 
-  const contestants: Contestants = { postgres, pgbouncer, runtimes, twins: options.details, relay: false }
+  const contestants: Contestants = {
+    postgres,
+    pgbouncer,
+    runtimes,
+    twins: options.details,
+    relay: false,
+    unshared: false,
+  }
   const cases = CASES.filter(({ name, setup }) => {
     if (!options.only.includes(name)) return false
     if (setup.upstream === 'tcp' || postgres.socketDirectory !== undefined) return true
@@ -100,7 +107,8 @@ async function bench(): Promise<number> {
   for (const setup of new Set(cases.map((spec) => spec.setup))) {
     const chosen = cases.filter((spec) => spec.setup === setup)
     const relay = chosen.some((spec) => spec.relay)
-    await withTargets({ ...contestants, relay }, setup, async (targets) => {
+    const unshared = chosen.some((spec) => spec.unshared)
+    await withTargets({ ...contestants, relay, unshared }, setup, async (targets) => {
       for (const spec of chosen) {
         const points = await measureCase(spec, generator, able(spec, targets, pgbouncer), directory)
         results.points.push(...points)
@@ -147,7 +155,8 @@ async function withOwner(work: (group: Owner) => Promise<void>): Promise<void> {
 
 /** The targets that can do a case: not a PgBouncer without prepared statements in transaction mode. */
 function able(spec: Case, targets: Target[], pgbouncer: string | undefined): Target[] {
-  const able = targets.filter(({ kind }) => !spec.without?.includes(kind) && (kind !== 'relay' || spec.relay))
+  const wanted = { direct: true, pgbouncer: true, pgbun: true, relay: spec.relay, unshared: spec.unshared }
+  const able = targets.filter(({ kind }) => !spec.without?.includes(kind) && wanted[kind])
   const prepares = pgbouncer === undefined || preparesInTransactions(versionOf(pgbouncer))
   if (prepares || spec.protocol !== 'prepared' || spec.setup.poolMode === 'session') return able
   return able.filter(({ kind }) => kind !== 'pgbouncer')

@@ -24,22 +24,20 @@ interface Budget {
   applies?: (point: Point) => boolean
 }
 
-const small = ['simple', 'extended', 'prepared', 'prepared-session']
+const small = ['simple', 'extended', 'prepared']
+const many = ['many', 'many-extended', 'many-prepared']
 const BUDGETS: readonly Budget[] = [
-  { cases: small, figure: 'toPgbouncer', bound: 'at least', value: 1, applies: hasPgbouncer },
-  { cases: small, figure: 'cpuToPgbouncer', bound: 'at most', value: 1.3, applies: hasPgbouncer },
-  {
-    // Instead of a PgBouncer that knows prepared statements in transaction mode (1.21 and later).
-    cases: ['prepared'],
-    figure: 'toDirect',
-    bound: 'at least',
-    value: 0.7,
-    applies: (point) => point.clients === 32 && !hasPgbouncer(point),
-  },
+  { cases: ['prepared-session'], figure: 'toPgbouncer', bound: 'at least', value: 1, applies: hasPgbouncer },
+  { cases: small, figure: 'toPgbouncer', bound: 'at least', value: 1, applies: withClients(1, 8) },
+  { cases: small, figure: 'toPgbouncer', bound: 'at least', value: 1.3, applies: withClients(32) },
+  { cases: small, figure: 'toPgbouncer', bound: 'at least', value: 1.6, applies: withClients(200) },
+  { cases: many, figure: 'toPgbouncer', bound: 'at least', value: 1.6, applies: hasPgbouncer },
+  { cases: small, figure: 'cpuToPgbouncer', bound: 'at most', value: 0.7, applies: withClients(200) },
+  { cases: small, figure: 'toDirect', bound: 'at least', value: 1, applies: ({ clients }) => clients >= 32 },
   { cases: ['set', 'settings'], figure: 'toPgbouncer', bound: 'at least', value: 1 },
   { cases: ['tls'], figure: 'toPgbouncer', bound: 'at least', value: 1 },
   { cases: ['50kB', '10MB', 'tls-50kB'], figure: 'toPgbouncer', bound: 'at least', value: 1.25 },
-  { cases: ['connect', 'scram', 'tls-connect', 'many'], figure: 'toPgbouncer', bound: 'at least', value: 1 },
+  { cases: ['connect', 'scram', 'tls-connect'], figure: 'toPgbouncer', bound: 'at least', value: 1 },
 ]
 
 interface TrialBudget {
@@ -156,6 +154,10 @@ function judgeOne(point: Point, summary: Summary, budget: Budget): Verdict {
 /** `1.05 (0.98-1.11)`; without the range where there was one repetition. */
 export function describeRatio({ value, low, high }: Ratio): string {
   return low === high ? value.toFixed(2) : `${value.toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})`
+}
+
+function withClients(...counts: number[]): (point: Point) => boolean {
+  return (point) => counts.includes(point.clients) && hasPgbouncer(point)
 }
 
 function hasPgbouncer(point: Point): boolean {

@@ -3,7 +3,7 @@
 import type { TargetKind } from './targets.ts'
 
 /** What a transaction runs; see scripts.ts. `one row` is pgbench's built-in select-only script. */
-export type Script = 'one row' | '50 kB' | '10 MB' | 'set' | 'set custom'
+export type Script = 'one row' | '50 kB' | '10 MB' | 'set' | 'set custom' | 'mixed' | 'seldom long'
 
 /** How poolers are set up for a case. Cases with equal setups share the running poolers. */
 export interface Setup {
@@ -32,6 +32,8 @@ export interface Case {
   clients: readonly number[] | undefined
   /** Once more with a lone client of small queries beside the load: its latencies show what the load does to others. */
   bystander: boolean
+  /** Also through a pgbun that does not send requests behind those of others (`server_pipelining` off). */
+  unshared?: boolean
   /** Startup parameters of the clients; where there are several sets, an equal part of the clients has each. */
   parameters?: readonly Record<string, string>[]
   /** Targets left out because they do something else with the same load. */
@@ -57,13 +59,14 @@ export const PLAIN: Setup = {
   backlog: 'equal',
 }
 export const TLS: Setup = { ...PLAIN, tls: true }
+const MANY = 'many clients on 20 servers'
 const select = { script: 'one row', reconnect: false, setup: PLAIN, clients: undefined, bystander: false } as const
 const rows = { protocol: 'simple', reconnect: false, setup: PLAIN, bystander: false } as const
 
 export const CASES: readonly Case[] = [
-  { ...select, name: 'simple', title: 'pgbench -S, simple protocol', protocol: 'simple', relay: true },
-  { ...select, name: 'extended', title: 'pgbench -S, extended protocol', protocol: 'extended' },
-  { ...select, name: 'prepared', title: 'pgbench -S, prepared statements', protocol: 'prepared' },
+  { ...select, name: 'simple', title: 'pgbench -S, simple protocol', protocol: 'simple', relay: true, unshared: true },
+  { ...select, name: 'extended', title: 'pgbench -S, extended protocol', protocol: 'extended', unshared: true },
+  { ...select, name: 'prepared', title: 'pgbench -S, prepared statements', protocol: 'prepared', unshared: true },
   {
     ...select,
     name: 'socket',
@@ -135,11 +138,50 @@ export const CASES: readonly Case[] = [
   {
     ...select,
     name: 'many',
-    title: 'pgbench -S, simple protocol, many clients on 20 servers',
+    title: `pgbench -S, simple protocol, ${MANY}`,
     protocol: 'simple',
     clients: [1000],
     without: ['direct'],
     relay: true,
+    unshared: true,
+  },
+  {
+    ...select,
+    name: 'many-extended',
+    title: `pgbench -S, extended protocol, ${MANY}`,
+    protocol: 'extended',
+    clients: [1000],
+    without: ['direct'],
+    unshared: true,
+  },
+  {
+    ...select,
+    name: 'many-prepared',
+    title: `pgbench -S, prepared statements, ${MANY}`,
+    protocol: 'prepared',
+    clients: [1000],
+    without: ['direct'],
+    unshared: true,
+  },
+  {
+    ...select,
+    name: 'mixed',
+    title: 'nine of ten as pgbench -S, one of ten sleeps for 20 ms',
+    script: 'mixed',
+    protocol: 'simple',
+    clients: [32],
+    bystander: true,
+    unshared: true,
+  },
+  {
+    ...select,
+    name: 'seldom-long',
+    title: 'one statement, of which one of a thousand waits for 100 ms',
+    script: 'seldom long',
+    protocol: 'simple',
+    clients: [32],
+    bystander: true,
+    unshared: true,
   },
   { ...select, name: 'tls', title: 'pgbench -S over TLS', protocol: 'simple', setup: TLS, clients: [8, 32] },
   { ...rows, name: 'tls-50kB', title: 'results of 50 kB over TLS', script: '50 kB', setup: TLS, clients: [8] },

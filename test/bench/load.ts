@@ -62,7 +62,8 @@ export async function runLoad(
     const load = await measureLoad(owner, generator, requests, [], target)
     if (!spec.bystander) return { load, bystander: undefined }
     // A run of its own: the lone client's queries would be counted as processor time of the load.
-    const lone = { ...requests[0]!, reconnect: false, clients: 1, logPrefix: path.join(dir, 'lone') }
+    const own = { script: 'one row', reconnect: false, clients: 1, logPrefix: path.join(dir, 'lone') } as const
+    const lone: LoadRequest = { ...requests[0]!, ...own }
     return { load, bystander: await measureLoad(owner, generator, [lone], requests, target) }
   } finally {
     rmSync(dir, { recursive: true, force: true })

@@ -21,9 +21,13 @@ async function connect(): Promise<pg.Client> {
 
 async function runStatement(client: pg.Client, { text, values }: Statement): Promise<void> {
   // Without parameters pg uses the simple protocol; a name makes it a prepared statement.
-  if (request.protocol === 'simple' || values.length === 0) await client.query(text.replace('$1', String(values[0])))
+  if (request.protocol === 'simple' || values.length === 0) await client.query(withValues(text, values))
   else if (request.protocol === 'extended') await client.query(text, values)
   else await client.query({ name: 'select_one', text, values })
+}
+
+function withValues(text: string, values: Statement['values']): string {
+  return values.reduce<string>((filled, value, i) => filled.replace(`$${i + 1}`, String(value)), text)
 }
 
 async function work(number: number, idle: pg.Client | undefined, until: number): Promise<void> {

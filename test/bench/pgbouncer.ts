@@ -81,7 +81,8 @@ export async function startPgbouncer(
   return { port, pid: program.child.pid! }
 }
 
-function accepts(port: number): Promise<boolean> {
+/** Whether something accepts connections at `port` of this machine. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1')
     socket.once('connect', () => socket.destroy(void resolve(true)))

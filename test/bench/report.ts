@@ -59,15 +59,16 @@ export function renderCase(points: readonly Point[], style: TableStyle): string 
     for (const { name, bystander, error } of point.targets) {
       if (error !== undefined) errors.push(`${name}, ${point.clients} clients: ${error}`)
       if (bystander.length === 0) continue
-      const figure = (key: 'perSecond' | 'p50' | 'p99'): number => median(bystander.map((run) => run[key]))
-      beside.push([name, count(figure('perSecond')), millis(figure('p50')), millis(figure('p99'))])
+      const figure = (key: 'perSecond' | 'p50' | 'p99' | 'p999'): number => median(bystander.map((run) => run[key]))
+      const latencies = (['p50', 'p99', 'p999'] as const).map((key) => millis(figure(key)))
+      beside.push([name, count(figure('perSecond')), ...latencies])
     }
   }
   let text = heading(`${points[0]!.case}: ${points[0]!.title}`, style)
   if (rows.length > 0) text += renderTable(HEADER, rows, style)
   if (beside.length > 0) {
     text += `\n${style === 'text' ? '  ' : ''}One client with small queries beside it:\n\n`
-    text += renderTable(['target', 'per second', 'p50 ms', 'p99 ms'], beside, style)
+    text += renderTable(['target', 'per second', 'p50 ms', 'p99 ms', 'p99.9 ms'], beside, style)
   }
   return text + renderDetails(points, style) + renderErrors(errors, style)
 }

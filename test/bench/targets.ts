@@ -1,6 +1,6 @@
 /**
- * What is compared: PostgreSQL itself, PgBouncer where there is one, pgbun on one or several runtimes, and a proxy that
- * does nothing on each Node among them.
+ * What is compared: PostgreSQL itself, PgBouncer where there is one, pgbun on one or several runtimes, with and without
+ * `server_pipelining` where that is of interest, and a proxy that does nothing on each Node among them.
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -13,7 +13,7 @@ import { authFileText, startPgbouncer } from './pgbouncer.ts'
 import { type BenchPostgres, TRUST_USER, upstreamHost } from './postgres.ts'
 import { startRelay } from './start-relay.ts'
 
-export type TargetKind = 'direct' | 'pgbouncer' | 'relay' | 'pgbun'
+export type TargetKind = 'direct' | 'pgbouncer' | 'relay' | 'pgbun' | 'unshared'
 
 const GC_METER = new URL('gc-meter.mjs', import.meta.url).href
 
@@ -42,6 +42,8 @@ export interface Contestants {
   twins: boolean
   /** Start a relay on each Node, too. */
   relay: boolean
+  /** Start a pgbun on each that does not send requests behind those of others. */
+  unshared: boolean
 }
 
 /**
@@ -80,6 +82,11 @@ export async function startTargets(owner: Owner, contestants: Contestants, setup
     }
     const args = pgbunArguments(setup, postgres, writeAuthFile(owner, postgres))
     const options = { target: { host: upstreamHost(postgres, setup), port }, args, runtime, detached: true }
+    if (contestants.unshared) {
+      const off = [...args, '--server-pipelining', 'off']
+      const { host, port, pid } = await startPgbun(owner, { ...options, args: off })
+      targets.push({ kind: 'unshared', name: `${name}, off`, host, port, pid })
+    }
     const pgbun = await startPgbun(owner, options)
     const target: Target = { kind: 'pgbun', name, host: pgbun.host, port: pgbun.port, pid: pgbun.pid }
     targets.push(target)
@@ -105,6 +112,7 @@ function pgbunArguments(setup: Setup, { certificate }: BenchPostgres, authFile: 
       ? ['--client-tls-mode', 'require', '--client-tls-cert-file', cert, '--client-tls-key-file', key]
       : []),
     ...['--server-tls-mode', 'disable', '--stats-period', '0'],
+    ...['--server-pipelining', 'auto'],
     ...['--no-log-connections', '--no-log-disconnections'],
   ]
 }

@@ -135,7 +135,8 @@ async function load(t: Test, server: Server, database: string, row: MatrixRow, l
   return outcome
 }
 
-async function serverOf(t: Test): Promise<Server> {
+/** The PostgreSQL of the matrix. */
+export async function serverOf(t: Test): Promise<Server> {
   const given = process.env.PGBUN_DRIVERS_POSTGRES
   if (given) return JSON.parse(given) as Server
   const { host, port, user, password } = await startMatrixPostgres(t)

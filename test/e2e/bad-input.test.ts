@@ -6,19 +6,15 @@ import t, { type Test } from 'tap'
 import { cstring, frontend, int32, message, untyped } from '../fixtures/messages.ts'
 import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
+import { randomWords } from '../fixtures/random.ts'
 import { connectRaw, errorOf, loginRaw, type RawClient, typesOf } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
 const MB = 1_000_000
 const seed = Number(process.env.PGBUN_TEST_SEED ?? Date.now() % 2 ** 31)
-/** mulberry32: a whole number below `limit`. */
-let state = seed
-function pick(limit: number): number {
-  state = (state + 0x6d2b79f5) | 0
-  let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
-}
+const word = randomWords(seed)
+/** A whole number below `limit`. */
+const pick = (limit: number): number => word() % limit
 const noise = (length: number): Buffer => Buffer.from(Array.from({ length }, () => pick(256)))
 
 /** Runs `task` for each item, `width` at a time. */

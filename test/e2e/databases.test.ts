@@ -128,7 +128,8 @@ t.test('databases and users', async (t) => {
         section('fails', 'password_command = "echo hunter2; exit 3"') +
         section('hangs', 'password_command = "sleep 600"') +
         section('empty', 'password_command = "true"') +
-        '[timeouts]\nserver_connect_timeout = "1s"\n',
+        // While one is asked for its functions, the next client gets another.
+        '[pool]\ncheck_functions = false\n[timeouts]\nserver_connect_timeout = "1s"\n',
       { env: { SVC_PASSWORD: 'svc' }, poolMode: 'transaction' },
     )
     for (const database of ['written', 'env', 'file', 'command']) {
@@ -304,6 +305,23 @@ t.test('databases and users', async (t) => {
     })
   })
 
+  await t.test('a reload of the way to do TLS renews connections', async (t) => {
+    const text = (mode: string, more = ''): string =>
+      `[databases.one]\n${at(first)}dbname = "postgres"\n${more}[tls]\nserver_tls_mode = "${mode}"\n`
+    const pgbun = await start(t, text('prefer'), { poolMode: 'transaction', args: ['--no-check-functions'] })
+    const client = await loginRaw(t, pgbun, { ...APP, database: 'one' })
+    const pid = async (): Promise<unknown> => (await client.rows('SELECT pg_backend_pid()'))[0]?.[0]
+    const before = await pid()
+    await pgbun.rewrite(text('prefer'))
+    t.equal(await pid(), before)
+    await pgbun.rewrite(text('disable'))
+    const after = await pid()
+    t.not(after, before)
+    // What the section says counts, and it is the same.
+    await pgbun.rewrite(text('allow', 'server_tls_mode = "disable"\n'))
+    t.equal(await pid(), after)
+  })
+
   await t.test('a connection that is being opened when its database moves is used for nobody', async (t) => {
     const go = join(dir, 'go')
     const command = `touch ${go}.asked; while [ ! -e ${go} ]; do sleep 0.05; done; echo svc`
@@ -351,5 +369,26 @@ t.test('databases and users', async (t) => {
     const dropper = await loginRaw(t, pgbun, { ...admin, database: 'postgres' })
     t.same(errorOf(await dropper.query('DROP DATABASE doomed')), {})
     t.same(await namesake.rows('SELECT pg_backend_pid()'), pid, 'the connections of its namesake are left alone')
+  })
+
+  await t.test('the same text prepared in two databases is two statements', async (t) => {
+    const TEXT = 'SELECT * FROM same_name'
+    await first.query('CREATE TABLE same_name AS SELECT 1 AS number; GRANT SELECT ON same_name TO PUBLIC')
+    await second.query("CREATE TABLE same_name AS SELECT 'x' AS letter; GRANT SELECT ON same_name TO PUBLIC")
+    const pgbun = await start(
+      t,
+      `[pool]\npool_mode = "transaction"\npool_size = 1\n` +
+        `[databases.one]\n${at(first)}dbname = "postgres"\n[databases.two]\n${at(second)}dbname = "postgres"\n`,
+    )
+    const read = async (database: string): Promise<string> => {
+      const client = await loginRaw(t, pgbun, { ...APP, database })
+      client.send(frontend.parse(TEXT, 's'), frontend.describe('S', 's'), frontend.sync())
+      const described = (await client.readUntil()).find(({ type }) => type === 'T')
+      client.send(frontend.bind([], 's'), frontend.execute(), frontend.sync())
+      const row = (await client.readUntil()).find(({ type }) => type === 'D')
+      await client.end()
+      return `${/number|letter/.exec(described?.body.toString('latin1') ?? '')} ${row?.body.subarray(6).toString()}`
+    }
+    for (let round = 0; round < 3; round++) t.same([await read('one'), await read('two')], ['number 1', 'letter x'])
   })
 })

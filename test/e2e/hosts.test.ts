@@ -2,45 +2,19 @@
  * Several hosts of one database: where connections lead, hosts that die, hang and come back, roles and failover, and how long
  * clients wait meanwhile. Real servers: a primary and two streaming standbys.
  */
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { resolveConfig } from '../../lib/config/load.ts'
 import type { PoolerOptions } from '../../lib/config/pooler-options.ts'
 import { startDaemon } from '../../lib/daemon/daemon.ts'
 import { createPooler } from '../../lib/index.ts'
 import { createLogger } from '../../lib/util/logger.ts'
 import { type Cluster, type Node, startCluster } from '../fixtures/cluster.ts'
+import { PORT, portOf, startPooledHosts } from '../fixtures/pooled-hosts.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
 import { errorOf, loginRaw, type RawClient } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
 const APP = { user: 'postgres', password: 'postgres', database: 'postgres' }
-const PORT = 'SELECT inet_server_port()::int'
-
-/** A pooler in front of `nodes`. */
-async function start(t: Test, nodes: readonly Node[], options: PoolerOptions = {}) {
-  const lines: string[] = []
-  const log = (level: string) => (message: string, fields?: object) => {
-    lines.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
-  }
-  const logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
-  const pooler = await createPooler(
-    {
-      listenHost: '127.0.0.1',
-      listenPort: 0,
-      serverHost: nodes.map(({ host, port }) => `${host}:${port}`).join(','),
-      poolMode: 'transaction',
-      poolSize: 4,
-      checkFunctions: false,
-      ...options,
-    },
-    { logger },
-  )
-  t.teardown(() => pooler.close({ timeoutMs: 0 }))
-  const { port } = pooler.address as { port: number }
-  const login = (): Promise<RawClient> => loginRaw(t, { host: '127.0.0.1', port }, APP)
-  const hostOf = (node: Node) => pooler.snapshot().hosts.find((host) => host.port === node.port)!
-  return { pooler, login, lines, hostOf }
-}
 
 /** Have `clients` work at the same time, each in a transaction of its own; where that leads, by port. */
 async function spread(clients: readonly RawClient[]): Promise<Record<string, number>> {
@@ -53,8 +27,6 @@ async function spread(clients: readonly RawClient[]): Promise<Record<string, num
   for (const client of clients) await client.query('COMMIT')
   return found
 }
-
-const portOf = async (client: RawClient): Promise<number> => Number((await client.rows(PORT))[0]?.[0])
 
 t.test('a name whose addresses change', async (t) => {
   const server = await startPostgres(t)
@@ -101,7 +73,7 @@ t.test('hosts', async (t) => {
       ['least-connections', { [a.port]: 2, [b.port]: 2 }],
       ['disable', { [a.port]: 4 }],
     ] as const) {
-      const { login, hostOf } = await start(t, [a, b], { loadBalanceHosts })
+      const { login, hostOf } = await startPooledHosts(t, [a, b], { loadBalanceHosts })
       t.same(await spread(await four(login)), expected, loadBalanceHosts)
       t.match(hostOf(a), { up: true, role: cluster.major >= 14 ? 'primary' : 'unknown' })
     }
@@ -117,13 +89,13 @@ t.test('hosts', async (t) => {
       ['any', [a.port, b.port, c.port]],
     ]
     for (const [targetSessionAttrs, ports] of cases) {
-      const { login } = await start(t, [a, b, c], { targetSessionAttrs, poolSize: 6 })
+      const { login } = await startPooledHosts(t, [a, b, c], { targetSessionAttrs, poolSize: 6 })
       const clients = [...(await four(login)), await login(), await login()]
       await spread(clients)
       const found = await spread(clients)
       t.same(Object.keys(found).map(Number).sort(), ports.sort(), targetSessionAttrs)
     }
-    const { login } = await start(t, [b, c], { targetSessionAttrs: 'primary' })
+    const { login } = await startPooledHosts(t, [b, c], { targetSessionAttrs: 'primary' })
     const refused = await login().then(
       (client) => client.query('SELECT 1').then(errorOf),
       ({ fields }) => fields,
@@ -133,7 +105,7 @@ t.test('hosts', async (t) => {
 
   await t.test('a host that is dead is passed over, and gets connections when it is back', async (t) => {
     await c.kill()
-    const { login, hostOf, lines } = await start(t, [c, b], { targetSessionAttrs: 'any' })
+    const { login, hostOf, lines } = await startPooledHosts(t, [c, b], { targetSessionAttrs: 'any' })
     const clients = await four(login)
     t.same(await spread(clients), { [b.port]: 4 }, 'no client hears of it')
     t.match(hostOf(c), { up: false, lastError: /refused/ })
@@ -148,7 +120,7 @@ t.test('hosts', async (t) => {
   })
 
   await t.test('a host that hangs is found out, and clients are served by others', async (t) => {
-    const { login, hostOf, pooler } = await start(t, [b, c], {
+    const { login, hostOf, pooler } = await startPooledHosts(t, [b, c], {
       healthCheckInterval: 100,
       healthCheckTimeout: 300,
       loadBalanceHosts: 'round-robin',
@@ -165,7 +137,7 @@ t.test('hosts', async (t) => {
   })
 
   await t.test('a host that is the only one is asked again when it has failed, though nobody needs it', async (t) => {
-    const { login, hostOf } = await start(t, [c], { healthCheckInterval: 100, healthCheckTimeout: 300 })
+    const { login, hostOf } = await startPooledHosts(t, [c], { healthCheckInterval: 100, healthCheckTimeout: 300 })
     await (await login()).query('SELECT 1')
     await c.freeze()
     await waitFor(() => !hostOf(c).up)
@@ -174,7 +146,7 @@ t.test('hosts', async (t) => {
   })
 
   await t.test('another target_session_attrs retires the connections of the old one', async (t) => {
-    const { login, pooler } = await start(t, [a, b, c], { targetSessionAttrs: 'primary' })
+    const { login, pooler } = await startPooledHosts(t, [a, b, c], { targetSessionAttrs: 'primary' })
     const client = await login()
     t.equal(await portOf(client), a.port)
     await pooler.reload({ targetSessionAttrs: 'standby' })
@@ -182,8 +154,8 @@ t.test('hosts', async (t) => {
   })
 
   await t.test('clients wait for outage_grace while no host can be used', async (t) => {
-    const patient = await start(t, [c], { outageGrace: '60s' })
-    const impatient = await start(t, [c])
+    const patient = await startPooledHosts(t, [c], { outageGrace: '60s' })
+    const impatient = await startPooledHosts(t, [c])
     const [waiting, refused] = [await patient.login(), await impatient.login()]
     for (const client of [waiting, refused]) await client.query('SELECT 1')
     await c.stop('immediate')
@@ -195,7 +167,7 @@ t.test('hosts', async (t) => {
     await c.start()
     t.same(await answer, [['42']])
     t.same(await (await newcomer).rows('SELECT 43'), [['43']])
-    const brief = await start(t, [c], { outageGrace: '500ms' })
+    const brief = await startPooledHosts(t, [c], { outageGrace: '500ms' })
     const client = await brief.login()
     await client.query('SELECT 1')
     await c.stop('immediate')
@@ -205,7 +177,7 @@ t.test('hosts', async (t) => {
   })
 
   await t.test('a failover', async (t) => {
-    const { login, pooler, lines } = await start(t, [a, b, c], {
+    const { login, pooler, lines } = await startPooledHosts(t, [a, b, c], {
       targetSessionAttrs: 'read-write',
       outageGrace: '60s',
       poolSize: 3,
@@ -245,7 +217,7 @@ t.test('hosts', async (t) => {
   await t.test('a standby that is promoted serves no more reads', async (t) => {
     const primary = await cluster.primary()
     const [first, second] = cluster.nodes.filter((node) => node !== primary) as [Node, Node]
-    const { login, hostOf } = await start(t, [first, second], { targetSessionAttrs: 'standby' })
+    const { login, hostOf } = await startPooledHosts(t, [first, second], { targetSessionAttrs: 'standby' })
     const clients = await four(login)
     await spread(clients)
     await cluster.settled()
@@ -257,4 +229,71 @@ t.test('hosts', async (t) => {
     t.ok(await waitFor(settled), 'all are on the other')
     t.equal(hostOf(first).role, 'primary')
   })
+})
+
+t.test('a health check with a query, and several answers that decide', async (t) => {
+  const hosts = [await startPostgres(t), await startPostgres(t)]
+  const [first] = hosts as [(typeof hosts)[0]]
+  await first.query('CREATE TABLE health AS SELECT true AS well')
+  await hosts[1]!.query('CREATE TABLE health AS SELECT true AS well')
+  const pooler = await createPooler(
+    {
+      listenHost: '127.0.0.1',
+      listenPort: 0,
+      serverHost: hosts.map(({ host, port }) => `${host}:${port}`).join(','),
+      poolMode: 'transaction',
+      loadBalanceHosts: 'disable',
+      healthCheckInterval: '100ms',
+      healthCheckQuery: 'SELECT well FROM health',
+      healthCheckFailures: 2,
+      healthCheckSuccesses: 2,
+    },
+    { logger: createLogger({ level: 'error', format: 'text', write: () => {} }) },
+  )
+  t.teardown(() => pooler.close({ timeoutMs: 0 }))
+  const { port } = pooler.address as { port: number }
+  const client = await loginRaw(t, { host: '127.0.0.1', port }, APP)
+  t.equal(await portOf(client), first.port)
+  const firstHost = () => pooler.snapshot().hosts.find((host) => host.port === first.port)!
+  await first.query('UPDATE health SET well = false')
+  await waitFor(() => !firstHost().up)
+  t.match(firstHost().lastError, /health_check_query: the answer is false/)
+  await waitFor(async () => (await portOf(client)) === hosts[1]!.port)
+  await first.query('ALTER TABLE health RENAME TO gone')
+  await waitFor(() => /relation "health" does not exist/.test(firstHost().lastError))
+  await first.query('ALTER TABLE gone RENAME TO health')
+  await first.query('UPDATE health SET well = true')
+  await waitFor(() => firstHost().up)
+})
+
+t.test('hosts by SRV records', async (t) => {
+  const [one, two] = [await startPostgres(t), await startPostgres(t)]
+  const { config } = resolveConfig({
+    options: {
+      listenHost: '127.0.0.1',
+      listenPort: 0,
+      serverHost: '_postgresql._tcp.db.test',
+      poolMode: 'transaction',
+      dnsMaxTtl: 1000,
+    },
+  })
+  const record = ({ host, port }: { host: string; port: number }, priority: number) => ({
+    host,
+    port,
+    priority,
+    weight: 1,
+  })
+  let answer = [record(one, 1), record(two, 2)]
+  const daemon = await startDaemon(config, {
+    logger: createLogger({ level: 'error', format: 'text', write: () => {} }),
+    version: '0',
+    lookupSrv: async () => answer,
+  })
+  t.teardown(() => daemon.close({ timeoutMs: 0 }))
+  const { port } = daemon.addresses[0] as { port: number }
+  const client = await loginRaw(t, { host: '127.0.0.1', port }, APP)
+  t.equal(await portOf(client), one.port)
+  answer = [record(two, 1)]
+  await waitFor(async () => (await portOf(client)) === two.port)
+  await waitFor(() => daemon.snapshot().servers.every(({ address }) => address.includes(String(two.port))))
 })

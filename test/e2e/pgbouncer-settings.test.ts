@@ -95,4 +95,21 @@ t.test('settings of PgBouncer', async (t) => {
     await busy.readUntil('Z')
     t.match(await busy.expectFatal(), { C: '57P01' })
   })
+
+  await t.test('disable_pqexec', async (t) => {
+    for (const poolMode of ['session', 'transaction'] as const) {
+      const pgbun = await startPgbun(t, { target: server, poolMode, args: ['--disable-pqexec'] })
+      const prepared = (sql: string): Buffer =>
+        Buffer.concat([frontend.parse(sql), frontend.bind(), frontend.execute(), frontend.sync()])
+      const idle = await loginRaw(t, pgbun)
+      idle.send(frontend.query('SELECT 1'))
+      t.match(await idle.expectFatal(), { C: '08P01', M: 'PQexec disallowed' }, poolMode)
+      const client = await loginRaw(t, pgbun)
+      client.send(prepared('BEGIN'))
+      t.equal(errorOf(await client.readUntil()).C, undefined)
+      client.send(prepared('SELECT 1'), frontend.query('SELECT 2'))
+      t.match((await client.expectClosed()).map(({ type }) => type).join(''), /E$/)
+      t.match(pgbun.logs(), /client disconnected: disable_pqexec refuses Query messages/)
+    }
+  })
 })

@@ -7,20 +7,16 @@ import t from 'tap'
 import { frontend, int32, type Message, message, parse } from '../fixtures/messages.ts'
 import { startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres } from '../fixtures/postgres.ts'
+import { randomWords } from '../fixtures/random.ts'
 import { connectRaw, errorOf, loginRaw, type RawClient, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
 const seed = Number(process.env.PGBUN_TEST_SEED ?? Date.now() % 2 ** 31)
 
-/** mulberry32: the same seed gives the same conversations. */
+/** The same seed gives the same conversations. */
 function random(seed: number): (limit: number) => number {
-  let state = seed
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
-  }
+  const word = randomWords(seed)
+  return (limit) => word() % limit
 }
 
 const TEXTS = [
@@ -265,7 +261,8 @@ t.test('through pgbun as without it', async (t) => {
   })
 
   await t.test('a setting changed in the configuration of the server greets the next clients', async (t) => {
-    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction' })
+    // Each server learns of it once: one of them, so that a single RESET can be told from one after the other.
+    const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
     const before = await loginRaw(t, pgbun)
     await before.query('SELECT 1')
     await server.query("ALTER SYSTEM SET TimeZone = 'Asia/Tokyo'")

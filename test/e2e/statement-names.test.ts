@@ -38,6 +38,25 @@ t.test('prepared statements by name', async (t) => {
     t.same(answers, ['1Z', 'CZ', '26000', 'prepared statement "mine" does not exist', '26000'])
   })
 
+  await t.test('what is prepared anew takes the place of what was there', async (t) => {
+    const [first, second] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
+    const prepare = async (client: typeof first) => {
+      client.send(frontend.parse('SELECT 37', 'same'), frontend.sync())
+      t.equal(typesOf(await client.readUntil('Z')), '1Z')
+    }
+    const names = () => first.rows("SELECT name FROM pg_prepared_statements WHERE statement = 'SELECT 37'")
+    await prepare(first)
+    const [[before]] = (await names()) as [[string]]
+    // Longer than what was prepared is taken for what it was.
+    await first.rows('SELECT pg_sleep(0.3)')
+    await prepare(second)
+    const after = await names()
+    t.equal(after.length, 1, 'one at a time')
+    t.not(after[0]![0], before, 'another one')
+    await first.end()
+    await second.end()
+  })
+
   await t.test('DEALLOCATE in a transaction, in one that failed, pipelined, and among others', async () => {
     await both('as on a direct connection', async (client) => {
       const seen: string[] = []

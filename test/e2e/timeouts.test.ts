@@ -47,7 +47,7 @@ t.test('with PostgreSQL', async (t) => {
   })
 
   await t.test('query_timeout', async (t) => {
-    const pgbun = await start(t, { ...TRANSACTION, args: ['--query-timeout', '400ms'] })
+    const pgbun = await start(t, { ...TRANSACTION, args: ['--query-timeout', '3s'] })
     const client = await loginRaw(t, pgbun, APP)
     const held = await pid(client)
     client.send(frontend.query('SELECT pg_sleep(600)'))

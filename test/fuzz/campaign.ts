@@ -29,6 +29,8 @@ export interface CampaignOptions {
    * because what a name meant that was given under settings nobody knows is lost with its server (TRANSACTION-MODE.md).
    */
   meaning: boolean
+  /** Have requests of several clients on one server (`server_pipelining`): many clients, few servers, and cancel requests. */
+  pipelining: boolean
   /** How long a client waits for a message, in milliseconds. */
   patience: number
   /** Compare a direct connection with another: whether the generator keeps its promise. */
@@ -52,6 +54,9 @@ export interface CampaignResult {
 /** How long a failing case is cut down, in milliseconds. */
 const SHRINK_BUDGET = 90_000
 
+/** So many clients at most share servers by pipelining, unless there are to be more. */
+const SHARING = 12
+
 export const DEFAULTS: CampaignOptions = {
   seed: 1,
   duration: 60_000,
@@ -62,6 +67,7 @@ export const DEFAULTS: CampaignOptions = {
   pool: [1, 3],
   state: false,
   meaning: false,
+  pipelining: false,
   patience: 15_000,
   direct: false,
 }
@@ -69,14 +75,16 @@ export const DEFAULTS: CampaignOptions = {
 /** The script of the case with this seed. */
 export function scriptOf(seed: number, options: CampaignOptions): Script {
   const random = new Random(seed ^ 0x5eed)
-  const { meaning } = options
-  const [low, high] = meaning ? [1, 1] : options.pool
+  const { meaning, pipelining } = options
+  const [low, high] = meaning ? [1, 1] : pipelining ? [1, 3] : options.pool
+  const modes = pipelining ? options.modes.filter((mode) => mode !== 'session') : options.modes
   return generateScript(seed, {
-    mode: meaning ? 'transaction' : random.pick(options.modes),
+    mode: meaning ? 'transaction' : random.pick(modes),
     poolSize: random.between(low, high),
     statements: meaning ? 200 : random.pick([200, 200, 3, 1, 0]),
     meaning,
-    clients: random.between(1, options.clients),
+    ...(pipelining && { pipelining: random.pick([1, 1000]) }),
+    clients: pipelining ? random.between(8, Math.max(options.clients, SHARING)) : random.between(1, options.clients),
     turns: options.turns,
     state: options.state,
   })

@@ -25,6 +25,7 @@ const USAGE = `npm run fuzz -- [options]
   --mode LIST       pool modes, with commas (default: all, transaction more often)
   --state           also statements that leave state in the session
   --settings        also settings of transactions and texts that depend on them, on one server
+  --pipelining      many clients on one or two servers with server_pipelining, and cancel requests for some of them
   --url URL         a PostgreSQL that is running and trusts its superuser and the role "fuzz", which is made there
   --direct          compare direct connections with each other: tests the fuzzer itself
   --keep-going      go on behind a failing case
@@ -43,6 +44,7 @@ const { values } = parseArgs({
     mode: { type: 'string' },
     state: { type: 'boolean', default: false },
     settings: { type: 'boolean', default: false },
+    pipelining: { type: 'boolean', default: false },
     url: { type: 'string' },
     direct: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
@@ -92,6 +94,7 @@ function readOptions(): CampaignOptions {
     pool: [Number(pool[1]), Number(pool[2] ?? pool[1])],
     state: values.state,
     meaning: values.settings,
+    pipelining: values.pipelining,
     patience: whole('patience', DEFAULTS.patience),
     direct: values.direct,
   }
@@ -135,7 +138,11 @@ async function campaign(lab: Lab, options: CampaignOptions): Promise<boolean> {
     say(`\n${reportFailure(failed, lab.log)}\n`)
     seed = failed.seed + 1
   } while (values['keep-going'] && Date.now() < end && cases < options.cases)
+  const { requests, shared, rerun, cancels } = lab.pipelining
   say(`${cases} cases, ${failures} failed; ${lab.parted} clients not compared to the end`)
+  if (options.pipelining) {
+    say(`${requests} requests, ${shared} sent behind others, ${rerun} of them run again; ${cancels} cancel requests`)
+  }
   return failures === 0
 }
 

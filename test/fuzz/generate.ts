@@ -33,6 +33,12 @@ export interface GenerateOptions extends Settings {
   meaning?: boolean
 }
 
+/** These have the same text for all clients. */
+const SHORT = ['tag', 'sum', 'rows', 'division', 'null']
+
+/** Of so many kinds most of the requests are, where pipelining is tried: a text is shared once it has run several times. */
+const FAVOURITES = 3
+
 /** Type ids for Parse: int4, text, and not given. */
 const OIDS: Record<ArgumentType, number> = { tag: 25, int: 23, id: 23 }
 
@@ -58,9 +64,16 @@ export function generateScript(
   if (state) groups.push('state')
   if (meaning) groups.push('settings')
   const kinds = KINDS.filter(({ group = 'always' }) => groups.includes(group))
+  const favourites: Kind[] = []
+  const short = KINDS.filter(({ name, group }) => group === 'shared' || SHORT.includes(name))
+  if (settings.pipelining !== undefined) while (favourites.length < FAVOURITES) favourites.push(random.weighted(short))
   const scripts: ClientScript[] = []
   for (let client = 0; client < clients; client++) {
-    scripts.push(new ClientGenerator(random, client, kinds, settings.mode).script(random.between(1, turns)))
+    // Who is there alone shares nothing.
+    const count = random.between(favourites.length > 0 ? Math.ceil(turns / 2) : 1, turns)
+    const script = new ClientGenerator(random, client, kinds, favourites, settings.mode).script(count)
+    const canceled = favourites.length > 0 && random.percent(15)
+    scripts.push(canceled ? { ...script, canceled } : script)
   }
   return { settings, clients: scripts }
 }
@@ -76,6 +89,8 @@ class ClientGenerator {
   readonly #random: Random
   readonly #client: number
   readonly #kinds: readonly Kind[]
+  /** What most of its requests are, each of them whole. */
+  readonly #favourites: readonly Kind[]
   readonly #mode: PoolMode
   #step = 0
   #inTransaction = false
@@ -91,8 +106,9 @@ class ClientGenerator {
   /** It sends COPY FROM by the extended protocol, too; behind that, most of its Execute messages bring data along. */
   readonly #copiesExtended: boolean
 
-  constructor(random: Random, client: number, kinds: readonly Kind[], mode: PoolMode) {
+  constructor(random: Random, client: number, kinds: readonly Kind[], favourites: readonly Kind[], mode: PoolMode) {
     this.#random = random
+    this.#favourites = favourites
     this.#mode = mode
     this.#client = client
     this.#kinds = kinds
@@ -102,8 +118,12 @@ class ClientGenerator {
   script(count: number): ClientScript {
     const random = this.#random
     const turns: Turn[] = []
+    for (const kind of this.#favourites)
+      for (let left = random.below(10); left > 0; left--) turns.push(this.#request(kind))
+    count += turns.length
     while (turns.length < count) {
-      if (random.percent(12)) this.#conversation(turns)
+      if (this.#favourites.length > 0 && random.percent(88)) turns.push(this.#request(this.#favourite()))
+      else if (random.percent(12)) this.#conversation(turns)
       else turns.push(this.#turn('ready'))
       if (random.percent(3)) turns.push(this.#reconnected())
     }
@@ -125,6 +145,29 @@ class ClientGenerator {
       else this.#anything()
     }
     return this.#finish(wait)
+  }
+
+  /** One of the favourites, or the end of a transaction that would keep the server from others. */
+  #favourite(): Kind {
+    const random = this.#random
+    const end = this.#kinds.find(({ transaction }) => transaction === 'end')
+    return end && this.#inTransaction && random.percent(50) ? end : random.pick(this.#favourites)
+  }
+
+  /** One request as most drivers send it: a Query, or a batch that runs one statement; mostly in one piece. */
+  #request(kind: Kind): Turn {
+    const random = this.#random
+    this.#messages = []
+    const known = [...this.#statements.keys()].filter((name) => name !== '')
+    if (random.percent(40) || kind.transaction) this.#query([kind])
+    else {
+      const portal = this.#bind(known.length > 0 && random.percent(50) ? random.pick(known) : this.#parse(kind))
+      if (random.percent(70)) this.#messages.push({ type: 'D', kind: 'P', name: portal })
+      this.#messages.push({ type: 'E', portal, limit: 0, ...this.#copies(portal) })
+      this.#sync()
+    }
+    const turn = this.#finish('ready')
+    return random.percent(80) ? { ...turn, cuts: [], stall: 0 } : turn
   }
 
   /** A batch whose answers are waited for with Flush, as cursors of drivers do. */
@@ -178,7 +221,10 @@ class ClientGenerator {
     const random = this.#random
     const kinds = [this.#kind()]
     while (random.percent(22) && kinds.length < 4) kinds.push(this.#kind())
-    const statements = kinds.length === 1 ? kinds : kinds.filter(({ alone }) => !alone)
+    this.#query(kinds.length === 1 ? kinds : kinds.filter(({ alone }) => !alone))
+  }
+
+  #query(statements: Kind[]): void {
     const context = this.#context()
     const sql = statements.map((kind) => kind.sql(context, ...(kind.args ?? []).map((type) => this.#literal(type))))
     const copies = statements.flatMap(({ copy }) => (copy ? [copy(context)] : []))
@@ -258,17 +304,17 @@ class ClientGenerator {
     }
   }
 
-  #parse(): string {
+  #parse(wanted?: Kind): string {
     const random = this.#random
     // A name that is taken is an error: seldom on purpose.
     const free = NAMES.filter((name) => !this.#statements.has(name))
     const name = random.percent(45) ? '' : free.length > 0 && random.percent(92) ? random.pick(free) : this.#name()
-    let kind = this.#kind()
+    let kind = wanted ?? this.#kind()
     while ((kind.copy && !this.#copiesExtended) || (kind.unnamed && name !== '')) kind = this.#kind()
     const context = this.#context()
     const args: ArgumentType[] = []
     const texts = (kind.args ?? []).map((type) => {
-      if (random.percent(25)) return this.#literal(type)
+      if (random.percent(wanted ? 3 : 25)) return this.#literal(type)
       args.push(type)
       return `$${args.length}::${type === 'tag' ? 'text' : 'int'}`
     })

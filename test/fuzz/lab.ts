@@ -13,7 +13,7 @@ import type { Script } from './script.ts'
 import { compare, type Difference } from './transcript.ts'
 
 /** Clients a script may have. */
-export const CLIENT_LIMIT = 8
+export const CLIENT_LIMIT = 16
 
 const USER = 'fuzz'
 const SETTLE = 10_000
@@ -52,6 +52,8 @@ export class Lab {
   #nextTable = 0
   /** Clients that could not be compared to the end (see transcript.ts). */
   parted = 0
+  /** What was sent by clients, and became of it, where several of them shared a server (`server_pipelining`). */
+  readonly pipelining = { requests: 0, shared: 0, rerun: 0, cancels: 0 }
   /** Log lines of the last case's pgbun. */
   log: string[] = []
 
@@ -116,6 +118,9 @@ export class Lab {
         late int UNIQUE DEFERRABLE INITIALLY DEFERRED)`)
       await admin.query(`GRANT ALL ON fuzz.t${client} TO ${USER}`)
     }
+    await admin.query(`CREATE TABLE fuzz.shared (client int, id int, tag text NOT NULL, n int CHECK (n >= 0),
+      PRIMARY KEY (client, id))`)
+    await admin.query(`GRANT ALL ON fuzz.shared TO ${USER}`)
     const last = await admin.query(
       "SELECT max(oid)::int AS oid FROM pg_class WHERE relnamespace = 'fuzz'::regnamespace",
     )
@@ -144,7 +149,9 @@ export class Lab {
       stuck ??= pooler?.snapshot()
     }
     let pooler: Pooler | undefined
-    const expected = await this.#play(script, { address, pieces: direct, patience, vanish: false, onHang })
+    const expected = await this.#play(script, {
+      ...{ address, pieces: direct, patience, vanish: false, cancel: false, onHang },
+    })
     for (const [at, { turns }] of expected.played.entries()) {
       const missing = turns.find((turn) => turn.missing !== undefined || turn.closed)
       if (missing) {
@@ -157,7 +164,9 @@ export class Lab {
     if (!direct) pooler = await this.#startPooler(script)
     try {
       const through = pooler ? { host: '127.0.0.1', port: Number((pooler.address as { port: number }).port) } : address
-      const found = await this.#play(script, { address: through, pieces: true, patience, vanish: true, onHang })
+      const found = await this.#play(script, {
+        ...{ address: through, pieces: true, patience, vanish: true, cancel: !direct, onHang },
+      })
       const failure = this.#judge(script, expected, found)
       if (failure) return stuck ? { ...failure, text: `${failure.text}\n${printSnapshot(stuck)}` } : failure
       return pooler && (await this.#inspect(script, pooler, found.played, patience))
@@ -181,6 +190,10 @@ export class Lab {
         poolSize: settings.poolSize,
         maxPreparedStatements: settings.statements,
         statsPeriod: 0,
+        ...(settings.pipelining !== undefined && {
+          serverPipelining: 'auto',
+          serverPipeliningBudget: settings.pipelining,
+        }),
       },
       { logger },
     )
@@ -197,7 +210,11 @@ export class Lab {
     for (const { client, turns } of script.clients) {
       // Of who vanished, nobody knows how far it got.
       if (turns.at(-1)?.wait === 'nothing') tables.push('')
-      else tables.push(JSON.stringify((await this.#admin.query(`SELECT * FROM fuzz.t${client} ORDER BY id`)).rows))
+      else {
+        const { rows } = await this.#admin.query(`SELECT * FROM fuzz.t${client} ORDER BY id`)
+        const { rows: more } = await this.#admin.query(`SELECT * FROM fuzz.shared WHERE client = ${client} ORDER BY id`)
+        tables.push(JSON.stringify([...rows, ...more]))
+      }
     }
     return { played, tables }
   }
@@ -205,7 +222,7 @@ export class Lab {
   /** The tables as at the beginning. Whoever still holds a lock on them is waited for. */
   async #reset({ clients }: Script): Promise<void> {
     const tables = clients.map(({ client }) => `fuzz.t${client}`)
-    await this.#admin.query(`TRUNCATE ${tables.join(', ')}`)
+    await this.#admin.query(`TRUNCATE fuzz.shared, ${tables.join(', ')}`)
     await this.#admin.query(
       tables
         .map((table) => `INSERT INTO ${table} SELECT n, 'before ' || n, n, n FROM generate_series(1, 3) n`)
@@ -218,9 +235,11 @@ export class Lab {
     expected: { played: Played[]; tables: string[] },
     found: { played: Played[]; tables: string[] },
   ): Failure | undefined {
-    for (const [at, { client }] of clients.entries()) {
+    for (const [at, { client, canceled = false }] of clients.entries()) {
       const hung = found.played[at]!.turns.some(({ missing }) => missing !== undefined)
-      const { difference, parted } = compare(client, expected.played[at]!, found.played[at]!, this.#nextTable)
+      const { difference, parted } = compare(client, expected.played[at]!, found.played[at]!, {
+        ...{ temporary: this.#nextTable, canceled },
+      })
       if (difference) return { kind: hung ? 'hang' : 'difference', text: `client ${client}`, difference }
       if (parted) this.parted++
       else if (expected.tables[at] !== found.tables[at]) {
@@ -239,21 +258,45 @@ export class Lab {
     }
     const errors = this.log.filter((line) => JSON.parse(line).level === 'error')
     if (errors.length > 0) return { kind: 'error logged', text: errors.join('\n') }
+    this.#countPipelining(pooler.snapshot(), played)
     const counted = checkCounters(script, pooler.snapshot(), played)
     if (counted !== undefined) return { kind: 'counters', text: counted }
     return this.#inspectServers(pooler)
+  }
+
+  #countPipelining({ pools }: Snapshot, played: Played[]): void {
+    for (const { readies, cancels } of played) {
+      this.pipelining.requests += readies
+      this.pipelining.cancels += cancels
+    }
+    for (const { counters } of pools) {
+      this.pipelining.shared += counters.sharedRequests
+      this.pipelining.rerun += counters.sharedReruns
+    }
   }
 
   /** Every server as PostgreSQL sees it, and as the next client finds it. */
   async #inspectServers(pooler: Pooler): Promise<Failure | undefined> {
     const servers = pooler.snapshot().servers
     const pids = servers.map(({ pid }) => pid)
-    const { rows } = await this.#admin.query(
-      "SELECT pid, state, query FROM pg_stat_activity WHERE usename = $1 AND backend_type = 'client backend'",
-      [USER],
-    )
-    const wrong = rows.filter(({ pid, state }) => pids.includes(pid) && state !== 'idle')
-    if (wrong.length > 0) return { kind: 'busy server', text: JSON.stringify(wrong) }
+    const busy = async (): Promise<unknown[]> => {
+      const { rows } = await this.#admin.query(
+        "SELECT pid, state, query FROM pg_stat_activity WHERE usename = $1 AND backend_type = 'client backend'",
+        [USER],
+      )
+      return rows.filter(({ pid, state }) => pids.includes(pid) && state !== 'idle')
+    }
+    // pgbun may be making one ready for the next client, which it does when it sweeps: now, and again later.
+    let found: unknown[] = []
+    const settled = async (): Promise<boolean> => {
+      found = await busy()
+      return found.length === 0
+    }
+    try {
+      await waitFor(settled, { timeout: SETTLE })
+    } catch {
+      return { kind: 'busy server', text: JSON.stringify(found) }
+    }
     const clients: pg.Client[] = []
     try {
       const { port } = pooler.address as { port: number }
@@ -303,8 +346,8 @@ function checkCounters({ settings, clients }: Script, snapshot: Snapshot, played
   if (!pool) return 'there is no pool'
   if (pool.counters.logins !== sum.logins) return `${pool.counters.logins} logins counted of ${sum.logins}`
   if (snapshot.servers.length > settings.poolSize) return `${snapshot.servers.length} servers`
-  // Who vanishes misses some of what was sent.
-  if (clients.some(({ turns }) => turns.at(-1)?.wait === 'nothing')) return undefined
+  // Who vanishes misses some of what was sent, and who is canceled in the queue is answered without a server.
+  if (clients.some(({ turns, canceled }) => turns.at(-1)?.wait === 'nothing' || canceled)) return undefined
   // A Sync with nothing before it is answered without a server: that much is not counted.
   const own = sum.readies - pool.counters.queries
   const sent = sum.received - own * 6

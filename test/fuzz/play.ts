@@ -8,9 +8,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Message } from '../fixtures/messages.ts'
 import type { Teardown } from '../fixtures/postgres.ts'
-import { type Address, connectRaw, LoginError, type RawClient } from '../fixtures/raw-client.ts'
+import { type Address, cancel, connectRaw, type LoggedIn, LoginError, type RawClient } from '../fixtures/raw-client.ts'
 import { encode, FLUSH_MARK, MARKS, READY_MARK } from './encode.ts'
 import { type ClientScript, type FuzzMessage, isSync, type Turn } from './script.ts'
+
+/** So many of the turns of a client that is to be canceled are. */
+const CANCELED = 0.2
+/** A client that waits for an answer is canceled after half as many milliseconds, on the average. */
+const CANCEL_MS = 20
 
 export interface PlayOptions {
   address: Address
@@ -21,6 +26,8 @@ export interface PlayOptions {
   patience: number
   /** Play a last turn that is not waited for. */
   vanish: boolean
+  /** Present the keys of clients that are to be canceled. */
+  cancel: boolean
   /** Something is waited for in vain; the connection is still there. */
   onHang(): void
 }
@@ -42,12 +49,14 @@ export interface Played {
   received: number
   /** Number of ReadyForQuery messages received after the logins. */
   readies: number
+  /** Number of cancel requests for it. */
+  cancels: number
 }
 
 /** Plays `script` from login to end. Never throws: what goes wrong is part of what comes out. */
 export async function playClient(script: ClientScript, options: PlayOptions): Promise<Played> {
-  const player = new Player(options)
-  const played: Played = { turns: [], logins: 0, received: 0, readies: 0 }
+  const player = new Player(options, options.cancel && script.canceled === true)
+  const played: Played = { turns: [], logins: 0, received: 0, readies: 0, cancels: 0 }
   for (const turn of script.turns) {
     if (turn.wait === 'nothing' && !options.vanish) break
     const answers = await player.play(turn)
@@ -64,21 +73,27 @@ export async function playClient(script: ClientScript, options: PlayOptions): Pr
   }
   await player.leave(script.client % 2 === 0 ? 'terminate' : 'close')
   played.logins = player.logins
+  played.cancels = player.cancels
   return played
 }
 
 class Player {
   logins = 0
+  cancels = 0
   readonly #options: PlayOptions
+  /** Its key is presented while it waits for answers. */
+  readonly #canceled: boolean
   #client: RawClient | undefined
+  #session: LoggedIn | undefined
   #teardowns: (() => unknown)[] = []
   /** A batch is open: something of the extended protocol was sent since the last Sync. */
   #open = false
   /** An error came in the open batch: nothing is answered until its Sync. */
   #skipping = false
 
-  constructor(options: PlayOptions) {
+  constructor(options: PlayOptions, canceled: boolean) {
     this.#options = options
+    this.#canceled = canceled
   }
 
   async play(turn: Turn): Promise<Answers> {
@@ -88,6 +103,7 @@ class Player {
       if (!this.#client) await this.#login()
       // Only a new session goes on behind a FATAL.
       if (this.#client!.closed) answers.closed = true
+      else if (this.#canceled && Math.random() < CANCELED) await this.#exchangeCanceled(turn, answers)
       else await this.#exchange(turn, answers)
     } catch (error) {
       if (error instanceof LoginError || !this.#client) answers.missing = `login: ${(error as Error).message}`
@@ -110,9 +126,27 @@ class Player {
   async #login(): Promise<void> {
     const teardown: Teardown = { teardown: (handler: () => unknown) => void this.#teardowns.push(handler) }
     const client = await connectRaw(teardown, this.#options.address)
-    await client.login({ user: this.#options.user })
+    this.#session = await client.login({ user: this.#options.user })
     this.#client = client
     this.logins++
+  }
+
+  async #exchangeCanceled(turn: Turn, answers: Answers): Promise<void> {
+    const over = this.#exchange(turn, answers).finally(() => {
+      answered = true
+    })
+    let answered = false
+    const { pid, secret } = this.#session!
+    const canceling = async (): Promise<void> => {
+      while (!answered) {
+        await Promise.race([over.catch(() => {}), sleep(Math.random() * CANCEL_MS)])
+        if (answered) return
+        this.cancels++
+        await cancel({ teardown: () => {} }, this.#options.address, pid, secret)
+      }
+    }
+    // What is sent after a cancel request is over is not hit by it.
+    await Promise.all([over, canceling()])
   }
 
   async #exchange(turn: Turn, answers: Answers): Promise<void> {

@@ -1,20 +1,24 @@
 /** Scripts and differences for people to read. */
 
-import type { FuzzMessage, Script, Turn, Value } from './script.ts'
+import type { FuzzMessage, Script, Settings, Turn, Value } from './script.ts'
 import type { Difference } from './transcript.ts'
 
 /** A script, a message per line. */
 export function printScript({ settings, clients }: Script): string {
   const lines = [
-    `pool_mode ${settings.mode}, pool_size ${settings.poolSize}, max_prepared_statements ${settings.statements}`,
+    `pool_mode ${settings.mode}, pool_size ${settings.poolSize}, max_prepared_statements ${settings.statements}${pipelined(settings)}`,
   ]
-  for (const { client, turns } of clients) {
-    lines.push(`client ${client}`)
+  for (const { client, turns, canceled } of clients) {
+    lines.push(`client ${client}${canceled ? ', canceled all the time' : ''}`)
     for (const [at, turn] of turns.entries()) {
       lines.push(`  turn ${at}: ${printTurn(turn)}`, ...turn.messages.map((item) => `    ${printMessage(item)}`))
     }
   }
   return lines.join('\n')
+}
+
+function pipelined({ pipelining }: Settings): string {
+  return pipelining === undefined ? '' : `, server_pipelining auto with a budget of ${pipelining} ms`
 }
 
 function printTurn({ wait, cuts, stall, reconnect }: Turn): string {

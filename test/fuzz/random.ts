@@ -1,18 +1,16 @@
-/** Random choices that a seed repeats. Generator: mulberry32. */
+/** Random choices that a seed repeats. */
+import { randomWords } from '../fixtures/random.ts'
 
 export class Random {
-  #state: number
+  readonly #word: () => number
 
   constructor(seed: number) {
-    this.#state = seed | 0
+    this.#word = randomWords(seed)
   }
 
   /** A whole number from 0 to `limit` - 1. */
   below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
+    return this.#word() % limit
   }
 
   /** From `low` to `high`, both included. */

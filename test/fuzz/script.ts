@@ -57,6 +57,8 @@ export interface ClientScript {
   /** Its number: it has the table `fuzz.t<number>` to itself. */
   client: number
   turns: Turn[]
+  /** Somebody presents its cancel key all the time. */
+  canceled?: boolean
 }
 
 export type PoolMode = 'session' | 'transaction' | 'statement'
@@ -67,6 +69,8 @@ export interface Settings {
   poolSize: number
   /** `max_prepared_statements` */
   statements: number
+  /** `server_pipelining_budget` in milliseconds, where `server_pipelining` is `auto`. */
+  pipelining?: number
 }
 
 /** A whole case. */

@@ -27,6 +27,8 @@ export type Group =
   | 'state'
   /** Settings of transactions, and what they decide the meaning of. */
   | 'settings'
+  /** The same text for all clients, whose rows are in one table: it becomes known as short, and is sent behind others. */
+  | 'shared'
 
 export interface Kind {
   name: string
@@ -57,7 +59,39 @@ const fixed =
   () =>
     sql
 
+/** Rows of this client in the table of all of them. */
+const own = ({ client }: Context): string => `client = ${client}`
+
 export const KINDS: readonly Kind[] = [
+  {
+    name: 'shared insert',
+    weight: 6,
+    group: 'shared',
+    args: ['id', 'tag', 'int'],
+    sql: ({ client }, id, tag, n) =>
+      `INSERT INTO fuzz.shared VALUES (${client}, ${id}, ${tag}, ${n}) RETURNING id, tag`,
+  },
+  {
+    name: 'shared update',
+    weight: 6,
+    group: 'shared',
+    args: ['tag', 'id'],
+    sql: (context, tag, id) =>
+      `UPDATE fuzz.shared SET tag = ${tag}, n = n + 1 WHERE ${own(context)} AND id = ${id} RETURNING *`,
+  },
+  {
+    name: 'shared delete',
+    weight: 2,
+    group: 'shared',
+    args: ['id'],
+    sql: (context, id) => `DELETE FROM fuzz.shared WHERE ${own(context)} AND id = ${id} RETURNING tag`,
+  },
+  {
+    name: 'shared read',
+    weight: 6,
+    group: 'shared',
+    sql: (context) => `SELECT id, tag, n FROM fuzz.shared WHERE ${own(context)} ORDER BY id`,
+  },
   // Rows of every shape. Without a literal in it, the text is the same for all clients and its statement is shared.
   { name: 'tag', weight: 12, args: ['tag'], sql: (_, tag) => `SELECT ${tag} AS tag` },
   { name: 'sum', weight: 8, args: ['int', 'int', 'tag'], sql: (_, a, b, tag) => `SELECT ${a} + ${b}, ${tag}` },

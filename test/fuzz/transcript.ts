@@ -21,11 +21,21 @@ export interface Comparison {
   parted: boolean
 }
 
-/**
- * The first difference between a direct connection and one through pgbun, turn by turn.
- * @param temporary tables with this id or a higher one are temporary, and have another in every session
- */
-export function compare(client: number, direct: Played, pooled: Played, temporary: number): Comparison {
+/** What may be different. */
+export interface Differing {
+  /** Tables with this id or a higher one are temporary, and have another in every session. */
+  temporary: number
+  /** Somebody has presented the client's cancel key meanwhile. */
+  canceled: boolean
+}
+
+/** The first difference between a direct connection and one through pgbun, turn by turn. */
+export function compare(
+  client: number,
+  direct: Played,
+  pooled: Played,
+  { temporary, canceled }: Differing,
+): Comparison {
   const count = Math.max(direct.turns.length, pooled.turns.length)
   let status = 'I'
   for (let turn = 0; turn < count; turn++) {
@@ -34,6 +44,9 @@ export function compare(client: number, direct: Played, pooled: Played, temporar
     for (let at = 0; at < Math.max(expected.length, found.length); at++) {
       const line = expected[at]
       if (line !== found[at]) {
+        if (isInternal(line) || isConflict(line) || isConflict(found[at])) return { parted: true }
+        // What has run, and what a COMMIT has become, is nobody's knowledge from here on.
+        if (canceled && isCanceled(found[at])) return { parted: true }
         const known = (status === 'E' && isRefusal(found[at])) || isTooLate(found[at])
         if (!known) return { difference: { client, turn, expected, found }, parted: false }
         // Both skip to the next Sync; otherwise what the one skips, the other does.
@@ -52,6 +65,20 @@ export function compare(client: number, direct: Played, pooled: Played, temporar
  */
 function isRefusal(line: string | undefined): boolean {
   return line?.startsWith('E ') === true && / C=(25P02|26000) /.test(line)
+}
+
+/** Serializable transactions that had nothing to do with each other were taken to have. */
+function isConflict(line: string | undefined): boolean {
+  return line?.startsWith('E ') === true && / C=40001 /.test(line)
+}
+
+/** PostgreSQL itself has lost its way, as behind a FunctionCall that fails in the middle of a batch. */
+function isInternal(line: string | undefined): boolean {
+  return line?.startsWith('E ') === true && / C=XX000 /.test(line)
+}
+
+function isCanceled(line: string | undefined): boolean {
+  return line?.startsWith('E ') === true && / C=57014 /.test(line)
 }
 
 /**
@@ -93,11 +120,12 @@ export function readable({ type, body }: Message, temporary: number): string {
 
 /**
  * The fields of an error or notice in their order. In an aborted transaction pgbun may have to prepare a statement this
- * server does not have: the refusal is the same, but comes from PostgreSQL's code for Parse instead of that for Bind.
+ * server does not have: the refusal is the same, but comes from PostgreSQL's code for Parse instead of that for Bind. What
+ * is said of an end without a beginning comes from another line where a Parse was ahead in the same batch.
  */
 function fields(body: Buffer): string {
   const all = parse.fields(body)
-  if (all.C === '25P02') for (const code of ['L', 'R']) delete all[code]
+  if (all.C === '25P02' || all.C === '25P01') for (const code of ['L', 'R']) delete all[code]
   return Object.entries(all)
     .map(([code, value]) => `${code}=${value.replace(/(bind message supplies .* prepared statement ")[^"]+/, '$1…')}`)
     .join(' ')

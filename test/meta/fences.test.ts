@@ -41,11 +41,13 @@ const fences: Fence[] = [
     allowed: everyFolder.filter((folder) => !pure.includes(folder)),
   },
   { what: 'node:net and node:tls belong to net/', modules: ['node:net', 'node:tls'], allowed: ['net'] },
+  { what: 'node:http belongs to http/', modules: ['node:http', 'node:https', 'node:http2'], allowed: ['http'] },
   { what: 'the environment is read in config/ and cli/', pattern: /\bprocess\.env\b/, allowed: ['config', 'cli'] },
   {
     what: 'timers belong to the clock, net/, the janitor, cluster/ and cli/',
     pattern: /(?<![.\w])(?:setTimeout|setInterval|setImmediate)\s*\(|['"]node:timers/,
-    allowed: ['util/clock.ts', 'net', 'daemon/janitor.ts', 'cluster', 'cli'],
+    // The live page runs in a browser.
+    allowed: ['util/clock.ts', 'net', 'daemon/janitor.ts', 'cluster', 'cli', 'http/page'],
   },
   { what: 'only cli/ ends the process', pattern: /\bprocess\s*\.\s*(?:exit|abort|reallyExit)\b/, allowed: ['cli'] },
   {
@@ -99,9 +101,11 @@ t.test('the test itself notices a breach', async (t) => {
     file('lib/auth/f.ts', '', 'node:net', true),
     file('lib/daemon/g.ts', 'process.exit(1)'),
     file('lib/cli/h.ts', 'process.exit(1)'),
+    file('lib/daemon/i.ts', '', 'node:http'),
+    file('lib/http/j.ts', '', 'node:https'),
   ]
   t.same(
     fences.map((fence) => breaches(fence, files)),
-    [['lib/auth/e.ts'], [], ['lib/sql/a.ts'], ['lib/pool/c.ts'], ['lib/daemon/g.ts'], []],
+    [['lib/auth/e.ts'], [], ['lib/daemon/i.ts'], ['lib/sql/a.ts'], ['lib/pool/c.ts'], ['lib/daemon/g.ts'], []],
   )
 })

@@ -23,13 +23,25 @@ const ladder = [
   'client',
   'observe',
   'admin',
+  'http',
+  'otel',
   'daemon',
   'cluster',
   'cli',
 ]
 
 /** The steps within client/, by the same rule. */
-const clientLadder = ['lifecycle', 'state', 'statements', 'requests', 'link', 'login', 'session.ts', 'timeouts.ts']
+const clientLadder = [
+  'lifecycle',
+  'console',
+  'state',
+  'statements',
+  'requests',
+  'link',
+  'login',
+  'session.ts',
+  'timeouts.ts',
+]
 
 /** Folders that the library's entry may use; types it may take from anywhere, since it hands them on. */
 const entryImports = ['util', 'config', 'daemon']

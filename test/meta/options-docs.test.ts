@@ -1,10 +1,12 @@
 /**
- * CONFIG.md and CLI.md say what the option table says, and their examples are accepted.
+ * CONFIG.md, CLI.md and the man page say what the option table says, and their examples are accepted.
  *
  * The tables between `<!-- … -->` and `<!-- end -->` are made from the option table. After a change of it, write them
  * anew with `npm run docs` (PGBUN_TEST_WRITE_DOCS=1).
  */
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { COMMANDS, FLAGS, type Flag, flagName } from '../../lib/cli/flags.ts'
 import { parseArgs } from '../../lib/cli/parse-args.ts'
@@ -35,6 +37,8 @@ import {
   type Section,
   type ValueOf,
 } from '../../lib/config/types.ts'
+import { atOnce } from '../../lib/util/steps.ts'
+import { manPage } from './man-page.ts'
 import { optionsInterface } from './options-interface.ts'
 import { optionsSchema } from './options-schema.ts'
 
@@ -104,6 +108,33 @@ t.test('the JSON Schema of the file is that of the option table', async (t) => {
   else t.equal(readFileSync(file, 'utf8'), optionsSchema(), 'run "npm run docs" to write the schema anew')
 })
 
+t.test('the man page is that of the tables', async (t) => {
+  const file = new URL('bin/pgbun.1', ROOT)
+  if (process.env.PGBUN_TEST_WRITE_DOCS) writeFileSync(file, manPage())
+  else t.equal(readFileSync(file, 'utf8'), manPage(), 'run "npm run docs" to write bin/pgbun.1 anew')
+  for (const name of [...OPTION_NAMES.map(flagName), ...Object.keys(FLAGS)])
+    t.ok(manPage().includes(`--${name}`.replaceAll('-', '\\-')), name)
+})
+
+for (const [program, ...args] of [
+  ['man', '--warnings', '-l', '-Tutf8'],
+  ['groff', '-ww', '-man', '-Tutf8', '-z'],
+  ['mandoc', '-Tlint', '-Wwarning'],
+] as [string, ...string[]][]) {
+  const there = spawnSync(program, ['--version']).error === undefined
+  t.test(`${program} finds nothing wrong with the man page`, { skip: !there && `no ${program} here` }, async (t) => {
+    const { status, stderr, stdout } = spawnSync(program, [...args, fileURLToPath(new URL('bin/pgbun.1', ROOT))], {
+      encoding: 'utf8',
+      env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '80', MANROFFSEQ: '' },
+    })
+    t.equal(stderr, '')
+    if (program !== 'mandoc') return t.equal(status, 0)
+    // A date would make the page another one each day that it is made.
+    const found = stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date'))
+    t.strictSame(found, [])
+  })
+}
+
 /** What the library accepts for a row: the value itself, or a form a person would write. */
 type InputOf<R> = R extends { kind: 'duration' | 'bytes' }
   ? number | string
@@ -126,13 +157,13 @@ t.test('every option is documented in its section', async (t) => {
   for (const name of OPTION_NAMES) t.match(text, `**${name}**`)
 })
 
-for (const file of ['README.md', 'CONFIG.md', 'CLI.md', 'TLS.md']) {
+for (const file of ['README.md', 'CONFIG.md', 'CLI.md', 'TLS.md', 'METRICS.md']) {
   t.test(`the examples of ${file} are accepted`, async (t) => {
     const text = readIfThere(new URL(file, ROOT))
     if (text === undefined) return t.pass(`no ${file} yet`)
     for (const example of blocks(text, 'toml')) {
-      const env = new Proxy({}, { get: () => 'x' })
-      const { values, scopes = [], problems } = expandVariables(readToml(example, file), env)
+      const env = new Proxy({}, { get: () => 'x'.repeat(16) })
+      const { values, scopes = [], problems } = atOnce(expandVariables(atOnce(readToml(example, file)), env))
       t.strictSame(problems, [], example)
       for (const { name, value } of [...values, ...scopes.flatMap((scope) => scope.values)])
         t.match(convertValue(name, value, 'file'), { value: /^/ }, `${name} in ${file}`)

@@ -10,17 +10,18 @@ import { convertValue } from '../../lib/config/convert.ts'
 import { resolveConfig } from '../../lib/config/load.ts'
 import { OPTION_NAMES, optionRow, SCOPED_GROUPS, scopedNames, settingRow } from '../../lib/config/options.ts'
 import { parseToml } from '../../lib/config/parse-toml.ts'
+import { atOnce } from '../../lib/util/steps.ts'
 import { optionsSchema } from './options-schema.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 const validate = new Ajv({ strict: true, strictRequired: false }).compile(JSON.parse(optionsSchema()))
 
 function faults(toml: string): string[] {
-  const valid = validate(parseToml(toml))
+  const valid = validate(atOnce(parseToml(toml)))
   return valid ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
 }
 
-for (const file of ['README.md', 'CONFIG.md', 'CLI.md', 'TLS.md', 'TRANSACTION-MODE.md', 'SECURITY.md']) {
+for (const file of ['README.md', 'CONFIG.md', 'CLI.md', 'TLS.md', 'TRANSACTION-MODE.md', 'CONSOLE.md', 'SECURITY.md']) {
   t.test(`the examples of ${file} are valid`, async (t) => {
     const text = readFileSync(new URL(file, ROOT), 'utf8')
     for (const [, toml] of text.matchAll(/^ *```toml\n([\s\S]*?)^ *```/gm)) t.same(faults(toml!), [], toml!)

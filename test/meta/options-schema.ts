@@ -30,6 +30,7 @@ const TITLES: Record<Section, string> = {
   timeouts: 'Times',
   auth: 'Authentication of clients',
   tls: 'TLS',
+  http: 'Metrics and health over HTTP',
   process: 'The process',
 }
 
@@ -61,7 +62,7 @@ const TEXTS = {
   /** Of a list: not looked at any further. */
   item: { type: 'string', not: { pattern: NO_VARIABLE } },
   variable: { type: 'string', description: 'The value of environment variables.', pattern: VARIABLE },
-  number: { type: 'string', description: 'A number in quotes.', pattern: padded(DIGITS) },
+  number: { type: 'string', description: 'A number in quotes.', pattern: padded(`-?${DIGITS}`) },
   switch: {
     type: 'string',
     description: 'true or false in words.',

@@ -301,7 +301,8 @@ t.test('Terminate behind what does not end in time: the server is closed, not ca
 })
 
 t.test('what does not end in time is closed', async (t) => {
-  const lab = await startLab(t, { poolSize: 1, script: silent, cancelWaitTimeout: 50 })
+  // So long a cancel request may take, too.
+  const lab = await startLab(t, { poolSize: 1, script: silent, cancelWaitTimeout: 1000 })
   const server = await abandon(lab, (client) => client.send(frontend.query('select pg_sleep(100)')), 'Q')
   await waitFor(() => server.closed, { what: 'the end of the server connection' })
   await lab.logged('did not end in time')

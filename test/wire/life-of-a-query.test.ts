@@ -23,13 +23,16 @@ async function filesOf(work: () => Promise<unknown>): Promise<Set<string>> {
   return new Set(ran.flatMap(({ url }) => /\/lib\/(.*\.ts)$/.exec(url)?.[1] ?? []))
 }
 
+/** Runs at each sweep, and never otherwise. */
+const SWEPT = 'daemon/crowd.ts'
+
 t.test('select 1 in transaction mode', async (t) => {
   const lab = await startLab(t, { poolSize: 1 })
   const client = await lab.client()
   for (let i = 0; i < 3; i++) await client.query('select 1')
   // What the janitor's sweep does meanwhile is no part of the way: it does not come with each of them.
   let ran = await filesOf(() => client.query('select 1'))
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 5 || ran.has(SWEPT); i++) {
     const again = await filesOf(() => client.query('select 1'))
     ran = new Set([...ran].filter((file) => again.has(file)))
   }

@@ -10,14 +10,14 @@ import { waitFor } from '../fixtures/wait.ts'
 import { answering, type Client, type Lab, oneRow, queriesOf, received, silent, startLab } from './lab.ts'
 
 /** A client whose query the server has and has not answered. */
-async function running(lab: Lab): Promise<{ client: Client; server: ScriptedConnection }> {
+async function running(lab: Lab, sql = 'select 1'): Promise<{ client: Client; server: ScriptedConnection }> {
   const client = await lab.client()
   const count = lab.server.connections.length
-  client.send(frontend.query('select 1'))
+  client.send(frontend.query(sql))
   const server = await waitFor(() => lab.server.connections.find((connection) => !connection.closed), {
     what: `a server connection of ${count}`,
   })
-  await waitFor(() => queriesOf(server).at(-1) === 'select 1', { what: 'the query' })
+  await waitFor(() => queriesOf(server).at(-1) === sql, { what: 'the query' })
   return { client, server }
 }
 
@@ -112,7 +112,7 @@ t.test('it dies in a transaction in which nothing runs', async (t) => {
 
 t.test('it dies in a COPY IN', async (t) => {
   const lab = await startLab(t, { poolSize: 1, script: silent })
-  const { client, server } = await running(lab)
+  const { client, server } = await running(lab, 'copy t from stdin')
   server.send(backend.copyIn())
   await client.readUntil('G')
   client.send(frontend.copyData('1\n'))

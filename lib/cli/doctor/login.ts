@@ -13,18 +13,15 @@ import type { Config } from '../../config/options.ts'
 import { type Dialed, type DialOptions, dial, type ServerTls } from '../../net/dial.ts'
 import { DialError } from '../../net/dial-error.ts'
 import { isUnixDirectory } from '../../net/unix-path.ts'
-import { Wire, type WireHandler } from '../../net/wire.ts'
-import type { Batch } from '../../protocol/batch.ts'
-import { query, TERMINATE } from '../../protocol/build.ts'
-import { readError } from '../../protocol/error-response.ts'
+import { Wire } from '../../net/wire.ts'
 import { Scanner } from '../../protocol/scanner.ts'
 import { PROTOCOL_3_0, writeStartup } from '../../protocol/startup.ts'
-import { BACKEND, BACKEND_TABLE, backendName } from '../../protocol/types.ts'
+import { BACKEND_TABLE, backendName } from '../../protocol/types.ts'
 import { Login, LoginError } from '../../server/login.ts'
 import { type OpenedServer, openServer } from '../../server/open.ts'
 import { isLoopback } from '../../server/own-merit.ts'
-import { QueryResult } from '../../server/query-result.ts'
 import { after } from '../../util/clock.ts'
+import { SessionEnd, SimpleSession } from '../console/simple-session.ts'
 
 /** The way to one host. */
 export interface Way {
@@ -196,12 +193,10 @@ async function look({ wire }: OpenedServer, timeoutMs: number): Promise<Facts> {
     wire.destroy()
     throw new LoginError('server closed the connection after login', { sqlstate: '08006' })
   }
-  const closed = new Promise<void>((resolve) => {
-    wire.onClosed = resolve
-  })
-  const cancel = after(timeoutMs, () => wire.destroy(new Error('the server did not answer in time')))
+  const session = new SimpleSession(wire)
+  const cancel = after(timeoutMs, () => session.abort('the server did not answer in time'))
   try {
-    const [row = []] = await answerOf(wire, FACTS)
+    const row = await firstRow(session)
     const number = (index: number): number => {
       const value = Number(row[index] ?? 0)
       if (Number.isFinite(value) && row.length === FACT_COUNT) return value
@@ -217,52 +212,17 @@ async function look({ wire }: OpenedServer, timeoutMs: number): Promise<Facts> {
     }
   } finally {
     cancel()
-    wire.close(TERMINATE)
-    await closed
+    await session.close()
   }
 }
 
-/** The rows that a query has for an answer. */
-function answerOf(wire: Wire, sql: string): Promise<(string | null)[][]> {
-  return new Promise((resolve, reject) => {
-    const failed = (what: string): void => reject(new LoginError(what, { sqlstate: '08006' }))
-    wire.handler = new Answer(resolve, failed)
-    wire.resume()
-    wire.write(query(sql))
-    wire.flush()
-  })
-}
-
-/** Takes the answer to one query. */
-class Answer implements WireHandler {
-  readonly #result = new QueryResult()
-  readonly #done: (rows: (string | null)[][]) => void
-  readonly #failed: (what: string) => void
-
-  constructor(done: (rows: (string | null)[][]) => void, failed: (what: string) => void) {
-    this.#done = done
-    this.#failed = failed
-  }
-
-  onBatch(batch: Batch): void {
-    for (let i = 0; i < batch.count; i++) {
-      this.#result.add(batch.bytesOf(i))
-      if (batch.type(i) === BACKEND.ErrorResponse) this.#failed(readError(batch.bodyOf(i)).message)
-      else if (batch.type(i) === BACKEND.ReadyForQuery) this.#done(this.#result.rows())
-    }
-    if (batch.violation !== undefined) this.#failed(`protocol error of the server: ${batch.violation}`)
-    batch.release()
-  }
-
-  onFull(): void {}
-
-  onDrain(): void {}
-
-  onFault(error: unknown): void {
-    this.#failed(error instanceof Error ? error.message : String(error))
-  }
-
-  onEnd(error: Error | undefined): void {
-    this.#failed(`server closed the connection${error ? `: ${error.message}` : ''}`)
+async function firstRow(session: SimpleSession): Promise<(string | null)[]> {
+  try {
+    const { error, results } = await session.ask(FACTS)
+    if (error) throw new LoginError(error.message, { sqlstate: '08006' })
+    return results[0]?.rows[0] ?? []
+  } catch (error) {
+    if (error instanceof SessionEnd) throw new LoginError(error.message, { sqlstate: error.sqlstate })
+    throw error
   }
 }

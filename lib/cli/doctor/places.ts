@@ -4,6 +4,7 @@ import { type HostAddress, hostPort } from '../../config/hosts.ts'
 import { ANY_DATABASE, type Config } from '../../config/options.ts'
 import type { Target } from '../../pool/target.ts'
 import { Routes } from '../../routing/routes.ts'
+import type { SrvNames } from '../../routing/srv-names.ts'
 
 /** What counts for one section of databases. */
 export interface Place {
@@ -27,9 +28,9 @@ export interface HostPlaces {
 /** That every server has, unless somebody has dropped it. */
 const USUAL_DATABASE = 'postgres'
 
-/** The places of `config`. */
-export function placesOf(config: Config): Place[] {
-  const routes = new Routes(config)
+/** The places of `config`; `srv` knows what its SRV names stand for. */
+export function placesOf(config: Config, srv?: SrvNames): Place[] {
+  const routes = new Routes(config, srv)
   const names = config.databases.size === 0 ? [ANY_DATABASE] : [...config.databases.keys()]
   return names.map((name) => {
     const target = routes.target(name)

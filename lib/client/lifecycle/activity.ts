@@ -3,7 +3,15 @@
  * (timeouts.ts), that log lines tell of and snapshots show.
  */
 
+import type { Counters } from '../../pool/counters.ts'
+import type { Durations } from '../../pool/durations.ts'
 import { now } from '../../util/clock.ts'
+
+/** Where what is over is counted: a pool. */
+export interface Counted {
+  readonly counters: Counters
+  readonly durations: Durations
+}
 
 /** The time stamps of one client. */
 export class Activity {
@@ -13,6 +21,8 @@ export class Activity {
   transactionSince = 0
   /** A request is running: something was sent that has not been answered. */
   running = false
+  /** When the request that runs began, or the last one; 0 before the first. */
+  requestSince = 0
   /** When the client stopped reading its results; 0 while it reads. */
   stalledSince = 0
   /** The client is to say who it is, or to prove it, and has not answered. */
@@ -29,9 +39,40 @@ export class Activity {
 
   /** A request is sent to the server. */
   began(): void {
-    this.running = true
     this.since = now()
+    if (!this.running) this.requestSince = this.since
+    this.running = true
     if (this.transactionSince === 0) this.transactionSince = this.since
+  }
+
+  /** What others had sent ahead of it is answered: its request runs from now on. */
+  turnCame(): void {
+    this.since = now()
+    this.requestSince = this.since
+  }
+
+  /** A request is answered, which is counted. What was sent behind it runs from now on. */
+  requestOver({ counters, durations }: Counted): void {
+    const at = now()
+    counters.queries++
+    counters.queryTime += durations.query.record(at - this.requestSince)
+    this.requestSince = at
+  }
+
+  /**
+   * A transaction is over, which is counted if it is the client's.
+   * @param next something was sent behind it, and runs from now on
+   */
+  transactionOver(counted: Counted | undefined, next: boolean): void {
+    const at = now()
+    if (counted !== undefined) {
+      const { counters, durations } = counted
+      counters.transactions++
+      if (this.transactionSince !== 0) {
+        counters.transactionTime += durations.transaction.record(at - this.transactionSince)
+      }
+    }
+    this.transactionSince = next ? at : 0
   }
 
   /** All that was sent is answered. */

@@ -3,6 +3,7 @@
  *
  *   startup → login → idle ⇄ waiting → linking → active ⇄ inspecting → closed
  *   startup → canceling → closed
+ *   login → console → closed
  *
  * From linking it goes back to idle where its server is lost. A replication client goes from login to active, and stays there.
  */
@@ -25,17 +26,20 @@ export type ClientState =
   | 'active'
   /** Its transaction is over, and the server is asked what it left behind. */
   | 'inspecting'
+  /** It is logged in to the console, and needs no server. */
+  | 'console'
   | 'closed'
 
 const EDGES: Record<ClientState, readonly ClientState[]> = {
   startup: ['login', 'canceling', 'closed'],
-  login: ['idle', 'active', 'closed'],
+  login: ['idle', 'active', 'console', 'closed'],
   canceling: ['closed'],
   idle: ['waiting', 'linking', 'active', 'closed'],
   waiting: ['idle', 'linking', 'active', 'closed'],
   linking: ['idle', 'active', 'closed'],
   active: ['idle', 'inspecting', 'linking', 'closed'],
   inspecting: ['idle', 'active', 'closed'],
+  console: ['closed'],
   closed: [],
 }
 

@@ -22,14 +22,16 @@ const LATER_MS = 5000
 /** The session of a client that sends no more. */
 interface OwedSession {
   readonly wire: Wire
-  readonly link: { readonly serverVersion: string | undefined; readonly server: Replying | undefined } | undefined
+  readonly link:
+    | { readonly told: { readonly serverVersion: string | undefined }; readonly lease: Replying | undefined }
+    | undefined
   /** Something the client has sent will be answered. */
   readonly isOwed: boolean
   end(reason: EndReason): void
   onFault(error: unknown): void
 }
 
-/** The client's server. */
+/** The client's lease of a server. */
 interface Replying {
   /** The client got the first part of a message whose rest has not come yet. */
   readonly midReply: boolean
@@ -71,8 +73,8 @@ export class HalfClosed {
     const session = this.#session
     this.#stop = after(this.#probes++ === 0 ? SECOND_MS : LATER_MS, this.#probe)
     // No client can set it: what it is told is what it was told before.
-    const version = session.link?.serverVersion
-    if (session.link?.server?.midReply) {
+    const version = session.link?.told.serverVersion
+    if (session.link?.lease?.midReply) {
       // Its rest will tell. Where that does not come, nothing can be written in between.
       const stuck = this.#probes > 2 && this.#stuckAt === session.wire.bytesOut
       if (stuck) session.end({ kind: 'disconnected', error: undefined, answered: true })

@@ -17,8 +17,8 @@ export interface LinkedSession {
   readonly ports: ClientPorts
   readonly wire: Wire
   readonly state: ClientState
-  /** The process shuts down: end the session at the next moment no transaction is open. */
-  readonly closing: boolean
+  /** The process shuts down: end the session at the next moment no transaction is open, or behind what waits for a server. */
+  readonly closing: 'not' | 'between transactions' | 'when served'
   /** Something was read and not handled yet. */
   readonly hasInput: boolean
   /** Type of the message that stands at the head of it. */

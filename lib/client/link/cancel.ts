@@ -2,7 +2,7 @@
 
 import type { ServerConnection } from '../../server/connection.ts'
 import { forgetsSequences } from '../../server/forget-sequences.ts'
-import { afterTurn, delay, now } from '../../util/clock.ts'
+import { delay, nextTurn, now } from '../../util/clock.ts'
 import type { Activity } from '../lifecycle/activity.ts'
 import type { ClientState } from '../lifecycle/client-state.ts'
 import type { ClientPorts } from '../lifecycle/ports.ts'
@@ -57,8 +57,12 @@ function runsOn({ state, activity, link }: CancelableClient): ServerConnection |
 }
 
 async function cancelRunning(client: CancelableClient, server: ServerConnection): Promise<void> {
+  const lease = client.link?.lease
+  const held = (): boolean => runsOn(client) === server && client.link?.lease === lease
+  // What others have sent ahead of it would be hit.
+  while (held() && !lease!.isNext) await delay(LOOK_MS)
   const { answered } = server
-  const here = (): boolean => runsOn(client) === server && server.answered === answered
+  const here = (): boolean => held() && server.answered === answered
   const until = now() + client.ports.config.cancelWaitTimeout
   while (here() && forgetsSequences(server)) {
     // It would be hit instead, and leave another client's values there.
@@ -67,6 +71,7 @@ async function cancelRunning(client: CancelableClient, server: ServerConnection)
   }
   for (let repeats = 0; here(); repeats++) {
     const young = now() - client.activity.since < YOUNG_MS
+    lease!.cancelBegins()
     await client.ports.cancelServer(server)
     if (!young || repeats === REPEATS || !here() || server.closeReason !== undefined) return
     await delay(REPEAT_MS)
@@ -74,8 +79,4 @@ async function cancelRunning(client: CancelableClient, server: ServerConnection)
     for (let pass = 0; pass < PASSES; pass++) await nextTurn()
     if (client.hasInput || server.plan.readies > 1) return
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(afterTurn)
 }

@@ -13,20 +13,17 @@ import type { ServerConnection } from '../../server/connection.ts'
 import type { Setting } from '../../settings/client-settings.ts'
 import { UNKNOWN_CODE } from '../../sql/facts.ts'
 import { ANY } from '../../sql/state-effects.ts'
-import type { Logger } from '../../util/logger.ts'
 import type { Ask } from '../lifecycle/ask.ts'
-import type { ClientInfo } from '../lifecycle/client-info.ts'
 import type { NamedError } from '../lifecycle/ending.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
+import { questionOf } from '../state/state-question.ts'
 import { applySome } from './apply-settings.ts'
 
 /** The client whose lease may end. */
 export interface ReleasingLink {
   readonly effects: ClientEffects
-  readonly info: ClientInfo
-  readonly logger: Logger
   onServerBytes(bytes: Buffer): void
-  inspect(lease: Lease, ask: Ask, answered: () => void): boolean
+  inspect(lease: Lease, ask: Ask, answered: () => void): void
   /** Apply settings: what the client sends waits until they are. */
   apply(lease: Lease, ask: Ask): void
   release(lease: Lease): void
@@ -36,32 +33,39 @@ export interface ReleasingLink {
 /** True where `lease` is to end now. Otherwise the client keeps it, perhaps after a question, or its session is over. */
 export function mayRelease(link: ReleasingLink, lease: Lease): boolean {
   const { effects } = link
-  const { remembered } = effects
+  const { remembered, transaction } = effects
   const { server } = lease
   if (server.plan.mixed) return false
-  if (remembered.suspected) {
-    for (const { name, value = '' } of remembered.untold(server)) link.onServerBytes(parameterStatus(name, value))
-  } else remembered.passed()
-  if (effects.holds > 0 && --effects.holds > 0) return false
+  // Others use it: nothing can be asked, and it is closed if something was changed (pool/pipeline.ts).
+  if (!lease.alone) return true
+  if (effects.suspected) tell(link, transaction.untold(server))
+  else transaction.passed()
+  if (transaction.holdsOn()) return false
   if (server.content.functionsChanged && effects.mode !== 'session') {
-    remembered.note(ANY, UNKNOWN_CODE)
+    transaction.note(ANY, UNKNOWN_CODE)
     effects.functions.note(server.content)
   }
   if (effects.mode === 'session' || remembered.pinnedForGood) {
-    if (remembered.suspected) keep(link, lease, remembered.resetSettings(server), true)
+    if (effects.suspected) keep(link, lease, transaction.takeResets(server), true)
     return false
   }
-  if (effects.parameters.usesTemporarySchema || createsTemporary(server)) remembered.suspectTemporary()
-  if (!remembered.suspected && !server.effects.touched) {
-    effects.settled()
+  if (effects.parameters.usesTemporarySchema || createsTemporary(server)) transaction.suspectTemporary()
+  if (!effects.suspected && !server.effects.touched) {
+    transaction.settled()
     return remembered.pinned === ''
   }
+  const question = questionOf(effects, server)
+  if (question === undefined) return decide(link, lease)
   const answered = (): void => {
-    for (const { name, value = '' } of remembered.corrections()) link.onServerBytes(parameterStatus(name, value))
+    tell(link, question.corrections())
     if (decide(link, lease)) link.release(lease)
   }
-  if (link.inspect(lease, (done) => remembered.resolve(server, done), answered)) return false
-  return decide(link, lease)
+  link.inspect(lease, (done) => question.ask(done), answered)
+  return false
+}
+
+function tell(link: ReleasingLink, settings: readonly Setting[]): void {
+  for (const { name, value = '' } of settings) link.onServerBytes(parameterStatus(name, value))
 }
 
 /** True where PostgreSQL reports, from version 18 on, that tables are created in the temporary schema by default. */
@@ -75,7 +79,7 @@ const TEMPORARY_FIRST = /^"?pg_temp/
 function decide(link: ReleasingLink, lease: Lease): boolean {
   const { effects } = link
   const { remembered } = effects
-  effects.settled()
+  effects.transaction.settled()
   const { server } = lease
   switch (remembered.policy) {
     case 'pin':
@@ -101,16 +105,10 @@ function decide(link: ReleasingLink, lease: Lease): boolean {
 }
 
 /** Take from the client what cannot follow it. */
-function discard({ effects, logger, info }: ReleasingLink, { server }: Lease): void {
-  const { pool, remembered } = effects
+function discard({ effects }: ReleasingLink, { server }: Lease): void {
+  const { remembered } = effects
   server.content.leftState()
-  pool.counters.stateDiscards++
-  logger[effects.discarded ? 'debug' : 'info']('session state ends with the transaction of its client', {
-    ...info.about(),
-    reason: remembered.found,
-    remedy: 'session_state = pin keeps it',
-  })
-  effects.discarded = true
+  effects.pins.discarded(remembered)
   remembered.forget()
   effects.parameters.forgetUnreadable()
 }

@@ -12,7 +12,9 @@ import { type ErrorFields, errorFields } from '../../errors.ts'
 import type { Lease } from '../../pool/lease.ts'
 import type { Pool } from '../../pool/pool.ts'
 import type { PoolMode } from '../../pool/settings.ts'
-import type { Waiter } from '../../pool/waiter.ts'
+import type { ShortText } from '../../pool/short-texts.ts'
+import { hasWaited, type Waiter } from '../../pool/waiter.ts'
+import type { Batch } from '../../protocol/batch.ts'
 import { noticeResponse } from '../../protocol/build.ts'
 import type { ErrorSummary } from '../../protocol/error-response.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
@@ -21,28 +23,25 @@ import { forgetSequences } from '../../server/forget-sequences.ts'
 import type { InternalQueryResult } from '../../server/internal-query.ts'
 import type { PlanRef, ServerEnd } from '../../server/ports.ts'
 import type { QueryResult } from '../../server/query-result.ts'
-import type { Defaults } from '../../settings/server-defaults.ts'
-import type { Logger } from '../../util/logger.ts'
+import type { StatementEntry } from '../../statements/shared-statements.ts'
+import { now } from '../../util/clock.ts'
 import type { Ask } from '../lifecycle/ask.ts'
-import type { ClientInfo } from '../lifecycle/client-info.ts'
 import type { Ending, NamedError } from '../lifecycle/ending.ts'
 import type { LinkedSession } from '../lifecycle/linked-session.ts'
 import { type RequestLink, Requests } from '../requests/requests.ts'
 import { ClientEffects } from '../state/client-effects.ts'
-import { settleLocal } from '../state/local-settings.ts'
 import { applySettings } from './apply-settings.ts'
 import { giveBack } from './give-back.ts'
+import { PoolChoice } from './pool-choice.ts'
+import { ReadRouting } from './read-routing.ts'
 import { mayRelease, type ReleasingLink } from './release.ts'
-import { tellDefaults } from './tell-defaults.ts'
-
-/** The server was canceled, or waited in vain for a lock: neither is about what was set. */
-const HELD_UP = new Set(['57014', '55P03'])
-/** So many servers in a row, and something else is wrong. */
-const RELINKS = 3
+import { Relinks } from './relinks.ts'
+import { finishRead, holdsBack, rescueRead } from './rescue-read.ts'
+import { Sharing } from './sharing.ts'
+import { ToldDefaults } from './told-defaults.ts'
 
 /** What one client has to do with servers. */
 export class ServerLink implements Waiter, ReleasingLink, RequestLink {
-  // Place in the pool's queue.
   list: { readonly name: string } | null = null
   prev: Waiter | null = null
   next: Waiter | null = null
@@ -56,12 +55,14 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   readonly requests: Requests
   lease: Lease | undefined
   readonly #session: LinkedSession
-  /** Which values of reported parameters the client was told, but for those of its own; undefined before its greeting. */
-  #told: Defaults | undefined
+  /** Which values of reported parameters the client was told. */
+  readonly told: ToldDefaults
   /** The request that waits was canceled while its server answered to pgbun itself. */
   #canceled = false
-  /** How many servers in a row the client gave up before it could use them. */
-  #relinks = 0
+  /** Where the server at hand comes from, or is waited for. */
+  readonly choice: PoolChoice
+  readonly #sharing: Sharing
+  readonly #relinks = new Relinks()
 
   /** Belong to `pool` from now on, the login included: a pool with clients is not forgotten. */
   constructor(session: LinkedSession, pool: Pool) {
@@ -72,8 +73,15 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     this.mode = info.replication === 'none' ? pool.settings.mode : 'session'
     this.effects = new ClientEffects(info, settings, pool, this.mode, ports.log)
     this.#session = session
+    this.told = new ToldDefaults(session.wire, settings)
     this.requests = new Requests(session, this, this.effects)
     this.#guests.clients++
+    const statement = (name: string): StatementEntry | undefined => this.requests.upstream.statementNamed(name)
+    const make = (): ReadRouting => new ReadRouting(() => ports.readsOf(pool), settings, statement)
+    // Where a statement keeps its client on the server, that must not be a standby.
+    const follows = this.mode !== 'session' && ports.config.maxPreparedStatements > 0
+    this.choice = new PoolChoice(pool, follows ? make : undefined)
+    this.#sharing = new Sharing(session, this.effects, this.choice, () => this.requests.upstream)
   }
 
   /** Where the client is counted in its pool. */
@@ -92,12 +100,8 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     return this.lease?.server
   }
 
-  get info(): ClientInfo {
-    return this.#session.info
-  }
-
-  get logger(): Logger {
-    return this.#session.ports.log
+  get short(): ShortText | undefined {
+    return this.#sharing.short
   }
 
   get pid(): number {
@@ -106,16 +110,6 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   get forbidsBlocks(): boolean {
     return this.mode === 'statement'
-  }
-
-  /** The client was greeted with these values of reported parameters. */
-  greeted(told: Defaults): void {
-    this.#told = told
-  }
-
-  /** The version of its server that the client was told; undefined before its greeting. */
-  get serverVersion(): string | undefined {
-    return this.#told?.get('server_version')
   }
 
   /** Keep the server that was opened for this client alone until one of the two ends. */
@@ -133,40 +127,71 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   /** What was sent may be nothing the server answers: the rest of a COPY that failed, a Flush. */
   forwarded(): void {
+    this.choice.sent(true)
     const { lease } = this
     const { activity, state } = this.#session
-    if (state !== 'active' || !activity.running || !lease?.server.plan.settled) return
+    if (state !== 'active' || !activity.running || !lease?.answered) return
     activity.answered()
-    if (lease.server.settled) this.#maybeRelease(lease)
+    if (lease.settled) this.#maybeRelease(lease)
   }
 
-  /** Get a server for what comes next; false where it must be waited for. */
-  acquire(): boolean {
+  /** Get a server for what comes next, at the cursor of `batch`; false where it must be waited for. */
+  acquire(batch: Batch): boolean {
+    const pool = this.choice.choose(batch)
+    this.#sharing.look(batch)
+    return this.#acquireFrom(pool)
+  }
+
+  #acquireFrom(pool: Pool): boolean {
     const session = this.#session
-    const lease = this.pool.acquire(this)
-    if (lease !== undefined) {
+    const lease = pool.acquire(this)
+    if (lease !== undefined && this.#mayUse(lease)) {
       this.#link(lease)
       return session.state === 'active'
     }
-    // Refused at once: the request is being thrown away.
+    if (this.choice.current !== pool) return this.#acquireFrom(this.choice.current)
+    // Served from the queue at once, or refused: the request is being thrown away.
+    if (this.lease !== undefined) return session.state === 'active'
     if (session.state === 'closed' || this.requests.refusing) return true
     session.setState('waiting')
     session.activity.turned()
     return false
   }
 
+  /** Whether the request can be sent to the server of `lease`; otherwise it is given back, and the primary is to serve. */
+  #mayUse(lease: Lease): boolean {
+    if (this.choice.mayUse(lease)) return true
+    this.choice.fallBack()
+    lease.release('done')
+    return false
+  }
+
+  maySend(): boolean {
+    return this.#held.takesMore && this.choice.maySend(this.#session.activity.running)
+  }
+
   suits(server: ServerConnection): boolean {
-    return this.#session.settings.matches(server.settings)
+    return this.#session.settings.matches(server.settings) && this.#sharing.isReadyOn(server)
   }
 
   onLease(lease: Lease): void {
     try {
-      this.#link(lease)
-      this.#session.pump()
+      if (this.#mayUse(lease)) {
+        this.#link(lease)
+        this.#session.pump()
+      } else this.#waitForPrimary()
     } catch (error) {
       // The link is called in the turn of whoever gave the server back: a fault here must not become its end.
       this.#session.onFault(error)
     }
+  }
+
+  /** The request that waits in the queue for standbys waits for the primary. */
+  #waitForPrimary(): void {
+    const { waitingSince } = this
+    const lease = this.pool.acquire(this)
+    if (lease !== undefined) this.onLease(lease)
+    else this.waitingSince = waitingSince
   }
 
   /** The server is the client's: give it this client's settings, then send what waits. */
@@ -184,8 +209,8 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     const session = this.#session
     // The client may have left meanwhile.
     if (session.state !== 'linking' || this.#giveUp(lease, result)) return
-    this.#relinks = 0
-    if (this.#canceled && result.kind === 'done' && !session.closing) {
+    this.#relinks.over()
+    if (this.#canceled && result.kind === 'done' && session.closing !== 'between transactions') {
       this.release(lease)
       this.#refuseCanceled()
     } else this.#linked(lease, result)
@@ -196,8 +221,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
    * what another client left on it, is given up for another one as long as the client has sent it nothing.
    */
   #giveUp(lease: Lease, result: InternalQueryResult): boolean {
-    if (result.kind === 'done' || (result.kind === 'error' && !HELD_UP.has(result.error.sqlstate))) return false
-    if (this.#relinks++ >= RELINKS) return false
+    if (!this.#relinks.helps(result)) return false
     this.lease = undefined
     this.#session.setState('idle')
     if (result.kind === 'closed') lease.forfeit()
@@ -226,11 +250,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   /** The client has a server. */
   #activate({ server }: Lease): void {
     const session = this.#session
-    const { defaults } = server.settings
-    if (this.#told !== defaults) {
-      tellDefaults(session.wire, session.settings, this.#told, defaults)
-      this.#told = defaults
-    }
+    this.told.tell(server.settings.defaults, this.choice.mayVary)
     // Somebody reads values of sequences: nobody else's may be there.
     if (server.content.sequenceOwner < 0 && this.pool.functions.readsSequences) forgetSequences(server, this.id)
     session.setState('active')
@@ -239,7 +259,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   /** The server has answered to pgbun and serves the client again, which hears now what came for it meanwhile. */
   #takeOver({ server }: Lease, answer: QueryResult): void {
-    server.lend(this, 'active')
+    server.lend(this.#held.line ?? this, 'active')
     for (const notification of answer.notifications(server.identity.pid, this.pid)) this.onServerBytes(notification)
     if (this.#session.wire.full) server.wire.pause()
   }
@@ -259,7 +279,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
       }
       session.setState('active')
       this.#takeOver(lease, result.answer)
-      if (!session.closing) answered(result)
+      if (session.closing !== 'between transactions') answered(result)
       this.#goOn()
     })
     if (!nothing) session.setState('inspecting')
@@ -273,20 +293,20 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   /** What waits may be sent, or was canceled, or the process shuts down. */
   #goOn(): void {
-    if (this.#session.closing) this.#session.endWith('admin_shutdown')
+    if (this.#session.closing === 'between transactions') this.#session.endWith('admin_shutdown')
     else if (!this.#refuseCanceled()) this.#session.pump()
   }
 
   /** The moment a lease may end: nothing outstanding, no transaction, no half message on its way. */
   #maybeRelease(lease: Lease): void {
-    if (this.#session.closing) this.#session.endWith('admin_shutdown')
+    if (this.#session.closing !== 'not') this.#session.endWith('admin_shutdown')
     else if (!this.requests.upstream.midMessage && mayRelease(this, lease)) this.release(lease)
   }
 
   /** Give the server back that the client keeps without needing to, if nothing else keeps it. */
   stopKeeping(): void {
-    this.effects.holds = 0
-    if (this.lease?.server.settled) this.#maybeRelease(this.lease)
+    this.effects.transaction.stopHolding()
+    if (this.lease?.settled) this.#maybeRelease(this.lease)
   }
 
   /** Give the server back; the client goes on without one. */
@@ -294,8 +314,9 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     const session = this.#session
     this.lease = undefined
     // What changed while the client had the server, the server has told it.
-    if (session.state === 'active') this.#told = lease.server.settings.defaults
+    if (session.state === 'active') this.told.heard(lease.server.settings.defaults)
     session.setState('idle')
+    this.choice.released()
     lease.server.wire.resume()
     lease.release('done')
     session.regulate()
@@ -306,7 +327,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     const { state } = this.#session
     if (!this.#canceled || state === 'linking' || state === 'closed') return false
     this.#canceled = false
-    this.onLeaseRefused(errorFields('canceled'))
+    this.#refuse(errorFields('canceled'))
     return true
   }
 
@@ -314,8 +335,15 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     this.#session.wire.write(noticeResponse(errorFields('query_wait_notify')))
   }
 
-  /** The request at the head of the inbox is answered with an error; the client stays connected. */
   onLeaseRefused(fields: ErrorFields): void {
+    const { state } = this.#session
+    if (hasWaited(this, this.pool.settings.queryWaitTimeoutMs, now()) || !this.choice.fallBack()) this.#refuse(fields)
+    // Refused at once, and asked for at once.
+    else if (state === 'waiting') this.#waitForPrimary()
+  }
+
+  /** The request at the head of the inbox is answered with an error; the client stays connected. */
+  #refuse(fields: ErrorFields): void {
     const session = this.#session
     if (session.state === 'waiting') session.setState('idle')
     this.requests.refuse(fields)
@@ -327,8 +355,8 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   cancelWaiting(): boolean {
     const session = this.#session
     if (session.state === 'waiting') {
-      this.pool.leave(this)
-      this.onLeaseRefused(errorFields('canceled'))
+      this.choice.current.leave(this)
+      this.#refuse(errorFields('canceled'))
       return true
     }
     if ((session.state !== 'linking' && session.state !== 'inspecting') || !session.hasInput) return false
@@ -341,13 +369,14 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   onServerBytes(bytes: Buffer): void {
     const session = this.#session
-    this.pool.counters.sent += bytes.length
+    if (this.choice.holding && holdsBack(session, this.choice, bytes)) return
+    this.choice.current.counters.sent += bytes.length
     session.wire.write(bytes)
-    if (session.closing && this.lease?.server.streaming) session.endWith('admin_shutdown')
+    if (session.closing !== 'not' && this.lease?.server.streaming) session.endWith('admin_shutdown')
   }
 
   onServerError(): void {
-    this.effects.remembered.failed()
+    this.effects.transaction.failed()
     // What was to deallocate is discarded, like all up to the Sync, which may be among what is held back.
     if (this.#held.server.plan.skipping) {
       this.requests.upstream.discarded()
@@ -362,7 +391,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   onServerParameter(name: string, value: string): string | undefined {
     if (this.#session.settings.startup.size === 0) return undefined
-    return this.effects.remembered.startupInstead(this.#held.server, name, value)
+    return this.effects.transaction.startupInstead(this.#held.server, name, value)
   }
 
   onServerDeallocated(all: boolean): void {
@@ -374,27 +403,29 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   }
 
   onServerRepeat(): void {
-    this.#session.putBack(this.requests.upstream.repeat(this.#held.server))
+    const rest = this.requests.upstream.repeat(this.#held.server)
+    this.choice.sent(rest === undefined)
+    this.#session.putBack(rest)
   }
 
   onServerReady(status: number, shown: boolean): void {
-    const { pool, effects } = this
+    const { effects } = this
+    const { current } = this.choice
     const session = this.#session
     const lease = this.#held
     const { server } = lease
-    if (shown) pool.counters.queries++
+    if (shown) session.activity.requestOver(current)
     if (status === TX_IDLE) {
-      if (shown) pool.counters.transactions++
-      session.activity.transactionSince = 0
+      session.activity.transactionOver(shown ? current : undefined, !lease.answered)
       effects.adopt(server)
     } else {
-      settleLocal(effects, server, status)
+      effects.transaction.inBlock(server, status)
       if (this.mode === 'statement') {
         session.endWith('statement_mode_transaction')
         return
       }
     }
-    if (!server.plan.settled) {
+    if (!lease.answered) {
       if (!this.requests.upstream.midMessage) server.resolveDoubt()
       // What waited for the answer to this batch.
       if (session.hasInput) session.pump()
@@ -402,7 +433,9 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
     }
     this.requests.upstream.settled(server)
     session.activity.answered()
+    if (this.choice.holding) finishRead(session, this.choice, status === TX_IDLE)
     if (status === TX_IDLE) this.#maybeRelease(lease)
+    if (this.lease !== undefined) this.choice.keeps()
     session.pump()
   }
 
@@ -417,16 +450,33 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   /** The client does not read what the server sends: read no more of it. */
   onClientFull(): void {
     // What the server answers to pgbun itself has to be read.
-    if (this.#session.state === 'active') this.lease?.server.wire.pause()
+    if (this.#session.state === 'active' && this.lease?.alone) this.lease.server.wire.pause()
   }
 
   onClientDrain(): void {
     this.lease?.server.wire.resume()
   }
 
-  onServerClosed(end: ServerEnd): void {
-    this.lease?.forfeit()
+  onTurn(): void {
+    this.requests.turnCame()
+  }
+
+  onNotRun(): void {
+    const { server } = this.#held
     this.lease = undefined
+    this.#sharing.sendAgain(server)
+  }
+
+  onServerFatal(): boolean {
+    return this.choice.canRescue
+  }
+
+  onServerClosed(end: ServerEnd): void {
+    const { lease } = this
+    lease?.forfeit()
+    this.lease = undefined
+    if (lease !== undefined && rescueRead(this.#session, this.requests, this.choice, lease.server)) return
+    this.requests.running.failLost(end.fields.sqlstate)
     this.#session.end({ kind: 'server-lost', end })
   }
 
@@ -434,15 +484,16 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
 
   /** The session ends: the server goes back as it is. True where the client has got a part of a message. */
   giveBack(ending: Ending): boolean {
-    this.pool.leave(this)
+    this.choice.current.leave(this)
     const { lease } = this
     this.lease = undefined
-    return lease !== undefined && giveBack(lease, this.requests.upstream.midMessage, this.effects.remembered, ending)
+    return lease !== undefined && giveBack(lease, this.requests.upstream.midMessage, this.effects.mayHaveLeft, ending)
   }
 
   /** The session is over. */
   end(): void {
     this.requests.upstream.end()
+    this.requests.running.end()
     this.effects.pins.end()
     this.#guests.clients--
   }

@@ -38,17 +38,17 @@ import type { ClientPorts } from '../lifecycle/ports.ts'
 export class AuthRefused extends Error {
   readonly reason: EndReason
 
-  constructor(reason: Extract<EndReason, { kind: 'error' }>) {
-    super(reason.name)
+  constructor(reason: Extract<EndReason, { kind: 'error' | 'refused' }>) {
+    super(reason.kind === 'error' ? reason.name : reason.fields.message)
     this.reason = reason
   }
 }
 
 /** A client that wants in. */
-interface Comer {
+export interface Comer {
   readonly info: ClientInfo
   readonly ports: ClientPorts
-  readonly wire: Wire
+  readonly wire: Pick<Wire, 'write'>
 }
 
 /** The client that is to be let in to `pool`. */
@@ -81,7 +81,7 @@ export interface Authenticated {
  */
 export function authenticate(client: AuthClient, source: PasswordSource): Authenticated | Promise<Authenticated> {
   const { authType } = client.ports.config
-  if (authType !== 'passthrough') return withSecrets(client, source, authType)
+  if (authType !== 'passthrough') return proveWithSecrets(client, source, authType)
   const key = passthroughKey(client.pool)
   const merit = client.ports.passthrough.meritOf(key)
   return merit === undefined ? passThrough(client, source, key) : letInUnasked(client, { merit })
@@ -97,7 +97,7 @@ export async function refuseDatabase(client: Comer, source: PasswordSource): Pro
   const { authType } = ports.config
   const unknown = { args: { database: info.database } }
   if (authType !== 'passthrough') {
-    await withSecrets(client, source, authType)
+    await proveWithSecrets(client, source, authType)
     throw new AuthRefused({ kind: 'error', name: 'no_such_database', args: unknown })
   }
   await askPassword(client, source)
@@ -244,7 +244,8 @@ export function letInUnasked(client: AuthClient, unasked: Unasked): Authenticate
   })
 }
 
-function withSecrets(
+/** Authenticate `client` with the secrets of `auth_file`. @throws AuthRefused */
+export function proveWithSecrets(
   client: Comer,
   source: PasswordSource,
   authType: 'trust' | 'plain' | 'md5' | 'scram-sha-256',

@@ -14,6 +14,7 @@ import {
   AUTHENTICATION_OK,
   backendKeyData,
   negotiateProtocolVersion,
+  parameterStatus,
   READY_IDLE,
   TERMINATE,
 } from '../../protocol/build.ts'
@@ -28,11 +29,13 @@ import { SettingValues } from '../../settings/setting-values.ts'
 import type { Activity } from '../lifecycle/activity.ts'
 import type { ClientInfo } from '../lifecycle/client-info.ts'
 import type { ClientState } from '../lifecycle/client-state.ts'
+import type { ConsoleUser } from '../lifecycle/console-backend.ts'
 import type { EndReason, NamedError } from '../lifecycle/ending.ts'
 import { violation } from '../lifecycle/ending.ts'
 import type { ClientPorts, RegisteredClient } from '../lifecycle/ports.ts'
 import type { ServerLink } from '../link/server-link.ts'
 import { type AuthClient, AuthRefused, authenticate, refuseDatabase } from './authenticate.ts'
+import { loginToConsole } from './console-login.ts'
 import { parameterMessages } from './greeting.ts'
 import { loginForReplication } from './replication-login.ts'
 import { type ClientStartup, readClientStartup } from './startup-packet.ts'
@@ -57,6 +60,8 @@ export interface LoginSession extends RegisteredClient {
   readonly state: ClientState
   readonly link: ServerLink | undefined
   setState(next: ClientState): void
+  /** Talk to the console from now on. */
+  enterConsole(user: ConsoleUser): void
   /** Belong to `pool` from now on. */
   join(pool: Pool): ServerLink
   /** The login is over. */
@@ -188,7 +193,7 @@ export class Login {
         this.#session.end(packet.error)
         return
       case 'cancel':
-        this.#cancel(packet.pid, packet.secret)
+        this.#cancel(packet)
         return
       case 'unsupported':
         this.#session.endWith('unsupported_protocol', { args: { version: `${packet.major}.${packet.minor}` } })
@@ -203,10 +208,10 @@ export class Login {
   }
 
   /** The canceller is answered by the end of its connection, once PostgreSQL has been asked. */
-  #cancel(pid: number, secret: Buffer): void {
+  #cancel({ pid, secret, hops }: { pid: number; secret: Buffer; hops: number }): void {
     const session = this.#session
     session.setState('canceling')
-    session.ports.registry.cancel(pid, secret).then(
+    session.ports.registry.cancel(pid, secret, hops).then(
       () => session.end({ kind: 'cancel-request' }),
       (error) => session.end({ kind: 'fault', error }),
     )
@@ -216,7 +221,8 @@ export class Login {
     const session = this.#session
     const { ports } = session
     this.#take(startup)
-    const refused = ports.registry.admit(session)
+    const toConsole = ports.console.isConsole(nameInServer(session.info.database))
+    const refused = ports.registry.admit(session, toConsole)
     if (refused) {
       session.endWith(refused)
       return
@@ -227,13 +233,26 @@ export class Login {
       session.endWith('tls_required')
       return
     }
+    if (toConsole) {
+      const { final, user } = await loginToConsole({ info: session.info, ports, wire: session.wire }, this)
+      this.#stillHere()
+      session.enterConsole(user)
+      this.#greetAtConsole(startup.version, final)
+      return
+    }
     // By the names of PostgreSQL: a role of another spelling would have limits of its own.
     const pool = ports.pool(nameInServer(session.info.database), nameInServer(session.info.user))
     if (pool === undefined) {
       await refuseDatabase({ info: session.info, ports, wire: session.wire }, this)
       return
     }
+    if (ports.isDisabled(pool.database)) {
+      session.endWith('database_disabled', { args: { database: session.info.database } })
+      return
+    }
     const link = session.join(pool)
+    const served = ports.whenServed(pool.database, ports.config.authType === 'passthrough')
+    if (served !== undefined) await this.#unlessGone(served)
     const client: AuthClient = { info: session.info, ports, wire: session.wire, pool }
     if (session.info.replication !== 'none') {
       await this.#runReplication(startup, client, link)
@@ -305,17 +324,43 @@ export class Login {
   /** What PostgreSQL says behind a successful login. */
   #greet(version: number, link: ServerLink, welcome: Defaults, final: Buffer | undefined, notices: LoginNotices): void {
     const session = this.#session
-    const { registry, config, log } = session.ports
-    const key = registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
-    session.info.pid = key.pid
-    session.info.secret = key.secret.toString('latin1')
     const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
     parts.push(...notices.early, ...this.#ofParameters)
-    parts.push(parameterMessages(welcome, session.settings), backendKeyData(key.pid, key.secret))
+    parts.push(parameterMessages(welcome, session.settings), this.#cancelKey(version))
     parts.push(...shownNotices(notices.late, session.settings.get(CLIENT_MIN_MESSAGES)), READY_IDLE)
     session.wire.write(Buffer.concat(parts))
-    link.greeted(welcome)
+    link.told.heard(welcome)
+    link.choice.loggedIn()
     link.pool.counters.logins++
+    this.#letIn()
+  }
+
+  #greetAtConsole(version: number, final: Buffer | undefined): void {
+    const session = this.#session
+    const parts = final ? [final, AUTHENTICATION_OK] : [AUTHENTICATION_OK]
+    const { greeting } = session.ports.console
+    for (const [name, value] of [...greeting, ['application_name', session.info.applicationName] as const]) {
+      parts.push(parameterStatus(name, value))
+    }
+    parts.push(this.#cancelKey(version), READY_IDLE)
+    session.wire.write(Buffer.concat(parts))
+    session.ports.console.letIn()
+    this.#letIn()
+  }
+
+  /** BackendKeyData with a key of the client's own. */
+  #cancelKey(version: number): Buffer {
+    const session = this.#session
+    const key = session.ports.registry.createKey(session, version >= PROTOCOL_3_2 ? LONG_SECRET : SHORT_SECRET)
+    session.info.pid = key.pid
+    session.info.secret = key.secret.toString('latin1')
+    return backendKeyData(key.pid, key.secret)
+  }
+
+  /** The client has been greeted. */
+  #letIn(): void {
+    const session = this.#session
+    const { config, log } = session.ports
     session.loggedIn()
     if (config.logConnections) {
       log.info('client connected', {
@@ -326,6 +371,13 @@ export class Login {
       })
     }
     session.pump()
+  }
+
+  /** Waits for `event`, which may never come, as long as the client is here. */
+  async #unlessGone(event: Promise<void>): Promise<void> {
+    const { signal } = this
+    await Promise.race([event, new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Gone())))])
+    this.#stillHere()
   }
 
   #stillHere(): void {

@@ -15,6 +15,7 @@ export function onBind(context: MessageContext, server: ServerConnection, batch:
   const entry = plain ? false : context.made(server).prepared.onBind(server, batch.bytesOf(i))
   if (entry !== false) {
     if (context.rewrite.held) return
+    context.effects.pool.counters.binds++
     const facts = entry === true ? NO_FACTS : entry.facts
     if (entry !== true) noteNamed(context.effects, server, entry)
     if (facts !== NO_FACTS || context.parts!.spoken.bound) context.parts!.spoken.onBind(batch.bodyOf(i), facts)

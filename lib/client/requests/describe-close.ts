@@ -42,12 +42,12 @@ const NOBODY = { answered(): void {}, dropped(): void {} }
  * A Close with `body` of a statement the client has not prepared by the protocol. Returns true where it is answered here: it
  * names what clients share. What SQL has prepared goes with it, and so may the reason for which the client keeps its server.
  */
-function closesStrange({ remembered }: ClientEffects, server: ServerConnection, body: Buffer): boolean {
+function closesStrange({ transaction }: ClientEffects, server: ServerConnection, body: Buffer): boolean {
   if (body[0] !== STATEMENT) return false
   if (body.toString('latin1', 1, 1 + STATEMENT_PREFIX.length) === STATEMENT_PREFIX) {
     server.expectFake(CLOSE, NOBODY)
     return true
   }
-  if (server.content.sqlPrepared) remembered.note(PREPARED, UNKNOWN_CODE)
+  if (server.content.sqlPrepared) transaction.note(PREPARED, UNKNOWN_CODE)
   return false
 }

@@ -6,7 +6,7 @@ import type { ServerConnection } from '../../server/connection.ts'
 import { factsOf, NO_FACTS, UNKNOWN_CODE } from '../../sql/facts.ts'
 import { SEQUENCE } from '../../sql/state-effects.ts'
 import { textOf } from '../../statements/shared-statements.ts'
-import { notePrepared, noteSequence, noteUnmovable } from '../state/note-effects.ts'
+import { noteSequence, noteUnmovable } from '../state/note-effects.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, refuseState } from '../statements/refused-state.ts'
 import { unnamedOf } from '../statements/unnamed-statement.ts'
 import type { MessageContext } from './message-context.ts'
@@ -17,6 +17,7 @@ export function onParse(context: MessageContext, server: ServerConnection, batch
   // The first byte of the body ends an empty name.
   const named = batch.buffer(i)[batch.start(i) + 5] !== 0
   const client = context.effects
+  if (named) client.pool.counters.clientParses++
   if (whole && !named) {
     const again = context.unnamed.repeated(batch, i)
     if (again !== undefined) {
@@ -40,7 +41,7 @@ export function onParse(context: MessageContext, server: ServerConnection, batch
     return
   }
   if ((effects & SEQUENCE) !== 0) noteSequence(client, server, effects)
-  if (named && effects !== 0) notePrepared(client, effects)
+  if (named && effects !== 0) client.notePrepared(effects)
   const own = context.beforeExecute(server, facts)
   if (whole && named && context.shares) {
     const before = context.made(server).spoken.beforeParse(server, batch.bytesOf(i), context.pending.batch)

@@ -10,19 +10,23 @@ import type { ErrorFields } from '../../errors.ts'
 import type { Lease } from '../../pool/lease.ts'
 import type { Batch } from '../../protocol/batch.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
+import type { ServerConnection } from '../../server/connection.ts'
 import type { InternalQueryResult } from '../../server/internal-query.ts'
 import type { Ask } from '../lifecycle/ask.ts'
 import type { LinkedSession } from '../lifecycle/linked-session.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
 import { logRefused, RefusedRequest } from './refused-request.ts'
+import { RunningStatements } from './running-statements.ts'
 import { type RequestingClient, Upstream } from './upstream.ts'
 import { leave, takeWithoutServer } from './without-server.ts'
 
 /** Gets the server for the requests. */
 export interface RequestLink {
   readonly lease: Lease | undefined
-  /** Get a server for what comes next; false where it must be waited for. */
-  acquire(): boolean
+  /** Get a server for what comes next, at the cursor of `batch`; false where it must be waited for. */
+  acquire(batch: Batch): boolean
+  /** Requests are about to be sent to the server at hand; false where they must wait until it has been given back. */
+  maySend(): boolean
   /** Requests were sent; they may be nothing the server answers. */
   forwarded(): void
   /** Ask the server something of pgbun's own; the requests wait for the answer. */
@@ -32,9 +36,13 @@ export interface RequestLink {
 /** The requests of one client. */
 export class Requests implements RequestingClient {
   readonly upstream: Upstream
+  /** A Query ends the session (`disable_pqexec`). */
+  readonly refusesQueries: boolean
   readonly #session: LinkedSession
   readonly #link: RequestLink
   readonly #effects: ClientEffects
+  /** What becomes of its statements, for the statistics. */
+  readonly running: RunningStatements
   /** Made with the first request that is refused. */
   #refused: RefusedRequest | undefined
 
@@ -42,7 +50,9 @@ export class Requests implements RequestingClient {
     this.#session = session
     this.#link = link
     this.#effects = effects
-    this.upstream = new Upstream(this, effects, session.activity, session.ports)
+    this.refusesQueries = session.ports.config.disablePqexec && session.info.replication === 'none'
+    this.running = new RunningStatements(session.info, session.ports)
+    this.upstream = new Upstream(this, effects, session.activity, session.ports, this.running)
   }
 
   /** The rest of a request that was refused is being thrown away. */
@@ -63,19 +73,33 @@ export class Requests implements RequestingClient {
     }
     const { lease } = this.#link
     if (state === 'active' && lease !== undefined) {
-      if (!this.upstream.forward(lease.server, batch)) return false
+      if (!this.#link.maySend()) return false
+      const all = this.upstream.forward(lease.server, batch)
+      // Where functions have changed since it was looked at, nobody is to be sent behind it.
+      lease.sent(all && !this.#effects.suspected)
+      if (!all) return false
       this.#link.forwarded()
       return true
     }
     if (state !== 'idle') return false
-    if (takeWithoutServer(session, batch)) return true
-    if (!this.upstream.takeDeallocate(batch, batch.cursor, TX_IDLE)) return this.#link.acquire()
+    if (takeWithoutServer(session, batch, this.refusesQueries)) return true
+    if (!this.upstream.takeDeallocate(batch, batch.cursor, TX_IDLE)) {
+      this.running.asks()
+      return this.#link.acquire(batch)
+    }
     batch.cursor++
     return true
   }
 
+  /** What others had sent ahead on the same server is answered. */
+  turnCame(): void {
+    this.#session.activity.turnCame()
+    this.running.turnCame()
+  }
+
   /** Answer the request at the head of the inbox with an error. */
   refuse(fields: ErrorFields): void {
+    this.running.isRefused()
     this.#refused ??= new RefusedRequest(this.#session)
     this.#refused.refuse(this.#session.nextType, fields)
   }
@@ -101,10 +125,19 @@ export class Requests implements RequestingClient {
     return !plan.copyBoth && (hasInput || (plan.size > own && !plan.copyIn))
   }
 
+  /** Named prepared statements that the client has. */
+  get preparedStatements(): number {
+    return this.upstream.preparedStatements
+  }
+
   // ---- for upstream.ts ----
 
   get lease(): Lease | undefined {
     return this.#link.lease
+  }
+
+  awaitsReplies({ plan }: ServerConnection): boolean {
+    return plan.readies > 0 && (this.#link.lease?.mayAwait ?? true)
   }
 
   inspect(lease: Lease, ask: Ask, answered: (result: InternalQueryResult) => void): boolean {

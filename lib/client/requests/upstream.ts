@@ -13,6 +13,7 @@ import { FRONTEND } from '../../protocol/types.ts'
 import { SYNC } from '../../replies/reply-kinds.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import type { PlanRef } from '../../server/ports.ts'
+import type { StatementEntry } from '../../statements/shared-statements.ts'
 import type { Activity } from '../lifecycle/activity.ts'
 import type { ClientPorts } from '../lifecycle/ports.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
@@ -30,6 +31,8 @@ import { noteCall } from './function-call.ts'
 import { MessageContext, type MessageOwner } from './message-context.ts'
 import { onParse } from './parse.ts'
 import { onQuery } from './query.ts'
+import type { RunningStatements } from './running-statements.ts'
+import { StatementTexts } from './statement-texts.ts'
 
 /** Instead of a number of bytes: nothing of the message is sent, not yet, or the session is over. */
 const OMITTED = -1
@@ -42,6 +45,10 @@ export interface RequestingClient extends ClearingClient, MessageOwner {
   answer(bytes: Buffer, status: number): void
   /** A message of `type` ends the session. */
   leave(type: number): void
+  /** Something that the client has sent to `server` is not answered. */
+  awaitsReplies(server: ServerConnection): boolean
+  /** A Query does (`disable_pqexec`). */
+  readonly refusesQueries: boolean
 }
 
 /** The client-to-server direction of one client. */
@@ -52,15 +59,30 @@ export class Upstream {
   readonly #effects: ClientEffects
   readonly #activity: Activity
   readonly #context: MessageContext
+  readonly #running: RunningStatements
+  /** Made with the first request of which somebody wants to know. */
+  #texts: StatementTexts | undefined
   /** The stretch of the chunk that is to be sent and has not been; it begins at -1 where there is none. */
   #from = -1
   #to = -1
 
-  constructor(client: RequestingClient, effects: ClientEffects, activity: Activity, ports: ClientPorts) {
+  constructor(
+    client: RequestingClient,
+    effects: ClientEffects,
+    activity: Activity,
+    ports: ClientPorts,
+    running: RunningStatements,
+  ) {
+    this.#running = running
     this.#client = client
     this.#effects = effects
     this.#activity = activity
     this.#context = new MessageContext(client, effects, ports)
+  }
+
+  /** Named prepared statements that the client has. */
+  get preparedStatements(): number {
+    return this.#context.parts?.names.size ?? 0
   }
 
   /** Send the rest of `batch` to `server`; false where a part of it has to wait. */
@@ -109,8 +131,10 @@ export class Upstream {
       this.#client.leave(type)
       return LEFT
     }
+    this.#texts?.look(server, type, batch, i)
     this.#look(server, type, batch, i)
     const { prefix, skip, omit, held } = rewrite
+    this.#texts?.sent(server, held)
     if (prefix !== undefined || omit) {
       this.#sendStretch(server, batch)
       if (held) return this.#hold(server, batch)
@@ -123,6 +147,7 @@ export class Upstream {
   /** True for a message that ends the session: by its type, or because nobody can tell whose statement it names. */
   #ends(type: number, batch: Batch, i: number): boolean {
     if (type === FRONTEND.Terminate || type === FRONTEND.Password) return true
+    if (type === FRONTEND.Query) return this.#client.refusesQueries
     return (type === FRONTEND.Bind || type === FRONTEND.Parse) && this.#pooled() && hidesNames(batch, i)
   }
 
@@ -158,7 +183,7 @@ export class Upstream {
     if (pending.holds(type)) return true
     const parses = type === FRONTEND.Query || type === FRONTEND.Parse
     if (parses && mustClear(this.#client, server, type, batch, i)) return true
-    if (server.plan.readies === 0 || !this.#pooled()) return false
+    if (!this.#client.awaitsReplies(server) || !this.#pooled()) return false
     return waitsForNames(server, type, batch.bytesOf(i), parts?.prepared, unnamed, pending.batch)
   }
 
@@ -183,6 +208,16 @@ export class Upstream {
     this.#context.unnamed.forget()
     this.#client.answer(deallocateAnswer(status), status)
     return true
+  }
+
+  /** The shared statement that the client calls `name`, as far as the server has answered. */
+  statementNamed(name: string): StatementEntry | undefined {
+    return this.#context.parts?.names.get(name)
+  }
+
+  /** Whether `server` certainly has what the client calls `name`. */
+  has(server: ServerConnection, name: string): boolean {
+    return this.#context.parts?.prepared.isReady(server, name) ?? false
   }
 
   /** The server deallocated one of the client's names, or `all`. */
@@ -223,6 +258,12 @@ export class Upstream {
   #begin(server: ServerConnection): void {
     this.#context.parts?.begin(server)
     this.#activity.began()
+    // From one request to the next: nothing is under way.
+    if (!this.#running.watching) this.#texts = undefined
+    else {
+      this.#texts ??= new StatementTexts(this.#context, this.#running)
+      this.#running.hasServer()
+    }
   }
 
   #send(server: ServerConnection, bytes: Buffer): void {

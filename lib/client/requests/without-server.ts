@@ -15,8 +15,11 @@ interface LeavingSession {
   endWith(name: NamedError['name'], args?: NamedError['args']): void
 }
 
-/** Take the segment at the cursor of `batch` without a server; false where it needs one. */
-export function takeWithoutServer(session: LeavingSession, batch: Batch): boolean {
+/**
+ * Take the segment at the cursor of `batch` without a server; false where it needs one.
+ * @param refusesQueries a Query message ends the session (`disable_pqexec`)
+ */
+export function takeWithoutServer(session: LeavingSession, batch: Batch, refusesQueries: boolean): boolean {
   const type = batch.type(batch.cursor)
   switch (type) {
     case FRONTEND.Sync:
@@ -30,6 +33,11 @@ export function takeWithoutServer(session: LeavingSession, batch: Batch): boolea
     case FRONTEND.CopyFail:
     case RUN:
       batch.cursor++
+      return true
+    case FRONTEND.Query:
+      if (!refusesQueries) return false
+      batch.cursor = batch.count
+      leave(session, type)
       return true
     case FRONTEND.Terminate:
     case FRONTEND.Password:
@@ -47,5 +55,6 @@ export function leave(session: LeavingSession, type: number): void {
   const names = type === FRONTEND.Bind || type === FRONTEND.Parse
   const what = names ? `too long a name in ${frontendName(type)}` : `unexpected ${frontendName(type)}`
   if (type === FRONTEND.Terminate) session.end({ kind: 'terminated' })
+  else if (type === FRONTEND.Query) session.endWith('pqexec_disallowed')
   else session.endWith('protocol_violation', { args: { what } })
 }

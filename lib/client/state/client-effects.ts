@@ -1,9 +1,10 @@
 /**
- * What one client's statements have left, or may have left, in the session of its server: what is known of the transaction
- * under way, what its settings became, and why the client keeps its server.
+ * What one client's statements have left, or may have left, in the session of its server: what is still to be looked at
+ * (transaction-effects.ts), what its settings became, what cannot follow it (remembered-state.ts), and since when the client
+ * keeps its server for that (pins.ts). Here is what needs several of them.
  *
- * Written by the functions of note-effects.ts (a statement is sent), by the server's answers (server-link.ts) and at the end
- * of a transaction (release.ts).
+ * Told by the functions of note-effects.ts (a statement is sent), by the server's answers (server-link.ts) and at the end of
+ * a transaction (release.ts).
  */
 
 import type { FunctionCatalog } from '../../pool/function-catalog.ts'
@@ -12,12 +13,13 @@ import type { PoolMode } from '../../pool/settings.ts'
 import type { ServerConnection } from '../../server/connection.ts'
 import type { ClientSettings } from '../../settings/client-settings.ts'
 import { type ParseSettings, UNKNOWN_SETTINGS } from '../../settings/setting-values.ts'
+import { EXECUTES, PREPARED } from '../../sql/state-effects.ts'
 import type { PinKind } from '../../sql/state-kinds.ts'
 import type { Logger } from '../../util/logger.ts'
 import type { ClientInfo } from '../lifecycle/client-info.ts'
-import type { LocalSettings } from './local-settings.ts'
 import { Pins } from './pins.ts'
 import { ENCODED_VALUE, RememberedState } from './remembered-state.ts'
+import { TransactionEffects } from './transaction-effects.ts'
 
 /** The session state of one client, as far as it is known. */
 export class ClientEffects {
@@ -26,33 +28,46 @@ export class ClientEffects {
   /** The pool's mode when the client logged in: a reload does not change the rules under a session. */
   readonly mode: PoolMode
   readonly parameters: ClientSettings
-  /** What the client left in the session of its server. */
+  /** What is still to be looked at. */
+  readonly transaction: TransactionEffects
+  /** What the client has that no other server can be given. */
   readonly remembered: RememberedState
   /** Since when the client keeps its server because of that, and what was said of it. */
   readonly pins: Pins
-  /** What runs in the transaction under way may have changed settings, or what names stand for. */
-  unsettled = false
-  /** What the transaction has set, where that is known for sure and nothing else has happened. */
-  local: LocalSettings | undefined
-  /** The client keeps its server at the end of so many transactions less one, without needing to (note-effects.ts). */
-  holds = 0
-  /** What statements that are prepared under a name may leave behind when they are run (sql/state-effects). */
-  preparedEffects = 0
-  /** It has been logged that state was taken from the client (`session_state = reset`). */
-  discarded = false
+  #preparedEffects = 0
 
   constructor(info: ClientInfo, parameters: ClientSettings, pool: Pool, mode: PoolMode, log: Logger) {
     this.id = info.id
     this.pool = pool
     this.mode = mode
     this.parameters = parameters
-    this.remembered = new RememberedState(parameters)
-    if (mode !== 'session') this.remembered.policy = pool.settings.sessionState
+    this.transaction = new TransactionEffects(parameters)
+    this.remembered = new RememberedState(mode === 'session' ? 'pin' : pool.settings.sessionState)
     this.pins = new Pins(info, pool, log)
   }
 
   get functions(): FunctionCatalog {
     return this.pool.functions
+  }
+
+  /** Something is to be looked at, or taken from the client, when the transaction is over. */
+  get suspected(): boolean {
+    return this.transaction.suspected || this.remembered.mustGo
+  }
+
+  /** The client has left something in the session of its server, or may have. */
+  get mayHaveLeft(): boolean {
+    return this.transaction.suspected || this.remembered.found !== ''
+  }
+
+  /** What statements that are prepared under a name may leave behind when they are run (sql/state-effects). */
+  get preparedEffects(): number {
+    return this.#preparedEffects
+  }
+
+  /** A statement with these effects is prepared under a name. */
+  notePrepared(effects: number): void {
+    this.#preparedEffects |= effects & ~(PREPARED | EXECUTES)
   }
 
   /** There is state in `server` of which nobody can ask when it is gone: keep it, where `session_state` says. */
@@ -61,22 +76,12 @@ export class ClientEffects {
     this.pins.update(this.remembered, server)
   }
 
-  /** The transaction is over, and what it changed is known. */
-  settled(): void {
-    this.unsettled = false
-    this.local = undefined
-  }
-
   /** Under which settings a statement is prepared or executed on `server` now, as far as they decide what it means. */
   parseSettings(server: ServerConnection): ParseSettings {
-    const { parameters, remembered } = this
+    const { remembered } = this
     // A temporary table may hide another that the text names. Of one that stays for good nobody asks what it has set.
     if (remembered.pinnedForGood || remembered.kinds.has('temporary')) return UNKNOWN_SETTINGS
-    // Something of the transaction under way may have changed what is set, or what names stand for.
-    if (this.unsettled) return this.local?.settings(server) ?? UNKNOWN_SETTINGS
-    const { effects, statements } = server
-    if (effects.touched || effects.parametersChanged || statements.altering) return UNKNOWN_SETTINGS
-    return parameters.wanted
+    return this.transaction.parseSettings(server)
   }
 
   /**
@@ -84,16 +89,16 @@ export class ClientEffects {
    * What no other server can be given keeps the client there.
    */
   adopt(server: ServerConnection): void {
-    this.local = undefined
+    const { parameters, remembered, transaction } = this
+    transaction.ended()
     if (!server.effects.parametersChanged) return
     server.effects.parametersTaken()
     // What PostgreSQL says of them is waited for (release.ts); what is sent before that was not told.
-    this.unsettled = true
-    const { parameters, remembered } = this
+    transaction.lostTrack()
     const changes = parameters.changes(server.settings)
     const shares = this.mode !== 'session'
     // Where nothing is asked any more, all of it is taken for the client's doing.
-    const own = shares && !remembered.pinnedForGood ? remembered.attribute(server, changes) : changes
+    const own = shares && !remembered.pinnedForGood ? transaction.attribute(server, changes) : changes
     if (!parameters.absorb(server.settings, true, own) && shares) this.pin(server, 'other', ENCODED_VALUE)
   }
 }

@@ -3,13 +3,10 @@
  * else, sent in a transaction block and answered without an error. Then its statements are shared with those who have
  * set the same. Whatever else may have happened, nothing is known until the transaction is over.
  *
- * Called by note-effects.ts when something is sent, by link/server-link.ts when a transaction block is open at the end
- * of a request, by client-effects.ts.
+ * Owned by transaction-effects.ts, which drops it where something else may have happened.
  */
 
-import { TX_BLOCK } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import type { ClientSettings } from '../../settings/client-settings.ts'
 import { digestOf, isHarmless, type ParseSettings, type SettingValues } from '../../settings/setting-values.ts'
 import type { SqlFacts } from '../../sql/facts.ts'
 import type { LocalStep } from '../../sql/local-steps.ts'
@@ -87,36 +84,12 @@ function withSteps(wanted: SettingValues, all: readonly LocalStep[]): ParseSetti
   return { fingerprint: digestOf(text), values: wanted.values, steps }
 }
 
-/** Where what is known of one client's transaction is kept. */
-interface LocalClient {
-  readonly parameters: ClientSettings
-  readonly remembered: { inBlock(): void }
-  unsettled: boolean
-  local: LocalSettings | undefined
+/** What a transaction sets that begins to set something on `server`; undefined where that cannot be known. */
+export function localSettings(server: ServerConnection, wanted: SettingValues): LocalSettings | undefined {
+  return CATALOG.test(wanted.values.get('search_path') ?? '') ? undefined : new LocalSettings(server, wanted)
 }
 
-/** A text may change settings, or what names stand for: `bound` to a portal, or sent as a Query. */
-export function noteMeaning(client: LocalClient, server: ServerConnection, facts: SqlFacts, bound: boolean): void {
-  if (!client.unsettled) {
-    client.unsettled = true
-    const { effects, statements } = server
-    const clean = !effects.touched && !effects.parametersChanged && !statements.altering
-    const { wanted } = client.parameters
-    if (clean && !CATALOG.test(wanted.values.get('search_path') ?? '')) client.local = new LocalSettings(server, wanted)
-  }
-  if (client.local?.note(facts, bound) === false) client.local = undefined
-}
-
-/** `text` is sent, whatever it is. */
-export function noteControl(client: LocalClient, text: string): void {
-  if (CONTROLS.test(text)) client.local = undefined
-}
-
-/** A request has ended in a transaction block. */
-export function settleLocal(client: LocalClient, server: ServerConnection, status: number): void {
-  client.remembered.inBlock()
-  const { local } = client
-  if (local === undefined) return
-  const known = status === TX_BLOCK && server.plan.settled
-  if (!known || !local.confirm(server, client.parameters.changes(server.settings))) client.local = undefined
+/** `text` may end a transaction, or take back what was set in it, and leave a block open behind it. */
+export function mayUndo(text: string): boolean {
+  return CONTROLS.test(text)
 }

@@ -28,7 +28,6 @@ import {
 } from '../../sql/state-effects.ts'
 import { type StatementEntry, textOf } from '../../statements/shared-statements.ts'
 import type { ClientEffects } from './client-effects.ts'
-import { noteControl, noteMeaning } from './local-settings.ts'
 
 /**
  * What is sent may leave state behind: it is looked at when the transaction is over.
@@ -43,7 +42,7 @@ export function noteEffects(
   bound = false,
 ): void {
   const { effects } = facts
-  if (client.local !== undefined) noteControl(client, text)
+  client.transaction.noteControl(text)
   if (!client.functions.quiet || server.content.functionsChanged) noteHidden(client, server, effects, text)
   if (effects === 0) return
   if ((effects & SETTINGS) !== 0 && DEFINES.test(text)) client.functions.learnFrom(text)
@@ -58,9 +57,9 @@ export function noteEffects(
   if ((effects & (KEEPS | KEEPS_BEFORE_18)) !== 0) noteKeeping(client, server, effects, text)
   if ((effects & SETTINGS) !== 0 && facts.mayReseed)
     noteKept(client, server, 'set the parameter seed', 'the parameter seed')
-  if ((effects & MEANING) !== 0) noteMeaning(client, server, facts, bound)
+  if ((effects & MEANING) !== 0) client.transaction.noteMeaning(server, facts, bound)
   const lookedFor = effects & LOOKED_FOR
-  if (lookedFor !== 0) client.remembered.note(lookedFor, facts)
+  if (lookedFor !== 0) client.transaction.note(lookedFor, facts)
 }
 
 /** A named statement is bound. */
@@ -68,7 +67,7 @@ export function noteNamed(client: ClientEffects, server: ServerConnection, entry
   const { functions } = client
   const known = functions.quiet || !functions.suspectsAgain(entry, () => textOf(entry.body))
   const { facts } = entry
-  if (facts === NO_FACTS && known && !server.content.functionsChanged && client.local === undefined) return
+  if (facts === NO_FACTS && known && !server.content.functionsChanged && !client.transaction.knowsLocal) return
   noteEffects(client, server, facts, facts.text || textOf(entry.body), true)
 }
 
@@ -82,7 +81,7 @@ interface Sent {
 export function noteUnnamed(client: ClientEffects, server: ServerConnection, unnamed: Sent | undefined): void {
   if (unnamed === undefined) return
   const { facts, message } = unnamed
-  const quiet = client.functions.quiet && !server.content.functionsChanged && client.local === undefined
+  const quiet = client.functions.quiet && !server.content.functionsChanged && !client.transaction.knowsLocal
   if (facts === NO_FACTS && quiet) return
   // Its Parse message: type, length, the empty name, the text.
   const text = facts.text || (message === undefined ? '' : textOf(message.subarray(6)))
@@ -97,8 +96,8 @@ function noteHidden(client: ClientEffects, server: ServerConnection, effects: nu
   if (functions.keeps(text)) noteKeeping(client, server, KEEPS, '')
   if (!server.content.functionsChanged && (effects & EXECUTES) === 0 && !functions.suspects(text)) return
   server.effects.suspect()
-  noteMeaning(client, server, UNKNOWN_CODE, false)
-  client.remembered.note(ANY, UNKNOWN_CODE)
+  client.transaction.noteMeaning(server, UNKNOWN_CODE, false)
+  client.transaction.note(ANY, UNKNOWN_CODE)
   noteCode(client, server, '')
   lookFor(client, server, settingsInStrings(text))
 }
@@ -108,14 +107,14 @@ function noteHidden(client: ClientEffects, server: ServerConnection, effects: nu
  * statements would leave behind, any EXECUTE of it may.
  */
 function noteSpoken(client: ClientEffects, server: ServerConnection, effects: number): void {
-  if ((effects & PREPARED) !== 0) notePrepared(client, effects)
+  if ((effects & PREPARED) !== 0) client.notePrepared(effects)
   if ((effects & EXECUTES) === 0) return
   if ((client.preparedEffects & SEQUENCE) !== 0) noteSequence(client, server, SEQUENCE)
-  if ((client.preparedEffects & MEANING) !== 0) noteMeaning(client, server, UNKNOWN_CODE, false)
+  if ((client.preparedEffects & MEANING) !== 0) client.transaction.noteMeaning(server, UNKNOWN_CODE, false)
   if ((client.preparedEffects & (KEEPS | KEEPS_BEFORE_18)) !== 0)
     noteKeeping(client, server, client.preparedEffects, '')
   if ((client.preparedEffects & (ANY | SLOT)) === 0) return
-  client.remembered.note(ANY, UNKNOWN_CODE)
+  client.transaction.note(ANY, UNKNOWN_CODE)
   noteCode(client, server, '')
 }
 
@@ -133,11 +132,6 @@ function noteKept(client: ClientEffects, server: ServerConnection, did: string, 
   if (client.remembered.policy !== 'error') client.pin(server, 'other', what)
 }
 
-/** A statement with these effects is prepared under a name. */
-export function notePrepared(client: ClientEffects, effects: number): void {
-  client.preparedEffects |= effects & ~(PREPARED | EXECUTES)
-}
-
 /** Code runs that may do anything: should its client vanish before the server is asked, nothing of it may stay. */
 function noteCode(client: ClientEffects, server: ServerConnection, text: string): void {
   const { functions } = client
@@ -147,17 +141,9 @@ function noteCode(client: ClientEffects, server: ServerConnection, text: string)
   if (LOADS.test(text)) server.content.ranLoad()
 }
 
-/** So many parameters can be asked for after code has run. */
-const ASKED_LIMIT = 1000
-
 /** Ask for the parameters `names` as well when the transaction is over: PostgreSQL does not list them. */
 export function lookFor(client: ClientEffects, server: ServerConnection, names: readonly string[]): void {
-  const { remembered } = client
-  const { hiddenSettings: before } = remembered
-  if (names.every((name) => before.includes(name))) return
-  const all = [...new Set([...names, ...before])]
-  if (all.length > ASKED_LIMIT) noteUnread(client, server, 'more parameters than can be asked for')
-  remembered.hiddenSettings = all.slice(0, ASKED_LIMIT)
+  if (!client.remembered.lookFor(names)) noteUnread(client, server, 'more parameters than can be asked for')
 }
 
 /** Parameters may be set of which only the server knows the names: it is the client's as long as that may keep it. */
@@ -171,8 +157,7 @@ export function noteLong(client: ClientEffects, server: ServerConnection, long: 
   if (!client.functions.quiet || server.content.functionsChanged) noteHidden(client, server, effects, words)
   noteEffects(client, server, new SqlFacts(text, effects), text)
   // What it sets for its transaction, and where that ends, is not looked at.
-  client.unsettled = true
-  client.local = undefined
+  client.transaction.lostTrack()
   if ((effects & ANY) === ANY) noteCode(client, server, words)
   if (doubtful) server.retire('its client has sent a text that cannot be read')
   if (!long.unread) return
@@ -192,7 +177,7 @@ const LOADS = /\bload\b/i
 export function noteSequence(client: ClientEffects, server: ServerConnection, effects: number): void {
   const { functions } = client
   if ((effects & SEQUENCE) === 0) {
-    if (functions.readsSequences && client.remembered.policy === 'pin') client.holds = 2
+    if (functions.readsSequences && client.remembered.policy === 'pin') client.transaction.holdForNext()
     return
   }
   functions.noteReader()
@@ -227,5 +212,5 @@ export function noteReset(client: ClientEffects, body: Buffer): void {
   if (!RESETTING.test(text)) return
   // The body of a Query, or of a Parse behind its name.
   const sql = textOf(body.subarray(text.indexOf('\0') + 1)) || textOf(body)
-  client.remembered.note(SETTINGS, new SqlFacts(sql, SETTINGS))
+  client.transaction.note(SETTINGS, new SqlFacts(sql, SETTINGS))
 }

@@ -1,6 +1,7 @@
 /**
  * The book of one client's pins: since when it keeps its server because of session state, counted by kind and logged.
- * The first pin of a client is worth a line, those after it one for whoever debugs.
+ * The first pin of a client is worth a line, those after it one for whoever debugs; so it is with state that is taken from
+ * the client instead.
  */
 
 import type { Pool } from '../../pool/pool.ts'
@@ -15,8 +16,7 @@ const NONE: readonly PinKind[] = []
 
 /** When one client began to keep its server, and what was said of it. */
 export class Pins {
-  /** When it began to keep its server (ms of the clock); 0 where it does not. */
-  since = 0
+  #since = 0
   #kinds: readonly PinKind[] = NONE
   #reasons = ''
   #told = false
@@ -28,6 +28,11 @@ export class Pins {
     this.#info = info
     this.#pool = pool
     this.#log = log
+  }
+
+  /** When the client began to keep its server (ms of the clock); 0 where it does not. */
+  get since(): number {
+    return this.#since
   }
 
   /** Take down what changed since the last call: `remembered` says why the client keeps `server`. */
@@ -42,8 +47,8 @@ export class Pins {
     const kinds = [...remembered.kinds.keys()]
     for (const kind of kinds) if (!this.#kinds.includes(kind)) pool.pins.counts[kind]++
     this.#kinds = kinds
-    if (this.since === 0) {
-      this.since = now()
+    if (this.#since === 0) {
+      this.#since = now()
       pool.pins.now++
       pool.counters.pins++
     }
@@ -58,12 +63,23 @@ export class Pins {
     this.#told = true
   }
 
+  /** What is `remembered` is taken from the client instead. */
+  discarded({ found }: RememberedState): void {
+    this.#pool.counters.stateDiscards++
+    this.#log[this.#told ? 'debug' : 'info']('session state ends with the transaction of its client', {
+      ...this.#info.about(),
+      reason: found,
+      remedy: 'session_state = pin keeps it',
+    })
+    this.#told = true
+  }
+
   /** The client keeps no server any more. */
   end(): void {
-    if (this.since === 0) return
+    if (this.#since === 0) return
     this.#pool.pins.now--
-    this.#pool.counters.pinTime += now() - this.since
-    this.since = 0
+    this.#pool.counters.pinTime += now() - this.#since
+    this.#since = 0
     this.#kinds = NONE
     this.#reasons = ''
   }

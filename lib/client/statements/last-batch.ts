@@ -13,9 +13,9 @@
  * Called by upstream.ts for each message of the extended protocol.
  */
 
-import { Batch, FIRST, LAST } from '../../protocol/batch.ts'
-import { Scanner } from '../../protocol/scanner.ts'
-import { FRONTEND, FRONTEND_TABLE, frontendName } from '../../protocol/types.ts'
+import { type Batch, FIRST, LAST } from '../../protocol/batch.ts'
+import { requestsIn } from '../../protocol/requests-in.ts'
+import { FRONTEND } from '../../protocol/types.ts'
 
 /** `fresh`: only Parse and Close so far. `taking`: up to the Sync. `whole`: sent. `none`: not repeatable. */
 type Phase = 'none' | 'fresh' | 'taking' | 'whole'
@@ -97,10 +97,7 @@ export class LastBatch {
     const whole = this.#phase === 'whole' && (this.#described || always) && unanswered === this.#requests
     this.spoil()
     if (!whole) return undefined
-    const bytes = chunk!.subarray(this.#from, this.#to)
-    const batch = Batch.take(bytes)
-    new Scanner(FRONTEND_TABLE, { cap: bytes.length, name: frontendName }).scan(bytes, batch)
-    return batch
+    return requestsIn(chunk!.subarray(this.#from, this.#to))
   }
 }
 

@@ -102,6 +102,13 @@ export class NamedStatements {
     return wayOf(server, executed ?? entry, settings) === 'wait'
   }
 
+  /** True where `server` certainly has what the client calls `name`, for the settings at hand. */
+  isReady(server: ServerConnection, name: string): boolean {
+    const entry = this.#names.get(name)
+    const executed = entry && this.#names.known(entry, this.#settings(server))
+    return executed !== undefined && server.statements.isReady(executed)
+  }
+
   /**
    * The same for the names in a Query. What it needs is prepared before it, with a Sync of our own, which must not come
    * between a batch that failed and the client's Sync; or within the client's batch, and in a transaction that failed

@@ -38,7 +38,7 @@ export class StatementParts {
    * @param rewrite where it is said what happens to a message
    */
   constructor(client: ClientEffects, ports: ClientPorts, pending: PendingNames, rewrite: Rewrite) {
-    this.names = new ClientStatements(ports.statements, client.pool.user)
+    this.names = new ClientStatements(ports.statements.of(client.pool.database), client.pool.user)
     this.spoken = new SqlStatements(this.names)
     this.prepared = new NamedStatements(
       this.names,

@@ -197,6 +197,7 @@ const NOTHING_PREPARED: StatementEntry = {
   twinOf: undefined,
   body: Buffer.alloc(0),
   facts: NO_FACTS,
+  fingerprint: undefined,
   refs: 0,
   names: 0,
   description: undefined,

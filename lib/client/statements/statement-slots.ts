@@ -132,6 +132,7 @@ export class StatementSlots {
     parsed: ChangedName | undefined,
   ): Slot {
     const { statements } = server
+    statements.parsed++
     const slot = this.#send(server, entry, settings, body, parsed, (slot, description) => {
       slot.ready = true
       if (this.#names.standing(name) === 'anew') this.#names.stand(name, 'proven')
@@ -174,6 +175,8 @@ export class StatementSlots {
     parsed: ChangedName | undefined,
     known: (slot: Slot, description: Description) => void,
   ): Slot {
+    // What is there of it already goes first: it is closed by the same write, and takes no room.
+    server.statements.drop(entry)
     const messages = this.#makeRoom(server)
     const slot = server.statements.add(entry, this.#pending.batch)
     const parse = (): Buffer => {

@@ -24,6 +24,7 @@ import type { ServerConnection } from '../../server/connection.ts'
 import type { PlanRef } from '../../server/ports.ts'
 import { type ParseSettings, UNKNOWN_SETTINGS } from '../../settings/setting-values.ts'
 import { NO_FACTS, type SqlFacts } from '../../sql/facts.ts'
+import { type Fingerprint, fingerprintOf } from '../../sql/fingerprint.ts'
 import { type Description, typedBody } from '../../statements/description.ts'
 import { speaksOfSession, textOf } from '../../statements/shared-statements.ts'
 import { Queue } from '../../util/queue.ts'
@@ -54,6 +55,8 @@ export interface Unnamed {
   message: Buffer | undefined
   /** What its text says. */
   facts: SqlFacts
+  /** By what it is counted; undefined until somebody counts. */
+  fingerprint: Fingerprint | undefined
   /** What its client was told of it, or would have been; undefined where nobody has asked. */
   description: Description | undefined
   /** Under which settings its client has prepared it. */
@@ -69,9 +72,18 @@ export function unnamedOf(message: Buffer | undefined, facts: SqlFacts): Unnamed
   return {
     message: message && Buffer.from(message),
     facts,
+    fingerprint: undefined,
     description: undefined,
     settings: UNKNOWN_SETTINGS,
   }
+}
+
+/** By what `unnamed` is told from others; undefined where its text was not kept. */
+export function fingerprintOfUnnamed(unnamed: Unnamed): Fingerprint | undefined {
+  const { message } = unnamed
+  if (unnamed.fingerprint !== undefined || message === undefined) return unnamed.fingerprint
+  unnamed.fingerprint = fingerprintOf(message, PARSE_HEAD, Math.max(PARSE_HEAD, message.indexOf(0, PARSE_HEAD)))
+  return unnamed.fingerprint
 }
 
 /** What one client's unnamed statement is. Told by the reply plan what became of each message that changes it. */
@@ -147,7 +159,8 @@ export class UnnamedStatement implements PlanRef {
     const start = messages.start(i)
     if (messages.end(i) - start !== message.length) return undefined
     if (messages.buffer(i).compare(message, 0, message.length, start, start + message.length) !== 0) return undefined
-    return { message, facts: NO_FACTS, description: undefined, settings: UNKNOWN_SETTINGS }
+    const { fingerprint } = current
+    return { message, facts: NO_FACTS, fingerprint, description: undefined, settings: UNKNOWN_SETTINGS }
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { fingerprintOf } from '../../../lib/sql/fingerprint.ts'
 import { effectsOf } from '../../../lib/sql/state-effects.ts'
 import { renderTable } from '../table.ts'
 import { loginCases } from './login-cases.ts'
@@ -36,11 +37,20 @@ const effectCases: MicroGroup = {
   cases: texts.map((text) => ({ name: text.slice(0, 50), messages: 1, run: () => void effectsOf(text) })),
 }
 
+const fingerprintCases: MicroGroup = {
+  title: 'fingerprint of a text',
+  cases: [...texts, `INSERT INTO t VALUES ${"(1, 'a'), ".repeat(100)}(1, 'a')`].map((text) => {
+    const bytes = Buffer.from(text)
+    return { name: text.slice(0, 50), messages: 1, run: () => void fingerprintOf(bytes) }
+  }),
+}
+
 const plan = { rounds: Number(values.rounds), warmUp: 300, round: Number(values.round) }
 const all: MicroResult[] = []
 const runtime = process.versions.bun ? `bun ${process.versions.bun}` : `node ${process.versions.node}`
 process.stdout.write(`${runtime}, ${plan.rounds} rounds of ${plan.round} ms\n`)
-for (const { title, cases } of [scannerCases, replyPlanCases, rewritingCases, effectCases, settingsCases, loginCases]) {
+const groups = [scannerCases, replyPlanCases, rewritingCases, effectCases, fingerprintCases, settingsCases, loginCases]
+for (const { title, cases } of groups) {
   const wanted = cases.filter(({ name }) => `${title} ${name}`.includes(values.only))
   if (wanted.length === 0) continue
   const results: MicroResult[] = []

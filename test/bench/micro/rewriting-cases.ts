@@ -6,6 +6,7 @@
 
 import { Activity } from '../../../lib/client/lifecycle/activity.ts'
 import type { ClientPorts } from '../../../lib/client/lifecycle/ports.ts'
+import type { RunningStatements } from '../../../lib/client/requests/running-statements.ts'
 import { type RequestingClient, Upstream } from '../../../lib/client/requests/upstream.ts'
 import type { ClientEffects } from '../../../lib/client/state/client-effects.ts'
 import { Batch } from '../../../lib/protocol/batch.ts'
@@ -19,7 +20,7 @@ import type { PlanRef } from '../../../lib/server/ports.ts'
 import { SessionContent } from '../../../lib/server/session-content.ts'
 import { NO_SETTING_VALUES } from '../../../lib/settings/setting-values.ts'
 import { ServerStatements } from '../../../lib/statements/server-statements.ts'
-import { StatementStore } from '../../../lib/statements/shared-statements.ts'
+import { StatementStores } from '../../../lib/statements/statement-stores.ts'
 import { backend } from '../../fixtures/messages.ts'
 import type { MicroCase, MicroGroup } from './micro-case.ts'
 import { replies, requests } from './replies.ts'
@@ -27,7 +28,7 @@ import { replies, requests } from './replies.ts'
 /** A client in transaction mode that holds a server, as far as Upstream looks at them. */
 class Lab {
   readonly upstream: Upstream
-  readonly statements = new StatementStore()
+  readonly statements = new StatementStores()
   readonly #server: ServerConnection
   readonly #plan = new ReplyPlan({
     onAnswered: (_kind, _action, ref) => (ref as PlanRef | undefined)?.answered(),
@@ -37,7 +38,7 @@ class Lab {
   constructor() {
     const { statements } = this
     const plan = this.#plan
-    const prepared = new ServerStatements(statements)
+    const prepared = new ServerStatements(statements.of('database'))
     const server = {
       plan,
       statements: prepared,
@@ -55,11 +56,10 @@ class Lab {
     const effects = {
       id: 1,
       mode: 'transaction',
-      unsettled: false,
-      local: undefined,
       parameters: { wanted: NO_SETTING_VALUES, startup: new Map() },
       parseSettings: () => NO_SETTING_VALUES,
-      remembered: { suspected: false, kinds: new Map(), note() {} },
+      transaction: { knowsLocal: false, note() {}, noteControl() {}, noteMeaning() {} },
+      remembered: { kinds: new Map(), lookFor: () => true },
       functions: { quiet: true, readsSequences: false },
       pool: { database: 'database', user: 'user', counters: { received: 0 } },
       pin() {},
@@ -70,10 +70,11 @@ class Lab {
     }
     this.#server = server as unknown as ServerConnection
     this.upstream = new Upstream(
-      {} as RequestingClient,
+      { awaitsReplies: ({ plan }) => plan.readies > 0 } as RequestingClient,
       effects as unknown as ClientEffects,
       new Activity(),
       ports as unknown as ClientPorts,
+      { watching: false } as RunningStatements,
     )
   }
 
@@ -153,7 +154,7 @@ function prepared(): Lab {
   lab.settle()
   // However long it runs.
   const body = parse.subarray(parse.indexOf(0, 5) + 1)
-  lab.statements.find(NO_SETTING_VALUES, body)!.checkedAt = Number.POSITIVE_INFINITY
+  lab.statements.of('database').find(NO_SETTING_VALUES, body)!.checkedAt = Number.POSITIVE_INFINITY
   return lab
 }
 

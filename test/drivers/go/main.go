@@ -24,6 +24,12 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
+	if os.Args[1] == "console" {
+		if err := readConsole(ctx, given.Target.URL); err != nil {
+			fail(err)
+		}
+		return
+	}
 	driver := drivers[os.Args[1]]
 	if err := driver.Open(ctx, given.Target.URL, given.Load.Workers); err != nil {
 		fail(err)

@@ -10,7 +10,7 @@ const postgres = sharedPostgres(t)
 // had closed it, or given the name to another; and one that SQL had prepared did not keep a Parse from giving its
 // name again. Every conversation is held directly, too, and must go the same way.
 t.test('EXECUTE and the protocol mean the same statement by a name', async (t) => {
-  const { parse, query, sync, close, bind, execute, flush } = frontend
+  const { parse, query, sync, close, bind, describe, execute, flush } = frontend
 
   const run = (name: string): Buffer[] => [bind([], name), execute()]
 
@@ -125,6 +125,18 @@ t.test('EXECUTE and the protocol mean the same statement by a name', async (t) =
       [query('BEGIN'), query('SELECT 1/0'), close('P', 'x'), query('EXECUTE p'), sync()],
       [query('ROLLBACK')],
       [query('EXECUTE p')],
+    ],
+    'executed and deallocated by SQL': [
+      [parse("SELECT 'old'", 'p'), sync()],
+      [query('EXECUTE p')],
+      [query('DEALLOCATE p')],
+      [...run('p'), sync()],
+      [parse("SELECT 'again'", 'p'), sync()],
+      [query('BEGIN')],
+      [query('EXECUTE p')],
+      [query('DEALLOCATE p')],
+      [describe('S', 'p'), sync()],
+      [query('ROLLBACK')],
     ],
     'given twice, then deallocated': [
       [parse("SELECT 'old'", 'p'), sync()],

@@ -212,6 +212,19 @@ t.test('a client that prepares a statement after a change gets it as it is now',
     }
   })
 
+  await t.test('a change past pgbun right before a Parse: its columns, though nobody asked for them', async (t) => {
+    const owner = await loginRaw(t, target)
+    const SQL = 'SELECT * FROM changing'
+    const unasked = [frontend.bind([], 'a'), frontend.execute()]
+    for (const sql of [...CLEAN, 'CREATE TABLE changing (a int)', 'INSERT INTO changing VALUES (1)'])
+      await owner.query(sql)
+    const client = await loginRaw(t, pgbun)
+    await say(await loginRaw(t, pgbun), parse(SQL), ...unasked)
+    await owner.query('ALTER TABLE changing ADD b int DEFAULT 2')
+    t.equal(await say(client, parse(SQL)), '1Z  ')
+    for (let i = 0; i < 2; i++) t.equal(await say(client, ...unasked), '2DCZ 1,2 ')
+  })
+
   await t.test('values that do not fit do not have a statement prepared each time', async (t) => {
     const client = await loginRaw(t, pgbun)
     const list = `SELECT name FROM pg_prepared_statements WHERE statement = 'SELECT $1::int'`

@@ -49,6 +49,54 @@ t.test('the user of a verifier', async (t) => {
   t.match(mistake('passwd'), /Unknown command 'passwd'.*pgbun hash-password USER/)
 })
 
+t.test('a statement for the console', async (t) => {
+  t.match(parseArgs(['ctl']), { command: 'ctl', statement: '', url: undefined, everyMs: undefined, saysWhere: false })
+  t.match(parseArgs(['ctl', 'SHOW POOLS', '--json', '--watch', '0.5']), { statement: 'SHOW POOLS', everyMs: 500 })
+  t.match(parseArgs(['ctl', 'SET', 'pool_size', '=', '5', '-p', '7000']), {
+    statement: 'SET pool_size = 5',
+    saysWhere: true,
+  })
+  t.match(parseArgs(['ctl', '--url=postgres://u:p@h', 'PAUSE']), { url: 'postgres://u:p@h', statement: 'PAUSE' })
+  t.match(parseArgs(['ctl', 'PAUSE', '-c', 'a.toml']), { saysWhere: true, configFile: 'a.toml' })
+  t.match(parseArgs(['ctl', 'SHOW POOLS', '--pool-size', '3']), { saysWhere: false })
+  for (const [argv, message] of [
+    [['--watch', '0'], "--watch: Invalid value '0'. Must be 0.1 to 86400 seconds"],
+    [['--watch', '1min'], "--watch: Invalid value '1min'"],
+    [['--watch', '99999'], 'Must be 0.1 to 86400 seconds'],
+    [['--watch'], '--watch needs a value'],
+    [['--url', 'postgres://h:hunter2'], /^the URL of the console does not name a host and its port/],
+    [['--url', 'h:0'], 'a port that is not 1 to 65535'],
+    [['--url', ''], 'the URL of the console is empty'],
+    [['--daemon'], '--daemon belongs to "pgbun start", not to "pgbun ctl"'],
+    [['--dry-run'], '--dry-run belongs to "pgbun start"'],
+  ] as [string[], string | RegExp][]) {
+    t.match(mistake('ctl', 'SHOW POOLS', ...argv), message, argv.join(' '))
+  }
+})
+
+t.test('what is watched', async (t) => {
+  t.match(parseArgs(['top']), { command: 'top', url: undefined, everyMs: undefined })
+  t.match(parseArgs(['top', 'postgres://u:p@h', '--interval', '2']), { url: 'postgres://u:p@h', everyMs: 2000 })
+  t.match(parseArgs(['top', '--url', '/run/pgbun']), { url: '/run/pgbun', values: [] })
+  t.match(parseArgs(['top', '-p', '7000']), { url: undefined, saysWhere: true })
+  for (const argv of [
+    ['a', 'b'],
+    ['a', '--url', 'b'],
+  ])
+    t.match(mistake('top', ...argv), 'Unexpected argument after top')
+  t.match(mistake('top', 'hunter2:x'), /^the URL of the console does not name a host and its port/)
+  t.match(mistake('top', '--watch', '1'), '--watch belongs to the command "pgbun ctl"')
+  t.match(mistake('top', '--interval', '0.05'), "--interval: Invalid value '0.05'. Must be 0.1 to 86400 seconds")
+})
+
+t.test('the shell of a completion', async (t) => {
+  t.match(parseArgs(['completion']), { command: 'completion', shell: undefined })
+  t.match(parseArgs(['completion', 'zsh']), { shell: 'zsh' })
+  t.match(mistake('completion', 'tcsh'), "completion: Unknown shell 'tcsh'. Must be one of: bash, zsh, fish")
+  t.match(mistake('completion', 'bash', 'zsh'), 'Unexpected argument after completion')
+  t.match(mistake('completion', '--embedded'), '--embedded belongs to "pgbun start", not to "pgbun completion"')
+})
+
 t.test('the flags of a run', async (t) => {
   t.match(parseArgs([]), { dryRun: false, env: false, daemon: false, embedded: false, configFile: undefined })
   t.match(parseArgs(['--dry-run', '--env', '-d', '--embedded', '-c', 'a.toml']), {
@@ -143,8 +191,21 @@ t.test('the server argument', async (t) => {
 })
 
 t.test('a stray word is not the name of a server', async (t) => {
-  const commands = /^Commands: start, config, doctor, health, hash-password, version, help/m
-  for (const word of ['stop', 'status', 'reload', 'check', 'top', 'logs', 'db', 'START', 'a-b', '5433', '-', 'naïve']) {
+  const commands = /^Commands: start, config, doctor, health, ctl, /m
+  for (const word of [
+    'stop',
+    'status',
+    'reload',
+    'check',
+    'pause',
+    'logs',
+    'db',
+    'START',
+    'a-b',
+    '5433',
+    '-',
+    'naïve',
+  ]) {
     for (const argv of [
       [word],
       ['start', word],
@@ -238,7 +299,9 @@ t.test('mistakes', async (t) => {
       '--embedded brings its own server, so the server argument cannot be used with it',
     ],
     [['--embedded', '--server-port', '1'], /--server-port cannot be used with it$/],
-    [['--json'], '--json belongs to the commands "pgbun config" and "pgbun doctor"'],
+    [['--json'], '--json belongs to the commands "pgbun config", "pgbun doctor" and "pgbun ctl"'],
+    [['--url', 'db'], '--url belongs to the commands "pgbun ctl" and "pgbun top"'],
+    [['config', '--watch=1'], '--watch belongs to the command "pgbun ctl"'],
     [['doctor', '--embedded'], /^--embedded brings its own server when it starts/],
   ]
   for (const [argv, message] of mistakes) {

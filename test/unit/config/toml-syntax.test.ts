@@ -1,9 +1,10 @@
 /** What is said of a file that is no TOML 1.0: where, and what to write instead. */
 import t from 'tap'
 import { readToml } from '../../../lib/config/toml.ts'
+import { atOnce } from '../../../lib/util/steps.ts'
 
 function problem(text: string, path = 'f.toml'): string {
-  const { problems } = readToml(text, path)
+  const { problems } = atOnce(readToml(text, path))
   return problems.map(({ where, message }) => `${where}: ${message}`).join('\n')
 }
 
@@ -62,4 +63,21 @@ t.test('texts without quotes, and values that are none', async (t) => {
     t.match(problem(text), /^f\.toml:1: Not valid TOML: [\x20-\x7e]+ \(column \d+\)$/, text)
     t.notMatch(problem(text), /character "?\d+/, text)
   }
+})
+
+t.test('a long file is read in pieces, and nothing is lost between them', async (t) => {
+  const sections = Array.from({ length: 3000 }, (_, i) => `[databases.d${i}]\ndbname = "😀${'x'.repeat(i % 7)}"\n`)
+  const { problems, scopes = [] } = atOnce(readToml(sections.join(''), 'long.toml'))
+  t.same(problems, [])
+  t.equal(scopes.length, 3000)
+  scopes.forEach(({ target, values, source }, i) => {
+    if (
+      target !== `d${i}` ||
+      values[0]?.value !== `😀${'x'.repeat(i % 7)}` ||
+      source.where !== `long.toml:${2 * i + 1}`
+    )
+      t.fail(`section ${i}: ${JSON.stringify({ target, values, source })}`)
+  })
+  const broken = atOnce(readToml(`${sections.join('')}oops`, 'long.toml'))
+  t.match(broken.problems, [{ where: 'long.toml:6001' }])
 })

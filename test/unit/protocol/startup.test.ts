@@ -7,6 +7,7 @@ import {
   PROTOCOL_3_2,
   readStartup,
   writeCancelRequest,
+  writePassedCancel,
   writeStartup,
 } from '../../../lib/protocol/startup.ts'
 import { frontend, int32 } from '../../fixtures/messages.ts'
@@ -48,12 +49,20 @@ t.test('versions other than 3', async (t) => {
 t.test('cancel requests with secrets of 4 to 256 bytes', async (t) => {
   for (const length of [4, 32, 256]) {
     const secret = randomBytes(length)
-    t.strictSame(readStartup(body(frontend.cancelRequest(123, secret))), { kind: 'cancel', pid: 123, secret })
+    t.strictSame(readStartup(body(frontend.cancelRequest(123, secret))), { kind: 'cancel', pid: 123, secret, hops: 0 })
+    t.strictSame(readStartup(writePassedCancel(123, secret, 2).subarray(4)), {
+      kind: 'cancel',
+      pid: 123,
+      secret,
+      hops: 2,
+    })
     t.strictSame(writeCancelRequest(123, secret), frontend.cancelRequest(123, secret))
   }
   t.throws(() => readStartup(body(frontend.cancelRequest(1, Buffer.alloc(3)))), ProtocolError)
   t.throws(() => readStartup(body(frontend.cancelRequest(1, Buffer.alloc(257)))), ProtocolError)
   t.throws(() => readStartup(int32(80877102)), ProtocolError)
+  t.throws(() => readStartup(writePassedCancel(1, Buffer.alloc(4), -1).subarray(4)), ProtocolError)
+  t.throws(() => readStartup(writePassedCancel(1, Buffer.alloc(3), 1).subarray(4)), ProtocolError)
 })
 
 t.test('a secret is copied: the packet it came in is gone when it is compared', async (t) => {

@@ -21,6 +21,7 @@ import {
   TO_CLIENT,
 } from '../../../lib/replies/reply-kinds.ts'
 import { ReplyPlan } from '../../../lib/replies/reply-plan.ts'
+import { randomFractions } from '../../fixtures/random.ts'
 import { BackendModel, type Request, type Statement } from './backend-model.ts'
 
 const KINDS: Record<string, number> = {
@@ -58,7 +59,7 @@ class Run {
   #stream: Request[]
 
   constructor(seed: number, features: Features) {
-    this.random = generator(seed)
+    this.random = randomFractions(seed)
     this.model = new BackendModel(this.random)
     this.plan = new ReplyPlan({
       onAnswered: (kind, action) => {
@@ -201,17 +202,6 @@ function randomStream(random: () => number, { proxy, mixed, syncsInCopy }: Featu
     }
   }
   return stream
-}
-
-function generator(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    // mulberry32
-    state = (state + 0x6d2b79f5) >>> 0
-    let word = Math.imul(state ^ (state >>> 15), state | 1)
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61)
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 for (const [name, features, rounds] of [

@@ -34,7 +34,7 @@ t.test('a few are free; then one at a time, of this user from this place', async
 })
 
 t.test('a thousand who leave leave nothing behind', async (t) => {
-  const delay = new GuessDelay(() => 500)
+  const delay = new GuessDelay(() => 2000)
   failures(delay, ANN, 1000)
   const leaving = new AbortController()
   const gone = Array.from({ length: 1000 }, async () => {

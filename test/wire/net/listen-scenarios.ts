@@ -103,7 +103,20 @@ export const listenScenarios: Record<string, (scope: Scope) => Promise<void>> = 
     await assert.rejects(scope.listen(greet(), { hosts: [' '] }), /both listen_host and unix_socket_dir are empty/)
   },
 
-  'stopAccepting lets connections live': async (scope) => {
+  'stopAcceptingTcp leaves the unix socket': async (scope) => {
+    const directory = scope.directory()
+    const listener = await scope.listen(greet(), { unixSocketDir: directory })
+    const path = join(directory, `.s.PGSQL.${listener.port}`)
+    const client = await open(scope, { host: '127.0.0.1', port: listener.port })
+    listener.stopAcceptingTcp()
+    await greeted(client)
+    assert.equal(await refuses({ host: '127.0.0.1', port: listener.port }), 'ECONNREFUSED')
+    await greeted(await open(scope, { path }))
+    await within(listener.close(), 'close')
+    assert.equal(await refuses({ path }), 'ENOENT')
+  },
+
+  'close lets connections live': async (scope) => {
     const sockets: Socket[] = []
     const listener = await scope.listen((socket) => sockets.push(socket))
     const client = await open(scope, { host: '127.0.0.1', port: listener.port })

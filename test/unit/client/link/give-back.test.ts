@@ -1,7 +1,6 @@
 /** What a session that ends does to the server it holds. */
 import t from 'tap'
 import { giveBack } from '../../../../lib/client/link/give-back.ts'
-import type { RememberedState } from '../../../../lib/client/state/remembered-state.ts'
 import type { Lease } from '../../../../lib/pool/lease.ts'
 import { LeaseEffects } from '../../../../lib/server/lease-effects.ts'
 import { SessionContent } from '../../../../lib/server/session-content.ts'
@@ -15,17 +14,13 @@ function given(mode: string, found: string) {
   const server = {
     content,
     effects: new LeaseEffects(),
-    midReply: false,
-    settled: true,
     wire: { resume() {} },
     plan: { needsSync: false, copyIn: false },
   }
   const outcomes: string[] = []
-  const lease = { server, mode, release: (outcome: string) => outcomes.push(outcome) }
-  const remembered = { suspected: false, found }
-  giveBack(lease as unknown as Lease, false, remembered as unknown as RememberedState, {
-    outstanding: 'finishing',
-  })
+  const release = (outcome: string): number => outcomes.push(outcome)
+  const lease = { server, mode, midReply: false, settled: true, takesMore: true, release }
+  giveBack(lease as unknown as Lease, false, found !== '', { outstanding: 'finishing' })
   return { dirty: content.dirty, lastUser: content.lastUser, outcomes }
 }
 

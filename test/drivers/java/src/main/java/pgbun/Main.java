@@ -20,6 +20,10 @@ public final class Main {
 
   public static void main(String[] args) throws Exception {
     String url = "jdbc:postgresql://" + args[1] + ":" + args[2] + "/" + args[5];
+    if (args[0].equals("console")) {
+      Console.read(url, args[3], args[4]);
+      System.exit(0);
+    }
     int workers = Integer.parseInt(args[6]);
     Outcome outcome;
     try (Driver driver = args[0].equals("hibernate") ? new Hibernate(url, args[3], args[4], workers)

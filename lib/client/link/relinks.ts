@@ -1,0 +1,24 @@
+/** When a server that a client has just got, and sent nothing to, is given up for another one. Owned by server-link.ts. */
+
+import type { InternalQueryResult } from '../../server/internal-query.ts'
+
+/** The server was canceled, or waited in vain for a lock: neither is about what was set. */
+const HELD_UP = new Set(['57014', '55P03'])
+/** So many servers in a row, and something else is wrong. */
+const LIMIT = 3
+
+/** How often one client has given up servers in a row. */
+export class Relinks {
+  #count = 0
+
+  /** True where the server, which has been given the client's settings with this `result`, is to be given up. */
+  helps(result: InternalQueryResult): boolean {
+    if (result.kind === 'done' || (result.kind === 'error' && !HELD_UP.has(result.error.sqlstate))) return false
+    return this.#count++ < LIMIT
+  }
+
+  /** The client could use its server. */
+  over(): void {
+    this.#count = 0
+  }
+}
