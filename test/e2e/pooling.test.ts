@@ -225,10 +225,11 @@ t.test('pooling', async (t) => {
   })
 
   await t.test('query_wait_timeout fails the request and keeps the client', async (t) => {
-    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1, args: ['--query-wait-timeout', '400'] })
+    const pgbun = await start(t, { poolMode: 'transaction', poolSize: 1, args: ['--query-wait-timeout', '1s'] })
     const holder = await loginRaw(t, pgbun, APP)
     const client = await loginRaw(t, pgbun, APP)
-    await holder.query('BEGIN')
+    // The deadline is the holder's, too, which waits where the machine is busy.
+    await waitFor(async () => typesOf(await holder.query('BEGIN')) === 'CZ')
     client.send(frontend.query('SELECT 1'))
     let messages = await client.readUntil('Z')
     t.equal(typesOf(messages), 'EZ')
