@@ -70,6 +70,11 @@ export class Lease extends LeaseEffects {
     return true
   }
 
+  /** It was sent behind others, or others behind it, and its client has been told nothing: it can be sent again elsewhere. */
+  get amongOthers(): boolean {
+    return false
+  }
+
   /** What comes next from the server is for this client. */
   get isNext(): boolean {
     return true

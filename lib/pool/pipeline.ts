@@ -17,7 +17,7 @@ import type { ErrorFields } from '../errors.ts'
 import { type ErrorSummary, readError } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { PlanRef, ServerEnd } from '../server/ports.ts'
+import { NOT_RUN, NOTHING, type PlanRef, type ServerEnd } from '../server/ports.ts'
 import { after, afterTurn, idleTime, now } from '../util/clock.ts'
 import type { Counters } from './counters.ts'
 import type { Lease, LeaseOutcome } from './lease.ts'
@@ -315,7 +315,6 @@ export class Pipeline implements Line {
       this.server.abort('a statement that was certain to leave no transaction has left one')
       return
     }
-    if (!shown && first.behind !== undefined) this.#toTheEnd(first)
     if (first.open || !shown) {
       first.client?.onServerReady(status, shown)
       return
@@ -349,18 +348,6 @@ export class Pipeline implements Line {
     this.#keeper = last
     this.server.consumer = client
     client.onServerReady(status, true)
-  }
-
-  /** The first one failed, and was sent again behind the others. */
-  #toTheEnd(first: SharedLease): void {
-    const next = first.behind!
-    this.#first = next
-    this.#last!.behind = first
-    this.#last = first
-    first.behind = undefined
-    this.#since = now()
-    this.server.effects = next
-    next.client?.onTurn?.()
   }
 
   /** The first one is answered; the turn is that of the next. */
@@ -422,15 +409,18 @@ export class Pipeline implements Line {
 
   onServerRefused(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
     const first = this.#first
-    // It cannot be sent again behind one that has the server for itself from then on.
-    if (this.#last?.open && this.#last !== first) return undefined
-    return first?.client?.onServerRefused?.(error, body, ref)
+    const instead = first?.client?.onServerRefused?.(error, body, ref)
+    if (instead !== NOT_RUN) return instead
+    first!.hit = true
+    // The statements of the server are in doubt.
+    this.#shut = true
+    return NOTHING
   }
 
   onServerRepeat(): void {
     const first = this.#first
     if (first === undefined) return
-    // It is sent again behind the others, and nobody may come between.
+    // It is the only one, and nobody may come between.
     this.#shut = true
     const { plan } = this.server
     const { readies } = plan

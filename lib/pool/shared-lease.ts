@@ -49,7 +49,7 @@ export class SharedLease extends Lease {
   exposed = false
   /** Its client has asked for that. */
   canceled = false
-  /** It was canceled, though its client had not asked for that. */
+  /** It was canceled, though its client had not asked for that, or its client wants to send it again: it is not told of it. */
   hit = false
   /** Of the answer, so far. */
   bytes = 0
@@ -89,6 +89,10 @@ export class SharedLease extends Lease {
 
   override get alone(): boolean {
     return this.kept || (this.isNext && this.#line.size === 1)
+  }
+
+  override get amongOthers(): boolean {
+    return !this.kept && !this.open && !this.passes && (this.waits || this.behind !== undefined)
   }
 
   override get isNext(): boolean {

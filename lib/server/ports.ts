@@ -10,6 +10,9 @@ import type { List, ListNode } from '../util/list.ts'
 /** Answer to `onServerRefused`: neither the error nor the ReadyForQuery behind it passes, the consumer asks again. */
 export const REPEAT = Buffer.alloc(0)
 
+/** Answer to `onServerRefused` of one among others (pool/pipeline.ts): it is to be told `onNotRun` instead. */
+export const NOT_RUN = Buffer.alloc(0)
+
 /** Answer to `onServerRefused`: the error does not pass. */
 export const NOTHING = Buffer.alloc(0)
 
@@ -67,8 +70,8 @@ export interface Consumer {
   onServerError?(body: Buffer): void
   /**
    * The request with the plan data `ref` failed; `body` is the whole ErrorResponse. Returns what passes in its place: a
-   * message, nothing (an empty buffer), or, in place of it and of the ReadyForQuery behind it, REPEAT; undefined for
-   * the server's own words.
+   * message, nothing (an empty buffer), or, in place of it and of the ReadyForQuery behind it, REPEAT or NOT_RUN; undefined
+   * for the server's own words.
    */
   onServerRefused?(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined
   /** Ask again, after REPEAT. */

@@ -16,13 +16,16 @@ type Client = Awaited<ReturnType<typeof loginRaw>>
 /** Forgets at once what it is to tear down: there are thousands of these. */
 const forget = { teardown: () => {} }
 
-/** One row of SHOW PIPELINING. */
-async function pipelining(pgbun: Pgbun): Promise<Record<string, string>> {
+/** One row of SHOW PIPELINING, or of another command. */
+async function pipelining(pgbun: Pgbun, command = 'SHOW PIPELINING'): Promise<Record<string, string>> {
   const client = await pgbun.connect({ database: 'pgbouncer' })
-  const { rows } = await client.query('SHOW PIPELINING')
+  const { rows } = await client.query(command)
   await client.end()
   return rows.find((row) => row.database === pgbun.database)
 }
+
+/** How many clients wait for a server. */
+const waiting = async (pgbun: Pgbun): Promise<number> => Number((await pipelining(pgbun, 'SHOW POOLS')).cl_waiting)
 
 /** A worker of the test: sends what it knows the answer of, and knows what its own row counts. */
 class Worker {
@@ -324,6 +327,55 @@ t.test('requests of several clients on one server', async (t) => {
       t.same(rowsOf(await first!.readUntil('Z')), [['1', 'secret', '555']], 'until it is prepared anew')
     },
   )
+
+  await t.test('who asks for the columns gets the new ones, also where others are ahead or behind', async (t) => {
+    const pgbun = await begin(t, 1, patient)
+    await server.query('CREATE TABLE growing (n int)')
+    await server.query('INSERT INTO growing VALUES (1)')
+    const [a, b] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
+    for (const client of [a, b]) {
+      client.send(frontend.parse('SELECT * FROM growing', 's'), frontend.sync())
+      await client.readUntil('Z')
+    }
+    const asked = [frontend.bind([], 's'), frontend.describe('P'), ...RUN]
+    const shared = async (): Promise<number> => Number((await pipelining(pgbun)).shared)
+    const owner = await server.connect()
+    let behind = false
+    let row = ['1']
+    // On a busy machine the statement may not have shown to be short.
+    for (let attempt = 0; attempt < 20 && !behind; attempt++) {
+      for (let run = 0; run < 10; run++) {
+        for (const client of [a, b]) {
+          client.send(...asked)
+          t.same(rowsOf(await client.readUntil('Z')), [row])
+        }
+      }
+      const before = await shared()
+      row = [...row, `${attempt}`]
+      await owner.query('BEGIN')
+      await owner.query(`ALTER TABLE growing ADD COLUMN c${attempt} int DEFAULT ${attempt}`)
+      a.send(...asked)
+      await waitFor(async () => {
+        const { rows } = await owner.query(
+          "SELECT 1 FROM pg_locks WHERE relation = 'growing'::regclass AND NOT granted",
+        )
+        return rows.length === 1
+      })
+      b.send(...asked)
+      // It is behind the other, or waits for the server.
+      await waitFor(async () => (behind = (await shared()) > before) || (await waiting(pgbun)) > 0)
+      await owner.query('COMMIT')
+      for (const [client, name] of [
+        [a, 'a'],
+        [b, 'b'],
+      ] as const) {
+        const messages = await client.readUntil('Z')
+        t.equal(typesOf(messages), '2TDCZ', `${name} is told of the columns`)
+        t.same(rowsOf(messages), [row], `${name} has got the new one`)
+      }
+    }
+    t.ok(behind, 'one was sent behind the other')
+  })
 
   await t.test('a lock that one waits for does not hold up the others', async (t) => {
     const pgbun = await begin(t, 3, args)

@@ -399,7 +399,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   }
 
   onServerRefused(error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
-    return this.requests.upstream.onRefused(this.#held.server, error, body, ref)
+    return this.requests.upstream.onRefused(this.#held.server, error, body, ref, this.#sharing.apartFrom(this.#held))
   }
 
   onServerRepeat(): void {

@@ -3,6 +3,7 @@
  * it was, and was not run. Owned by server-link.ts.
  */
 
+import type { Lease } from '../../pool/lease.ts'
 import type { ShortText } from '../../pool/short-texts.ts'
 import type { Batch } from '../../protocol/batch.ts'
 import { requestsIn } from '../../protocol/requests-in.ts'
@@ -41,16 +42,21 @@ export class Sharing {
     return this.#shareable?.short
   }
 
+  /** The request of `lease`, where it can be sent again apart from the others that it is among; undefined otherwise. */
+  apartFrom(lease: Lease): Buffer | undefined {
+    return lease.amongOthers ? this.#request : undefined
+  }
+
   /** The request at the cursor of `batch` is about to be sent. */
   look(batch: Batch): void {
     const { mode, pool } = this.#effects
     this.#shareable = undefined
-    if (!pool.settings.pipelines || mode === 'session' || this.#choice.mayVary) return
-    if (!this.#alone && this.#session.closing === 'not') {
-      this.#shareable = shareable(batch, this.#effects, this.#statement)
-      if (this.#shareable !== undefined) this.#request = keptRequest(batch)
-    }
+    const alone = this.#alone
     this.#alone = false
+    if (!pool.settings.pipelines || mode === 'session' || this.#choice.mayVary) return
+    if (alone || this.#session.closing !== 'not') return
+    this.#shareable = shareable(batch, this.#effects, this.#statement)
+    if (this.#shareable !== undefined) this.#request = keptRequest(batch)
   }
 
   /** Whether `server` has the statement that the request names. */

@@ -233,13 +233,22 @@ export class Upstream {
     this.#context.parts?.spoken.settled(server)
   }
 
-  /** What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused). */
-  onRefused(server: ServerConnection, error: ErrorSummary, body: Buffer, ref: PlanRef): Buffer | undefined {
+  /**
+   * What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused).
+   * @param request the request as a whole, where it was sent among those of others and can be sent again apart from them
+   */
+  onRefused(
+    server: ServerConnection,
+    error: ErrorSummary,
+    body: Buffer,
+    ref: PlanRef,
+    request: Buffer | undefined,
+  ): Buffer | undefined {
     const { unnamed, pending } = this.#context
     const query = ref instanceof DeallocatingQuery
     if (query) ref.onRefused()
     if (ref === unnamed || (query && ref.other === unnamed)) unnamed.onRefused(error)
-    return this.#context.made(server).onRefused(server, error, body, ref, pending.waiting)
+    return this.#context.made(server).onRefused(server, error, body, ref, pending.waiting, request)
   }
 
   /** Send the batch again that failed; returns what of it has to wait. */

@@ -101,4 +101,13 @@ export class LastBatch {
   }
 }
 
+/** Whether a client that sends `request`, of messages of the extended protocol, asks for the columns. */
+export function describes(request: Buffer): boolean {
+  const batch = requestsIn(request)
+  let found = false
+  for (let i = 0; i < batch.count; i++) found ||= batch.type(i) === FRONTEND.Describe
+  batch.release()
+  return found
+}
+
 const WHOLE = FIRST | LAST

@@ -8,11 +8,11 @@ import type { Batch } from '../../protocol/batch.ts'
 import type { ErrorSummary } from '../../protocol/error-response.ts'
 import { TX_IDLE } from '../../protocol/types.ts'
 import type { ServerConnection } from '../../server/connection.ts'
-import { type PlanRef, REPEAT } from '../../server/ports.ts'
+import { NOT_RUN, type PlanRef, REPEAT } from '../../server/ports.ts'
 import { ClientStatements } from '../../statements/client-statements.ts'
 import type { ClientPorts } from '../lifecycle/ports.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
-import { LastBatch } from './last-batch.ts'
+import { describes, LastBatch } from './last-batch.ts'
 import { NamedStatements } from './named-statements.ts'
 import type { PendingNames } from './pending-names.ts'
 import type { Rewrite } from './rewrite.ts'
@@ -58,6 +58,7 @@ export class StatementParts {
   /**
    * What the client is told where the request with the plan data `ref` failed (Consumer.onServerRefused).
    * @param waits something of the client's has not been sent yet: nothing can be sent before it
+   * @param request the request, where it was sent among those of others and can be sent again apart from them
    */
   onRefused(
     server: ServerConnection,
@@ -65,13 +66,15 @@ export class StatementParts {
     body: Buffer,
     ref: PlanRef,
     waits: boolean,
+    request: Buffer | undefined,
   ): Buffer | undefined {
     const { repeat, entry, error: instead } = remedyFor(server, error, ref)
     if (repeat !== 'no' && !waits) {
-      this.#again = this.last.take(server.plan.size, repeat === 'again')
-      if (this.#again !== undefined) {
+      const always = repeat === 'again'
+      if (request === undefined) this.#again = this.last.take(server.plan.size, always)
+      if (this.#again !== undefined || (request !== undefined && (always || describes(request)))) {
         if (entry !== undefined) this.prepared.renew(entry)
-        return REPEAT
+        return request === undefined ? REPEAT : NOT_RUN
       }
     }
     return instead ?? this.prepared.inOwnWords(body, ref)

@@ -7,7 +7,7 @@
 import type { LeaseOutcome } from '../../../lib/pool/lease.ts'
 import type { ShortText } from '../../../lib/pool/short-texts.ts'
 import { backend } from '../../fixtures/messages.ts'
-import { closed, type Ears, isShared, ModelClient, ModelPool, REFUSED, type Request } from './pipeline-parts.ts'
+import { closed, type Ears, headOf, isShared, ModelClient, ModelPool, REFUSED, type Request } from './pipeline-parts.ts'
 
 /** What PostgreSQL says to the request that runs. */
 export type Saying =
@@ -59,10 +59,12 @@ interface Execution {
   mid: boolean
   /** Its client has been told all that. */
   passes: boolean
+  /** Others were ahead of it when it was sent. */
+  waits: boolean
   /** A cancel request may have hit it; its client has asked for one. */
   exposed: boolean
   asked: boolean
-  /** It failed; by a cancel that its client had not asked for; so that its client has sent it again. */
+  /** It failed; so that its client is to send it elsewhere, of a cancel that it had not asked for; has sent it again there. */
   failed: boolean
   hit: boolean
   refused: boolean
@@ -80,19 +82,6 @@ const ERRORS = {
   canceled: backend.error('57014', 'canceling statement due to user request'),
   refused: backend.error(REFUSED, 'no such statement'),
   fatal: backend.error('57P01', 'terminating connection due to administrator command', 'FATAL'),
-}
-
-const heads = new Map<string, Buffer[]>()
-
-/** What comes ahead of the CommandComplete. */
-function headOf(name: string, attempt: number, extended: boolean | undefined): Buffer[] {
-  const key = `${name}#${attempt} ${extended}`
-  let head = heads.get(key)
-  if (head === undefined) {
-    head = [extended ? backend.bindComplete() : backend.rowDescription('a'), backend.dataRow(`${name}#${attempt}`)]
-    heads.set(key, head)
-  }
-  return head
 }
 
 export interface Options {
@@ -181,10 +170,11 @@ export class Run implements Ears {
     }
     if (shared && (before !== undefined || open || !client.text.admitted)) this.#shut = true
     const passes = !shared || !client.text.admitted
+    const waits = shared && (before?.waits ?? this.places.length > 0)
     // Who was there when a cancel request came is there still, at another place.
     const { exposed = false, asked = false } = before ?? {}
     const state = { said: '', mid: false, passes, exposed, asked, failed: false, hit: false, refused: false }
-    this.queue.push({ client, attempt, shared, open, period, awaited: before !== undefined, ...state })
+    this.queue.push({ client, attempt, shared, open, waits, period, awaited: before !== undefined, ...state })
   }
 
   cancelBegins(client: ModelClient | undefined): void {
@@ -301,9 +291,13 @@ export class Run implements Ears {
     execution.failed = true
     if (bytes === ERRORS.refused) {
       // Whoever has left asks for nothing, and of what others send nothing is known.
-      execution.refused = client !== undefined && !client.gone
+      const asks = client !== undefined && !client.gone
+      const amongOthers = shared && (execution.waits || this.places.length > 1)
+      execution.hit = asks && amongOthers && !execution.passes && !execution.open
+      if (execution.hit) this.#shut = true
+      execution.refused = asks && !execution.hit && this.places.length < 2
       if (execution.refused) this.#sent(client, execution)
-      else this.#part(bytes, false)
+      else if (!execution.hit) this.#part(bytes, false)
       return bytes
     }
     this.#part(bytes, false)

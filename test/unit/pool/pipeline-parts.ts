@@ -21,10 +21,17 @@ import { BACKEND_TABLE, TX_IDLE } from '../../../lib/protocol/types.ts'
 import { BIND, EXECUTE, FORWARD, QUERY, SYNC } from '../../../lib/replies/reply-kinds.ts'
 import { ServerConnection } from '../../../lib/server/connection.ts'
 import { Drain } from '../../../lib/server/drain.ts'
-import { type PlanRef, REPEAT, type ServerEnd, type ServerOwner, type ServerState } from '../../../lib/server/ports.ts'
+import {
+  NOT_RUN,
+  type PlanRef,
+  REPEAT,
+  type ServerEnd,
+  type ServerOwner,
+  type ServerState,
+} from '../../../lib/server/ports.ts'
 import { StatementStore } from '../../../lib/statements/shared-statements.ts'
 import { List } from '../../../lib/util/list.ts'
-import { frontend } from '../../fixtures/messages.ts'
+import { backend, frontend } from '../../fixtures/messages.ts'
 
 /** What a prepared statement that is not there is refused with. */
 export const REFUSED = '26000'
@@ -346,7 +353,9 @@ export class ModelClient implements Waiter {
   }
 
   onServerRefused(error: ErrorSummary): Buffer | undefined {
-    return error.sqlstate === REFUSED ? REPEAT : undefined
+    if (error.sqlstate !== REFUSED) return undefined
+    if (this.lease!.amongOthers) return NOT_RUN
+    return this.lease!.alone ? REPEAT : undefined
   }
 
   onServerRepeat(): void {
@@ -399,4 +408,17 @@ function requestOf(name: string, { extended }: Request): Buffer {
     requests.set(key, bytes)
   }
   return bytes
+}
+
+const heads = new Map<string, Buffer[]>()
+
+/** What comes ahead of the CommandComplete. */
+export function headOf(name: string, attempt: number, extended: boolean | undefined): Buffer[] {
+  const key = `${name}#${attempt} ${extended}`
+  let head = heads.get(key)
+  if (head === undefined) {
+    head = [extended ? backend.bindComplete() : backend.rowDescription('a'), backend.dataRow(`${name}#${attempt}`)]
+    heads.set(key, head)
+  }
+  return head
 }
