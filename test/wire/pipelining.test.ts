@@ -37,7 +37,8 @@ async function startPipelined(t: Teardown, options: LabOptions = {}): Promise<Pi
     },
     ...options,
   })
-  const client = await lab.client()
+  // A pool with one client looks for nobody to share with.
+  const [client] = [await lab.client(), await lab.client()]
   const known = (): boolean => lab.pooler.snapshot().pools[0]?.pipelining.texts === 1
   const isOff = options.serverPipelining === 'off'
   while (!isOff && !known()) await client.query("select 'trial'")

@@ -54,7 +54,8 @@ export class Sharing {
     const alone = this.#alone
     this.#alone = false
     if (!pool.settings.pipelines || mode === 'session' || this.#choice.mayVary) return
-    if (alone || this.#session.closing !== 'not') return
+    // There is nobody to share with: the client of a pool that has no other pays nothing for it.
+    if (alone || pool.clients < 2 || this.#session.closing !== 'not') return
     this.#shareable = shareable(batch, this.#effects, this.#statement)
     if (this.#shareable !== undefined) this.#request = keptRequest(batch)
   }
