@@ -143,7 +143,7 @@ export class Pipeline implements Line {
     if (first === undefined) {
       this.#first = lease
       this.#since = at
-      this.#workBegins(at)
+      this.#workBegins(at, idleTime())
     } else this.#last!.behind = lease
     this.#last = lease
     this.#load += lease.cost
@@ -251,15 +251,16 @@ export class Pipeline implements Line {
     // Who was there when the last answers came, and is not answered, keeps the server busy. Otherwise it may have been done for
     // as long as this process had other things to do than to read it.
     const busy = this.#first !== undefined && this.#first.since < this.#doneSince
-    const ms = (busy ? at - this.#doneSince : idleTime() - this.#idleBefore) / done.length
+    const idle = idleTime()
+    const ms = (busy ? at - this.#doneSince : idle - this.#idleBefore) / done.length
     for (const { text, bytes, waits } of done) text.ran(ms, bytes, waits)
     done.length = 0
-    this.#workBegins(at)
+    this.#workBegins(at, idle)
   }
 
-  #workBegins(at: number): void {
+  #workBegins(at: number, idle: number): void {
     this.#doneSince = at
-    this.#idleBefore = idleTime()
+    this.#idleBefore = idle
   }
 
   cancelBegins(lease: SharedLease): void {

@@ -35,6 +35,9 @@ export class Batch {
   #segments = new Int32Array(32 * STRIDE)
   #length = 0
   #taken = true
+  /** What was found out about one of its segments, and which. */
+  #note: object | undefined
+  #notedOf = -1
 
   /** An empty batch for `chunk`. */
   static take(chunk: Buffer): Batch {
@@ -54,6 +57,8 @@ export class Batch {
     this.violation = undefined
     this.cursor = 0
     this.#length = 0
+    this.#note = undefined
+    this.#notedOf = -1
     // A chunk of tiny messages makes a long list; do not keep that memory.
     if (spare.length < SPARE_LIMIT && this.#segments.length <= 4096 * STRIDE) spare.push(this)
   }
@@ -61,6 +66,17 @@ export class Batch {
   /** Number of segments. */
   get count(): number {
     return this.#length / STRIDE
+  }
+
+  /** Keep what was found out about segment `i`, as long as the batch is here and nothing is noted of another. */
+  note(i: number, what: object): void {
+    this.#note = what
+    this.#notedOf = i
+  }
+
+  /** What was noted of segment `i`. */
+  noteOf(i: number): object | undefined {
+    return i === this.#notedOf ? this.#note : undefined
   }
 
   /** Bytes the batch holds on to. */

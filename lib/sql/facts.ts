@@ -92,10 +92,17 @@ const MEMORABLE = 400
 /** The last text with effects that is not in that map, if it is short: several look at the same message in a row. */
 let last = NO_FACTS
 
+/** The last text without effects, if it is short: who decides how a Query is sent reads it, and who sends it. */
+let harmless = ''
+
 /** What `text` (latin1) says. */
 export function factsOf(text: string): SqlFacts {
+  if (text === harmless) return NO_FACTS
   const effects = effectsOf(text)
-  if (effects === 0) return NO_FACTS
+  if (effects === 0) {
+    if (text.length <= MEMORABLE) harmless = text
+    return NO_FACTS
+  }
   if (text.length > MEMORABLE) return new SqlFacts(text, effects)
   if ((effects & MEANING) === 0) {
     if (last.text !== text) last = new SqlFacts(text, effects)

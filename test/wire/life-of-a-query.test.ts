@@ -28,12 +28,15 @@ const SWEPT = 'daemon/crowd.ts'
 
 t.test('select 1 in transaction mode', async (t) => {
   const lab = await startLab(t, { poolSize: 1 })
-  const client = await lab.client()
-  for (let i = 0; i < 3; i++) await client.query('select 1')
+  // Where there is a second client, somebody may be sent behind the first; and a text that was the last one is not read again.
+  const [client] = [await lab.client(), await lab.client()]
+  let number = 0
+  const select = (): Promise<unknown> => client.query(`select ${number++}`)
+  for (let i = 0; i < 3; i++) await select()
   // What the janitor's sweep does meanwhile is no part of the way: it does not come with each of them.
-  let ran = await filesOf(() => client.query('select 1'))
+  let ran = await filesOf(select)
   for (let i = 0; i < 5 || ran.has(SWEPT); i++) {
-    const again = await filesOf(() => client.query('select 1'))
+    const again = await filesOf(select)
     ran = new Set([...ran].filter((file) => again.has(file)))
   }
   const [way = '', asked = ''] = readFileSync(path.join(rootDir, 'lib/README.md'), 'utf8')

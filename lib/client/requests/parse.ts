@@ -10,6 +10,7 @@ import { noteSequence, noteUnmovable } from '../state/note-effects.ts'
 import { FAILING_NAMED_PARSE, FAILING_PARSE, refuseState } from '../statements/refused-state.ts'
 import { unnamedOf } from '../statements/unnamed-statement.ts'
 import type { MessageContext } from './message-context.ts'
+import { knownFingerprint } from './text-fingerprint.ts'
 
 /** Message `i` of `batch`, a Parse, is sent to `server`. */
 export function onParse(context: MessageContext, server: ServerConnection, batch: Batch, i: number): void {
@@ -55,7 +56,8 @@ export function onParse(context: MessageContext, server: ServerConnection, batch
   const pins = noteUnmovable(client, server, named, whole)
   if (!named) {
     context.unnamed.stays = pins
-    context.unnamed.onParse(server, unnamedOf(whole ? batch.bytesOf(i) : undefined, facts), context.pending.batch)
+    const message = whole ? batch.bytesOf(i) : undefined
+    context.unnamed.onParse(server, unnamedOf(message, facts, knownFingerprint(batch, i)), context.pending.batch)
     return
   }
   // Under a name of the client's: only DISCARD ALL takes it away before the next client comes.

@@ -8,11 +8,12 @@ import type { ShortText } from '../../pool/short-texts.ts'
 import { type Batch, FIRST, LAST } from '../../protocol/batch.ts'
 import { FRONTEND } from '../../protocol/types.ts'
 import { factsOf, NO_FACTS } from '../../sql/facts.ts'
-import { type Fingerprint, fingerprintOf } from '../../sql/fingerprint.ts'
+import type { Fingerprint } from '../../sql/fingerprint.ts'
 import { statementName } from '../../statements/client-statements.ts'
 import { fingerprintOfEntry, type StatementEntry, textOf } from '../../statements/shared-statements.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
 import { queryText } from '../statements/message-kinds.ts'
+import { fingerprintIn } from './text-fingerprint.ts'
 
 const WHOLE = FIRST | LAST
 /** Bytes of a request that may be shared. */
@@ -45,7 +46,7 @@ export function shareable(
   if (batch.type(cursor) !== FRONTEND.Query) return shareableBatch(batch, effects, statement)
   if (cursor + 1 !== count) return undefined
   const start = batch.start(cursor) + 5
-  const fingerprint = fingerprintOf(batch.buffer(cursor), start, Math.max(start, batch.end(cursor) - 1))
+  const fingerprint = fingerprintIn(batch, cursor, start, Math.max(start, batch.end(cursor) - 1))
   return ofText(effects, fingerprint, queryText(batch, cursor))
 }
 
@@ -70,7 +71,7 @@ function shareableBatch(
     const bytes = batch.buffer(parse)
     const to = bytes.indexOf(0, from)
     if (to < 0 || to >= batch.end(parse)) return undefined
-    return ofText(effects, fingerprintOf(bytes, from, to), bytes.toString('latin1', from, to))
+    return ofText(effects, fingerprintIn(batch, parse, from, to), bytes.toString('latin1', from, to))
   }
   const name = statementName(bind, 1, Math.max(1, end))
   const entry = end < 0 ? undefined : statement(name)

@@ -20,6 +20,7 @@ import { BoundedMap } from '../../util/bounded-map.ts'
 import { fingerprintOfUnnamed } from '../statements/unnamed-statement.ts'
 import type { MessageContext } from './message-context.ts'
 import { type RunningStatements, UNKNOWN } from './running-statements.ts'
+import { fingerprintIn } from './text-fingerprint.ts'
 
 /** So many names and portals are known of one client. */
 const NAMES_LIMIT = 1000
@@ -68,7 +69,7 @@ export class StatementTexts {
         const end = batch.end(i) - ((batch.flags(i) & LAST) === 0 ? 0 : 1)
         const text = this.running.wantsTexts ? shown(bytes, start, end) : undefined
         const trace = this.running.wantsTraces ? traceParentOf(bytes, start, end) : undefined
-        this.#sends(server, fingerprintOf(bytes, start, Math.max(start, end)), text, undefined, trace)
+        this.#sends(server, fingerprintIn(batch, i, start, Math.max(start, end)), text, undefined, trace)
         return
       }
       case FRONTEND.Parse:

@@ -67,12 +67,13 @@ export interface Unnamed {
  * A new one.
  * @param message the whole Parse, which is copied; undefined where it is too long to be kept
  * @param facts what its text says
+ * @param fingerprint by what it is counted, if that is known
  */
-export function unnamedOf(message: Buffer | undefined, facts: SqlFacts): Unnamed {
+export function unnamedOf(message: Buffer | undefined, facts: SqlFacts, fingerprint?: Fingerprint): Unnamed {
   return {
     message: message && Buffer.from(message),
     facts,
-    fingerprint: undefined,
+    fingerprint,
     description: undefined,
     settings: UNKNOWN_SETTINGS,
   }

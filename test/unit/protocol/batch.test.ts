@@ -69,3 +69,22 @@ t.test('giving a batch back twice is an error, or two connections would share it
   const [one, other] = [Batch.take(Buffer.from('a')), Batch.take(Buffer.from('b'))]
   t.not(one, other)
 })
+
+t.test('what is noted of a segment is its own, and goes with the batch', (t) => {
+  const batch = Batch.take(Buffer.alloc(20))
+  const [first, second] = [{}, {}]
+  t.equal(batch.noteOf(0), undefined)
+  batch.note(0, first)
+  t.equal(batch.noteOf(0), first)
+  t.equal(batch.noteOf(1), undefined)
+  batch.note(1, second)
+  t.equal(batch.noteOf(1), second)
+  t.equal(batch.noteOf(0), undefined, 'there is room for one')
+  batch.note(0, first)
+  batch.release()
+  const next = Batch.take(Buffer.alloc(20))
+  t.equal(next, batch, 'it is used again')
+  t.equal(next.noteOf(0), undefined)
+  next.release()
+  t.end()
+})
