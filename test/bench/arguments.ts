@@ -34,7 +34,8 @@ also a relay that does nothing else, to show what the runtime costs.
 
   --quick            one repetition of 2 s with 1 and 32 clients, trials with fewer: a few minutes
   --reps N           repetitions of each point, interleaved; medians are shown [3]
-  --seconds S        length of one run [3]
+  --seconds S        length of one run [3]; before the first of a case what is compiled while it runs is
+                     warmed up by 60,000 transactions, or for 10 s (--quick: for 1 s)
   --clients N,N      numbers of clients for the small queries [1,8,32,200]
   --only NAME,NAME   cases: ${CASE_NAMES.join(', ')};
                      trials: ${TRIAL_NAMES.join(', ')}
