@@ -10,7 +10,10 @@ import type { CountSnapshot, PoolSnapshot } from './snapshot.ts'
 export type PoolGauges = Pick<
   PoolSnapshot,
   'database' | 'user' | 'reads' | 'mode' | 'size' | 'clients' | 'waiting' | 'maxWait' | 'pinned' | 'servers' | 'opening'
->
+> & {
+  /** Requests that were sent behind those of other clients. */
+  readonly shared: number
+}
 
 /** The whole of what is followed. */
 export interface Activity {
@@ -28,7 +31,8 @@ export function activityOf(counts: CountSnapshot, at: number): Activity {
   const pools = new Map<string, PoolGauges>()
   for (const pool of counts.pools) {
     const { database, user, reads, mode, size, clients, waiting, maxWait, pinned, servers, opening } = pool
-    const gauges = { database, user, reads, mode, size, clients, waiting, maxWait, pinned, servers, opening }
+    const now = { clients, waiting, maxWait, pinned, servers, opening }
+    const gauges = { database, user, reads, mode, size, ...now, shared: pool.counters.sharedRequests }
     pools.set(JSON.stringify([database, user, reads]), gauges)
   }
   return { at, clientCount: counts.clientCount, databases: countersByDatabase(counts), pools }

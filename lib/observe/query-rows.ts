@@ -65,6 +65,7 @@ function sum(a: QuerySnapshot, b: QuerySnapshot): QuerySnapshot {
     max: Math.max(a.max, b.max),
     wait: a.wait + b.wait,
     maxWait: Math.max(a.maxWait, b.maxWait),
+    shared: a.shared + b.shared,
     firstSeen: Math.min(a.firstSeen, b.firstSeen),
     lastSeen: Math.max(a.lastSeen, b.lastSeen),
     durations: [...steps].sort(([one], [other]) => one - other).flat(),

@@ -24,6 +24,8 @@ export interface QuerySnapshot {
   /** Waiting for a server. */
   wait: number
   maxWait: number
+  /** Calls sent behind those of other clients on the same server (`server_pipelining`). */
+  shared: number
   /** When the first and the last call ended: milliseconds since 1970. */
   firstSeen: number
   lastSeen: number
@@ -41,7 +43,8 @@ const WAIT = 6
 const MAX_WAIT = 7
 const FIRST = 8
 const LAST = 9
-const FIELDS = 10
+const SHARED = 10
+const FIELDS = 11
 
 /** The first step ends here (ms), each of the others is a tenth longer, and the last begins after an hour. */
 const LEAST_MS = 0.01
@@ -60,6 +63,8 @@ export interface Call {
   rows: number
   bytes: number
   failed: boolean
+  /** It was sent behind those of other clients. */
+  shared: boolean
 }
 
 /** The counts of one statement. */
@@ -82,11 +87,12 @@ export class QueryRecord {
   }
 
   /** A call ended at `at` (ms of the clock). */
-  add({ duration, wait, rows, bytes, failed }: Call, at: number): void {
+  add({ duration, wait, rows, bytes, failed, shared }: Call, at: number): void {
     const fields = this.#fields
     if (fields[CALLS] === 0) fields[FIRST] = at
     fields[CALLS]!++
     if (failed) fields[ERRORS]!++
+    if (shared) fields[SHARED]!++
     fields[ROWS]! += rows
     fields[BYTES]! += bytes
     fields[TOTAL]! += duration
@@ -116,6 +122,7 @@ export class QueryRecord {
       max: fields[MAX]!,
       wait: fields[WAIT]!,
       maxWait: fields[MAX_WAIT]!,
+      shared: fields[SHARED]!,
       firstSeen: fields[FIRST]! + epoch,
       lastSeen: fields[LAST]! + epoch,
       durations,

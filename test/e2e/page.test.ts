@@ -65,8 +65,16 @@ t.test('in front of PostgreSQL', { skip: noChromium }, async (t) => {
       return rows[0]?.waiting === '1' && rows
     })
     const { pools } = await snapshot()
-    const { database, user, clients, waiting, servers, size } = pools[0]!
-    const shown = { database, user, clients, waiting, active: servers.active, idle: servers.idle, size }
+    const { database, user, clients, waiting, servers, size, counters } = pools[0]!
+    const numbers = {
+      clients,
+      waiting,
+      active: servers.active,
+      idle: servers.idle,
+      size,
+      shared: counters.sharedRequests,
+    }
+    const shown = { database, user, ...numbers }
     t.match(row, Object.fromEntries(Object.entries(shown).map(([name, value]) => [name, String(value)])))
     t.equal(row!.mode, 'transaction')
     const direct = await server.connect()

@@ -282,6 +282,14 @@ t.test('requests of several clients on one server', async (t) => {
       `${sum('served')} served, ${sum('canceled')} canceled, ${sum('lost')} lost their server: ${JSON.stringify(state)}`,
     )
     t.ok(Number(state.shared) > 0, `${state.shared} requests were sent behind others (seed ${seed})`)
+    const counted = await pipelining(
+      pgbun,
+      "SHOW QUERIES (database, query, shared) WHERE query = 'select $1' ORDER BY shared DESC",
+    )
+    t.ok(
+      Number(counted.shared) > 0 && Number(counted.shared) <= Number(state.shared),
+      `${counted.shared} of one statement`,
+    )
     t.equal(state.wrong, '0')
     t.notMatch(pgbun.logs(), /lost synchronization|internal error/, `seed ${seed}`)
   })

@@ -5,7 +5,7 @@ import { columns, type Topic, timeText } from '../view.ts'
 
 const COLUMNS =
   'query:s database:s user:s calls:q errors:q rows:q bytes:q total_us:q mean_us:q p50_us:q p95_us:q p99_us:q max_us:q ' +
-  'wait_us:q max_wait_us:q first_seen:s last_seen:s id:s'
+  'wait_us:q max_wait_us:q first_seen:s last_seen:s id:s shared:q'
 
 function micros(ms: number): number {
   return Math.round(ms * 1000)
@@ -15,7 +15,7 @@ export const QUERIES: Topic = {
   name: 'queries',
   help: 'statements by their texts without literals: how often, how long, how many rows',
   columns: columns(COLUMNS),
-  plain: 18,
+  plain: 19,
   rows: (view) =>
     queryRows(view.queries()).map((row) => [
       // Without literals, a text still names tables and columns.
@@ -37,5 +37,6 @@ export const QUERIES: Topic = {
       timeText(row.firstSeen),
       timeText(row.lastSeen),
       row.id,
+      row.shared,
     ]),
 }

@@ -47,6 +47,7 @@ export class RunningStatements implements RequestWatcher {
   readonly #info: ClientInfo
   readonly #ports: StatementPorts
   #tally: QueryTally | undefined
+  #isOver = false
   /** Of the configuration that `#logMinDuration` was read of. */
   #revision = -1
   #logMinDuration = -1
@@ -66,10 +67,12 @@ export class RunningStatements implements RequestWatcher {
   // Of the first of them: rows so far, and the SQLSTATE of the error that came; undefined where none did.
   #rows = 0
   #failure: string | undefined
+  /** The first of them was sent behind those of other clients. */
+  #shared = false
   /** The first of those that were lost with their server. */
   #lost: { fingerprint: Fingerprint; sentAt: number; wait: number; details: SentDetails | undefined } | undefined
   /** One call, told again and again. */
-  readonly #call = { duration: 0, wait: 0, rows: 0, bytes: 0, failed: false }
+  readonly #call = { duration: 0, wait: 0, rows: 0, bytes: 0, failed: false, shared: false }
 
   constructor(info: ClientInfo, ports: StatementPorts) {
     this.#info = info
@@ -125,6 +128,7 @@ export class RunningStatements implements RequestWatcher {
   turnCame(): void {
     if (this.#size === 0) return
     const at = now()
+    this.#shared = true
     this.#waits[this.#first]! += at - this.#sentAt[this.#first]!
     this.#sentAt[this.#first] = at
   }
@@ -143,6 +147,7 @@ export class RunningStatements implements RequestWatcher {
 
   /** The session is over. What runs may still come to its end. */
   end(): void {
+    this.#isOver = true
     if (this.#tally !== undefined) this.#ports.queryStats.leave(this.#tally)
     this.#tally = undefined
   }
@@ -168,6 +173,7 @@ export class RunningStatements implements RequestWatcher {
     if (reached || failure !== undefined) this.#tell(fingerprint, sentAt, this.#waits[at]!, bytes, failure, details)
     this.#rows = 0
     this.#failure = undefined
+    this.#shared = false
   }
 
   lost(): void {
@@ -179,6 +185,7 @@ export class RunningStatements implements RequestWatcher {
     while (this.#size > 0) this.#shift()
     this.#rows = 0
     this.#failure = undefined
+    this.#shared = false
   }
 
   #shift(): void {
@@ -205,12 +212,15 @@ export class RunningStatements implements RequestWatcher {
     call.rows = this.#rows
     call.bytes = bytes
     call.failed = failure !== undefined
+    call.shared = this.#shared
     this.#overAt = at
     const { queryStats } = this.#ports
     if (queryStats.enabled) {
       const { database, user } = this.#info
       this.#tally ??= queryStats.join(database, user)
       this.#tally.add(fingerprint, call)
+      // Nobody comes to say so again.
+      if (this.#isOver) this.end()
     }
     const from = this.#logsFrom
     if (from >= 0 && call.duration >= from) this.#log(fingerprint, details)

@@ -27,13 +27,18 @@ function time<Row>(name: string, of: (row: Row) => number, warns?: (row: Row) =>
   return count(name, of, (ms) => (ms === 0 ? NOTHING : duration(ms)), warns)
 }
 
+/** Columns of numbers with short names, of a table that has many. */
+function narrow<Row>(columns: TableColumn<Row>[]): TableColumn<Row>[] {
+  return columns.map((column) => (column.numeric ? { ...column, width: 5.3 } : column))
+}
+
 export function poolTable(): VirtualTable<PoolGauges> {
   const waits = ({ waiting }: PoolGauges): boolean => waiting > 0
   return new VirtualTable<PoolGauges>({
     label: 'Pools',
     order: 'waiting',
     empty: 'No client has connected to a database yet.',
-    columns: [
+    columns: narrow([
       text('database', 9, 2, ({ database }) => database),
       text('user', 7, 1, ({ user, reads }) => (reads ? `${user} (reads)` : user)),
       text('mode', 7, 0, ({ mode }) => mode),
@@ -45,7 +50,8 @@ export function poolTable(): VirtualTable<PoolGauges> {
       count('other', ({ servers, opening }) => servers.busy + servers.draining + servers.beingCanceled + opening),
       count('size', ({ size }) => size),
       count('pinned', ({ pinned }) => pinned),
-    ],
+      count('shared', ({ shared }) => shared),
+    ]),
   })
 }
 
@@ -102,7 +108,7 @@ export function queryTable(): VirtualTable<PageQuery> {
     label: 'Queries',
     order: 'total',
     empty: 'No statement has ended yet, or query_stats_max is 0.',
-    columns: [
+    columns: narrow([
       text('query', 16, 4, ({ text, id }) => text ?? `${id} (stats_show_queries is off)`),
       text('database', 7, 1, ({ database }) => database),
       text('user', 6, 1, ({ user }) => user),
@@ -119,7 +125,8 @@ export function queryTable(): VirtualTable<PageQuery> {
         number,
         ({ errors }) => errors > 0,
       ),
-    ],
+      count('shared', ({ shared }) => shared),
+    ]),
   })
 }
 

@@ -137,6 +137,7 @@ const QUERIES: QuerySnapshot[] = [
     max: 100,
     wait: 20,
     maxWait: 10,
+    shared: 40,
     firstSeen: 0,
     lastSeen: 3_600_000,
     // 1 ms and 2 ms, and one call of more.

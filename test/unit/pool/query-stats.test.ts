@@ -7,20 +7,20 @@ import { fingerprintOf } from '../../../lib/sql/fingerprint.ts'
 
 const of = (text: string) => fingerprintOf(Buffer.from(text))
 const keeping = (queryStatsMax: number): QueryStats => new QueryStats({ queryStatsMax, logParameters: false })
-const CALL: Call = { duration: 1, wait: 0, rows: 1, bytes: 10, failed: false }
+const CALL: Call = { duration: 1, wait: 0, rows: 1, bytes: 10, failed: false, shared: false }
 
 t.test('sums of one statement', async (t) => {
   const stats = keeping(10)
   const tally = stats.join('app', 'ann')
-  tally.add(of('select 1'), { duration: 2, wait: 5, rows: 3, bytes: 40, failed: false })
-  tally.add(of('select 2'), { duration: 4, wait: 1, rows: 0, bytes: 60, failed: true })
+  tally.add(of('select 1'), { duration: 2, wait: 5, rows: 3, bytes: 40, failed: false, shared: true })
+  tally.add(of('select 2'), { duration: 4, wait: 1, rows: 0, bytes: 60, failed: true, shared: true })
   stats.join('app', 'bob').add(of('select 1'), CALL)
   const [ann, bob] = stats.snapshot()
   t.match(ann, {
     ...{ text: 'select $1', database: 'app', user: 'ann', calls: 2, errors: 1, rows: 3, bytes: 100 },
-    ...{ total: 6, max: 4, wait: 6, maxWait: 5 },
+    ...{ total: 6, max: 4, wait: 6, maxWait: 5, shared: 2 },
   })
-  t.match(bob, { text: 'select $1', user: 'bob', calls: 1 })
+  t.match(bob, { text: 'select $1', user: 'bob', calls: 1, shared: 0 })
   t.ok(ann!.firstSeen <= ann!.lastSeen && Math.abs(ann!.lastSeen - Date.now()) < 60_000)
   t.same(JSON.parse(JSON.stringify(ann)), ann, 'plain data')
 })
