@@ -73,9 +73,10 @@ const PATTERNS = [...WORDS.keys()]
 const SUSPECT = new RegExp(`\\b(?:${PATTERNS.join('|')}|pg_temp_\\d+|crosstab\\d+)\\b|\\bu&"`, 'gi')
 
 /** UPDATE … SET and the like: `set` that is no statement of its own. */
-const INNER_SET = /^\s*(?:update|insert|merge|with|alter|create)\b/i
+const INNER_SET = /\s*(?:update|insert|merge|with|alter|create)\b/iy
 /** A statement that creates nothing, whatever words stand in its data. */
-const WRITES = /^\s*(?:insert|update|delete|merge)\b/i
+const WRITES = /\s*(?:insert|update|delete|merge)\b/iy
+const COMMENT = /--|\/\*/
 /** INSERT INTO and MERGE INTO, up to the last word: no SELECT … INTO. */
 const BEFORE_INTO = /\b(?:insert|merge)\s+$/i
 const BEFORE_INTO_LENGTH = 20
@@ -90,23 +91,79 @@ function sumOf(suits: (row: StateKindRow) => boolean): number {
 /** The effects `text` may have, as a sum of the constants above; 0 for most. */
 export function effectsOf(text: string): number {
   let effects = 0
-  let inner: boolean | undefined
-  let writes: boolean | undefined
+  let around: Surroundings | undefined
   SUSPECT.lastIndex = 0
   for (let match = SUSPECT.exec(text); match !== null; match = SUSPECT.exec(text)) {
     const word = match[0].toLowerCase()
     if (word === 'set' || word === 'do') {
-      // Once for all of them: a long text may have thousands.
-      inner ??= INNER_SET.test(text) && !text.includes(';') && !SETTINGS_VIEW.test(text)
-      if (inner) continue
+      around ??= new Surroundings(text)
+      if (around.hasInnerSet(match.index)) continue
     }
     if (word === 'into' || word === 'create') {
-      writes ??= WRITES.test(text) && !text.includes(';')
-      if (writes || (word === 'into' && BEFORE_INTO.test(before(text, match.index)))) continue
+      around ??= new Surroundings(text)
+      if (around.writes(match.index)) continue
+      if (word === 'into' && BEFORE_INTO.test(before(text, match.index))) continue
     }
     effects |= WORDS.get(word) ?? ANY
   }
   return effects
+}
+
+/**
+ * How the statement around a word begins: behind the last semicolon, wherever that stands. A statement that begins with the
+ * word itself has nothing but blanks between the two. Comments could stand there: in a text with comments and semicolons
+ * nothing is known.
+ */
+class Surroundings {
+  readonly #text: string
+  readonly #namesSettings: boolean
+  readonly #readable: boolean
+  /** The piece that was asked for last, and how it begins: a long text may have thousands of words. */
+  #start = 0
+  #end: number
+  #innerSet: boolean | undefined
+  #writes: boolean | undefined
+
+  constructor(text: string) {
+    this.#text = text
+    this.#namesSettings = SETTINGS_VIEW.test(text)
+    this.#end = endOfPiece(text, 0)
+    this.#readable = this.#end === text.length || !COMMENT.test(text)
+  }
+
+  /** `set` and `do` at `at` are no statements. */
+  hasInnerSet(at: number): boolean {
+    this.#goTo(at)
+    this.#innerSet ??= this.#begins(INNER_SET) && !this.#namesSettings
+    return this.#innerSet
+  }
+
+  /** What stands at `at` is data of a statement that creates nothing. */
+  writes(at: number): boolean {
+    this.#goTo(at)
+    this.#writes ??= this.#begins(WRITES)
+    return this.#writes
+  }
+
+  /** From one word to the next it goes forward only. */
+  #goTo(at: number): void {
+    while (at > this.#end) {
+      this.#start = this.#end + 1
+      this.#end = endOfPiece(this.#text, this.#start)
+      this.#innerSet = undefined
+      this.#writes = undefined
+    }
+  }
+
+  #begins(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#start
+    return this.#readable && pattern.test(this.#text)
+  }
+}
+
+function endOfPiece(text: string, from: number): number {
+  const end = text.indexOf(';', from)
+  return end < 0 ? text.length : end
 }
 
 function before(text: string, at: number): string {
