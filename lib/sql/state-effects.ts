@@ -73,7 +73,9 @@ const PATTERNS = [...WORDS.keys()]
 const SUSPECT = new RegExp(`\\b(?:${PATTERNS.join('|')}|pg_temp_\\d+|crosstab\\d+)\\b|\\bu&"`, 'gi')
 
 /** UPDATE … SET and the like: `set` that is no statement of its own. */
-const INNER_SET = /\s*(?:update|insert|merge|with|alter|create)\b/iy
+const INNER_SET = /\s*(?:update|insert|merge|with)\b/iy
+/** The same where a semicolon may stand in the code of a function, which sets what it names when it is called. */
+const DEFINING_SET = /\s*(?:alter|create)\b/iy
 /** A statement that creates nothing, whatever words stand in its data. */
 const WRITES = /\s*(?:insert|update|delete|merge)\b/iy
 const COMMENT = /--|\/\*/
@@ -117,6 +119,8 @@ export function effectsOf(text: string): number {
 class Surroundings {
   readonly #text: string
   readonly #namesSettings: boolean
+  /** Of the whole text: it has no semicolon. */
+  readonly #single: boolean
   readonly #readable: boolean
   /** The piece that was asked for last, and how it begins: a long text may have thousands of words. */
   #start = 0
@@ -128,13 +132,14 @@ class Surroundings {
     this.#text = text
     this.#namesSettings = SETTINGS_VIEW.test(text)
     this.#end = endOfPiece(text, 0)
-    this.#readable = this.#end === text.length || !COMMENT.test(text)
+    this.#single = this.#end === text.length
+    this.#readable = this.#single || !COMMENT.test(text)
   }
 
   /** `set` and `do` at `at` are no statements. */
   hasInnerSet(at: number): boolean {
     this.#goTo(at)
-    this.#innerSet ??= this.#begins(INNER_SET) && !this.#namesSettings
+    this.#innerSet ??= !this.#namesSettings && (this.#begins(INNER_SET) || (this.#single && this.#begins(DEFINING_SET)))
     return this.#innerSet
   }
 

@@ -32,7 +32,8 @@ t.test('SET of an UPDATE is told from the statement, also where there are severa
     'select 1;\tinsert into t values (1) on conflict (a) do update set a = 2',
     'update t set a = 1 /* set */ where b',
     "with x as (select 1) update t set a = ';'",
-    'alter table t alter a set default 1; alter table t alter b set default 2',
+    'alter table t alter a set default 1',
+    'create function f() returns int language sql set a.b = 1 as $$ select 1 $$',
   ]) {
     t.equal(effectsOf(text) & SETTINGS, 0, text)
   }
@@ -50,6 +51,11 @@ t.test('SET of an UPDATE is told from the statement, also where there are severa
     "update pg_settings set setting = '1'; update t set a = 1",
     'update t set a = 1; select set_config($$a.b$$, $$1$$, false)',
     "create function f() returns int language plpgsql as $$ begin; set a.b = '1'; return 1; end $$",
+    // The code of a function, which may be called by what stands behind it.
+    "create function f() returns int language plpgsql as $$ begin set a.b = '1'; return 1; end $$",
+    "create function f() returns void language sql as 'set a.b to 1'; select f()",
+    "update t set a = 1; create function f() returns void language sql as 'set a.b to 1'; select f()",
+    'alter function f() set a.b = 1; select f()',
   ]) {
     t.not(effectsOf(text) & SETTINGS, 0, text)
   }
