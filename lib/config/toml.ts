@@ -9,6 +9,7 @@ import type { Steps } from '../util/steps.ts'
 import { nearestNames } from './nearest-name.ts'
 import { findOption, findScoped, type OptionName, optionRow, SCOPED_GROUPS, type ScopedGroup } from './options.ts'
 import { parseToml } from './parse-toml.ts'
+import { peerEntry } from './peers.ts'
 import type { RawScope, RawValues } from './raw-value.ts'
 import { scopedKeyProblem } from './scoped-key-problem.ts'
 import { suggestOption } from './suggest-option.ts'
@@ -35,6 +36,7 @@ export function* readToml(text: string, path: string): Steps<RawValues> {
     return line === undefined ? path : `${path}:${line}`
   }
   const seen = new Map<OptionName, string>()
+  if (isTable(tables.peers)) seen.set('peers', 'the section [peers]')
   for (const [section, table] of Object.entries(tables)) {
     if (!isTable(table)) {
       found.problems.push({ where: at('', section), message: strayKey(section) })
@@ -42,6 +44,10 @@ export function* readToml(text: string, path: string): Steps<RawValues> {
     }
     if ((SCOPED_GROUPS as readonly string[]).includes(section)) {
       yield* readScoped(section as ScopedGroup, table, at, found)
+      continue
+    }
+    if (section === 'peers') {
+      readPeers(table, at, found)
       continue
     }
     if (!(SECTIONS as readonly string[]).includes(section)) {
@@ -103,6 +109,25 @@ function* readScoped(
   }
 }
 
+/** The section `[peers]`, by ids: another way to write the option `peers`. */
+function readPeers(
+  table: Record<string, unknown>,
+  at: (section: string, key?: string) => string,
+  found: RawValues,
+): void {
+  const entries: string[] = []
+  for (const [id, value] of Object.entries(table)) {
+    const where = at('peers', id)
+    try {
+      if (!/^\d+$/.test(id)) throw new Error(`${quote(id)} in [peers] must be the peer_id of a peer, a number`)
+      entries.push(peerEntry(id, value))
+    } catch (error) {
+      found.problems.push({ where, message: (error as Error).message })
+    }
+  }
+  found.values.push({ name: 'peers', value: entries, source: { kind: 'file', where: at('peers') } })
+}
+
 function strayKey(key: string): string {
   const name = findOption(key)
   return name
@@ -111,9 +136,9 @@ function strayKey(key: string): string {
 }
 
 function unknownSection(section: string): string {
-  const [near] = nearestNames(section, [...SECTIONS, ...SCOPED_GROUPS])
+  const [near] = nearestNames(section, [...SECTIONS, ...SCOPED_GROUPS, 'peers'])
   const scoped = SCOPED_GROUPS.map((name) => `${name}.NAME`)
-  const known = [...SECTIONS, ...scoped].map((name) => `[${name}]`).join(', ')
+  const known = [...SECTIONS, ...scoped, 'peers'].map((name) => `[${name}]`).join(', ')
   return `Unknown section [${printable(section)}]. ${near ? `Did you mean [${near}]?` : `Must be one of: ${known}`}`
 }
 

@@ -103,7 +103,7 @@ export class Peers {
       const queues = [...this.#queues.values()].filter(({ entry }) => entry === keyOf(peer))
       const sum = (count: (queue: PeerQueue) => number): number =>
         queues.reduce((total, queue) => total + count(queue), 0)
-      return { ...peer, poolSize, active: sum(({ active }) => active), waiting: sum(({ waiting }) => waiting.length) }
+      return { poolSize, ...peer, active: sum(({ active }) => active), waiting: sum(({ waiting }) => waiting.length) }
     })
   }
 
@@ -129,7 +129,7 @@ export class Peers {
     this.#queues.set(key, queue)
     const { host, port } = address
     try {
-      await queue.run(Math.max(poolSize, 1), cancelWaitTimeout || 10_000, (timeoutMs) =>
+      await queue.run(Math.max(entry.poolSize ?? poolSize, 1), cancelWaitTimeout || 10_000, (timeoutMs) =>
         sendAndWaitClose(
           { host, port },
           { timeoutMs, keepAlive: tcpKeepalive, keepIdleMs: tcpKeepidle, resolver },

@@ -78,6 +78,11 @@ t.test('mistakes are not', async (t) => {
     '[databases.app]\nmax_user_connections = 5',
     '[databases.app]\nport = 0',
     '[users.app]\nhost = "db"',
+    '[peers]\none = "db"',
+    '[peers]\n1 = 5',
+    '[peers]\n1 = { port = 6432 }',
+    '[peers]\n1 = { host = "db", size = 5 }',
+    '[peers]\n1 = { host = "db", port = 70000 }',
     '[users.app]\npool_size = -1',
   ]) {
     t.not(faults(toml).length, 0, toml)

@@ -99,7 +99,7 @@ export function optionsSchema(): string {
     description: 'The TOML file of pgbun, a connection pooler for PostgreSQL.',
     type: 'object',
     additionalProperties: false,
-    properties: Object.fromEntries([...sections, ...groups]),
+    properties: Object.fromEntries([...sections, ...groups, ['peers', peersSchema()]]),
     definitions: TEXTS,
   }
   return `${JSON.stringify(schema, null, 2)}\n`
@@ -115,6 +115,31 @@ function groupSchema(group: ScopedGroup): Schema {
     optionSchema(name, isGeneral(name) ? { description: 'Default: the general value.' } : ofDatabase(name)),
   )
   return { ...GROUPS[group], type: 'object', additionalProperties: values }
+}
+
+/** Another way to write the option `peers` (peers.ts). */
+function peersSchema(): Schema {
+  const text = { $ref: '#/definitions/text' }
+  const number = (least: number, most: number): Schema => ({
+    anyOf: [{ type: 'integer', minimum: least, maximum: most }, { $ref: '#/definitions/number' }, text],
+  })
+  const address = {
+    type: 'object',
+    additionalProperties: false,
+    required: ['host'],
+    properties: {
+      host: { ...text, description: 'A name, an address or a socket directory.' },
+      port: { ...number(1, 65_535), description: "Default: PgBouncer's port, 6432." },
+      pool_size: { ...number(1, 999_999), description: 'Cancel requests at a time. Default: the general pool_size.' },
+    },
+  }
+  return {
+    title: 'Peers',
+    description: `Other pgbuns behind the same address, by their peer_id; ${optionRow('peers').section}.peers without the section.`,
+    type: 'object',
+    additionalProperties: false,
+    patternProperties: { '^[0-9]{1,6}$': { anyOf: [address, text] } },
+  }
 }
 
 /** A table with these settings and no others; each of them by one of its names. */

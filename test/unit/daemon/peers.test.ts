@@ -102,6 +102,18 @@ t.test('no more than pool_size at a time', async (t) => {
   t.same(peers.snapshot(), [{ ...address, active: 0, waiting: 0 }])
 })
 
+t.test('no more than its own pool_size, where it has one', async (t) => {
+  const slow = await listener(t, true)
+  const { peers } = makePeers({ peerId: 1, peers: [`2=127.0.0.1:${slow.port} pool_size=1`], poolSize: 9 })
+  const all = Promise.all([1, 2].map(() => peers.passOn(pidOfPeer(2, 1), SECRET, 0)))
+  await waitFor(() => slow.got.length === 1)
+  t.same(peers.snapshot(), [{ id: 2, host: '127.0.0.1', port: slow.port, poolSize: 1, active: 1, waiting: 1 }])
+  slow.release()
+  await waitFor(() => slow.got.length === 2)
+  slow.release()
+  await all
+})
+
 t.test('what waits for longer than cancel_wait_timeout is not sent: it could hit what is run by then', async (t) => {
   const slow = await listener(t, true)
   const values = { peers: [`all:${slow.port}`], poolSize: 1, cancelWaitTimeout: 1500 }
