@@ -106,6 +106,12 @@ const FOREIGN_SCHEMA = `n.nspname NOT IN ('pg_catalog', 'information_schema') AN
 const TEMPORARY_FUNCTION = '(temporary)'
 
 /**
+ * The end of a question with a limit of time. If that passes while PostgreSQL is about to be done, it says so when it looks
+ * for the next time: here, and not ahead of the answer to what is asked next.
+ */
+export const LIMIT_NOTICED = 'SET LOCAL statement_timeout = 0'
+
+/**
  * The question, for PostgreSQL 13 and later: rows of (kind, word, use). Runs in a transaction of its own, under settings
  * of its own: the session may have those of a client, search_path and statement_timeout among them. Bounded: `limitMs`
  * at most, and of more functions than FUNCTION_LIMIT only their number is told.
@@ -126,6 +132,7 @@ export function functionSourcesQuery(limitMs: number): string {
     // The table of what is reached is as large as this from the beginning.
     "SET LOCAL work_mem = '4MB'",
     QUESTION,
+    LIMIT_NOTICED,
   ].join('; ')
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { ReadWords } from './certain-read.ts'
+import { LIMIT_NOTICED } from './function-sources.ts'
 
 /** How long PostgreSQL may take, in ms. */
 const LIMIT_MS = 5000
@@ -69,6 +70,7 @@ UNION ALL
 SELECT 'all', '' WHERE EXISTS (
   SELECT 1 FROM volatile v WHERE v.oid IN (SELECT oprcode FROM pg_operator) OR v.oid IN (SELECT castfunc FROM pg_cast)
     OR v.oid IN (SELECT unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn]) FROM pg_aggregate))`,
+  LIMIT_NOTICED,
 ].join('; ')
 
 /**
