@@ -3,8 +3,9 @@
  * the server is still alive. A server that cannot be made clean is closed.
  */
 
+import { randomBytes } from 'node:crypto'
 import type { ServerConnection } from '../server/connection.ts'
-import { InternalQuery } from '../server/internal-query.ts'
+import { InternalQuery, type InternalQueryResult } from '../server/internal-query.ts'
 import { DISCARD_ALL, isDiscardAll, KEEP_STATEMENTS } from '../settings/reset.ts'
 import type { Logger } from '../util/logger.ts'
 import { type Cleanup, IDLE_LIMIT } from './cleanup.ts'
@@ -30,6 +31,9 @@ export function cleanServer(
       return
     case 'end-idle-limit':
       endIdleLimit(server, done)
+      return
+    case 'ask-order':
+      askForOrder(server, done)
       return
     case 'ask-role':
       askForRole(server, done)
@@ -72,6 +76,21 @@ function endIdleLimit(server: ServerConnection, done: (well: boolean) => void): 
     else if (result.kind === 'error') server.close(`reset failed: ${result.error.message}`)
     done(result.kind === 'done')
   })
+}
+
+/**
+ * Whether the answers of `server` are those to what was asked: it is asked something that nobody can have made it say before.
+ */
+function askForOrder(server: ServerConnection, done: (well: boolean) => void): void {
+  const mark = randomBytes(16).toString('hex')
+  const asked = (result: InternalQueryResult): void => {
+    const answer = result.kind === 'done' ? result.answer.rows() : []
+    const proven = answer.length === 1 && answer[0]![0] === mark
+    if (proven) server.content.orderProven()
+    else if (result.kind !== 'closed') giveUp(server, 'its answers are not in the order of what was asked', mark)
+    done(proven)
+  }
+  InternalQuery.run(server, `SELECT '${mark}'`, 'lifted', asked, 0)
 }
 
 /** Whether the role of `server`'s session is still there: PostgreSQL cannot name one that was dropped. */

@@ -36,6 +36,8 @@ export type Cleanup =
   | { readonly kind: 'run'; readonly sql: string }
   /** Reset `idle_session_timeout`, where nothing else need be. */
   | { readonly kind: 'end-idle-limit' }
+  /** Ask something that has one answer: whether the next one that comes is the answer to what is asked next. */
+  | { readonly kind: 'ask-order' }
   /** Ask whether the role of the session is still there. */
   | { readonly kind: 'ask-role' }
   /** Ask for the functions of the database; `hurried` where a client may wait. */
@@ -84,6 +86,7 @@ const NOTHING: Cleanup = { kind: 'nothing' }
 const DRAIN: Cleanup = { kind: 'drain', cancel: false }
 const CANCEL: Cleanup = { kind: 'drain', cancel: true }
 const END_IDLE_LIMIT: Cleanup = { kind: 'end-idle-limit' }
+const ASK_ORDER: Cleanup = { kind: 'ask-order' }
 const ASK_ROLE: Cleanup = { kind: 'ask-role' }
 const ASK_HURRIED: Cleanup = { kind: 'ask-functions', hurried: true }
 const ASK: Cleanup = { kind: 'ask-functions', hurried: false }
@@ -145,6 +148,8 @@ function beforeLease(server: CleanupServer, pool: CleanupPool, at: number, clien
   const closing = close(reasonToClose(server, pool))
   if (closing !== undefined) return closing
   const { content } = server
+  // First of all: what answers a reset would be taken for something else.
+  if (content.orderDoubted) return ASK_ORDER
   if (content.needsReset && content.lastUser !== client) return smallestReset(content)
   if (content.roleDoubted) return ASK_ROLE
   if (pool.functions.wanted(content)) return ASK_HURRIED

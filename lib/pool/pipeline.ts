@@ -14,7 +14,7 @@
  */
 
 import type { ErrorFields } from '../errors.ts'
-import { type ErrorSummary, readError } from '../protocol/error-response.ts'
+import { type ErrorSummary, HELD_UP, readError } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { NOT_RUN, NOTHING, type PlanRef, type ServerEnd } from '../server/ports.ts'
@@ -330,6 +330,11 @@ export class Pipeline implements Line {
     }
     if (first.hit) this.#notRun(first)
     else this.#answered(first, status)
+    if (first.heldUp) {
+      // It may have come ahead of the answer, which would be taken for that of the next.
+      this.server.abort('a limit of time has passed, and it is not certain for which request')
+      return
+    }
     const left = next === this.#first && next.client === undefined && next.behind === undefined
     if (left) this.#over(next, next.open ? 'abandoned' : 'finishing', '')
     else this.#owner.moved()
@@ -400,7 +405,12 @@ export class Pipeline implements Line {
   onServerError(body: Buffer): void {
     const first = this.#first
     if (first === undefined) return
-    if (first.exposed && !first.canceled && !first.passes && readError(body).sqlstate === CANCELED) first.hit = true
+    const { sqlstate } = readError(body)
+    if (HELD_UP.has(sqlstate)) {
+      first.heldUp = !first.exposed
+      this.#shut = true
+    }
+    if (first.exposed && !first.canceled && !first.passes && sqlstate === CANCELED) first.hit = true
     else first.client?.onServerError?.(body)
   }
 

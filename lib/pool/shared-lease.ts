@@ -51,6 +51,8 @@ export class SharedLease extends Lease {
   canceled = false
   /** It was canceled, though its client had not asked for that, or its client wants to send it again: it is not told of it. */
   hit = false
+  /** It was answered by an error that may be none of its own: of a limit of time. */
+  heldUp = false
   /** Of the answer, so far. */
   bytes = 0
   held: Buffer[] = []

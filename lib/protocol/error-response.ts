@@ -13,6 +13,14 @@ export interface ErrorSummary {
   routine: string
 }
 
+/**
+ * SQLSTATEs of a statement that a cancel request, or a limit of time for it or for locks, has ended.
+ *
+ * PostgreSQL may notice that a limit has passed only when the statement is over and was answered. The error is not the answer
+ * to the next request then: it comes ahead of that, with a ReadyForQuery of its own.
+ */
+export const HELD_UP: ReadonlySet<string> = new Set(['57014', '55P03'])
+
 /** Read what is there of a body, which may be cut off. */
 export function readError(body: Buffer): ErrorSummary {
   const found: Record<string, string> = {}

@@ -40,6 +40,7 @@ export class SessionContent {
   #defaultsChanged = false
   #rolesChanged: RoleChange | undefined
   #roleDoubted = false
+  #orderDoubted = false
   #functionsAsked = false
   #functionsStamp = 0
   #defaultsStamp = 0
@@ -238,6 +239,21 @@ export class SessionContent {
   /** PostgreSQL is or was asked for the role. */
   askedForRole(): void {
     this.#roleDoubted = false
+  }
+
+  /** An error came that may not have been the answer to what was asked: that may still come. */
+  get orderDoubted(): boolean {
+    return this.#orderDoubted
+  }
+
+  /** Such an error came. */
+  doubtOrder(): void {
+    this.#orderDoubted = true
+  }
+
+  /** PostgreSQL has answered what was asked last. */
+  orderProven(): void {
+    this.#orderDoubted = false
   }
 
   /** The functions of the database were asked for here, or elsewhere a moment before. */

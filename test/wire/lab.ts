@@ -6,6 +6,8 @@ import type { Teardown } from '../fixtures/postgres.ts'
 import { connectRaw, type LoginOptions, loginRaw, type RawClient } from '../fixtures/raw-client.ts'
 import {
   answerQueries,
+  markRow,
+  orderMark,
   type Script,
   type ScriptedConnection,
   type ScriptedPostgres,
@@ -98,6 +100,8 @@ export const silent: Script = {
     if (message.type === 'X') connection.end()
     else if (message.type === 'Q' && /DISCARD|ROLLBACK/.test(sqlOf(message))) {
       connection.send(backend.commandComplete(sqlOf(message).split(' ')[0]!), backend.ready('I'))
+    } else if (message.type === 'Q' && orderMark(sqlOf(message)) !== undefined) {
+      connection.send(...markRow(orderMark(sqlOf(message))!))
     }
   },
 }

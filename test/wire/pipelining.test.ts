@@ -164,6 +164,15 @@ t.test('an error is that of one client', async (t) => {
   t.equal(await answer(b), 'b')
 })
 
+t.test('an error of a limit of time may come ahead of the answer, which is not that of the next', async (t) => {
+  const lab = await startPipelined(t)
+  const [a, b] = await two(lab)
+  lab.first.send(backend.error('57014', 'canceling statement due to statement timeout'), backend.ready())
+  t.match(errorOf(await a.readUntil('Z')), { C: '57014' })
+  t.match(errorOf(await b.readUntil('E')), { C: '08006' })
+  await waitFor(() => lab.first.closed, { what: 'the end of the connection' })
+})
+
 async function cancel(lab: Lab, client: Client): Promise<void> {
   const canceller = await lab.connect()
   canceller.send(frontend.cancelRequest(client.session.pid, client.session.secret))

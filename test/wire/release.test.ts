@@ -382,3 +382,48 @@ t.test('a COPY behind a DEALLOCATE in the same query gets its data', async (t) =
   server.send(backend.commandComplete('COPY 1'), backend.ready())
   await client.readUntil('Z')
 })
+
+// PostgreSQL may notice only behind a statement that its limit of time has passed: the error comes when nobody has asked for
+// anything, and is followed by a ReadyForQuery of its own.
+for (const [what, sqlstate] of [
+  ['statement', '57014'],
+  ['lock', '55P03'],
+] as const) {
+  t.test(`an error of a ${what} timeout may come ahead of an answer, which nobody else gets`, async (t) => {
+    const lab = await startLab(t, { poolSize: 1, script: silent })
+    const [one, other] = [await lab.client(), await lab.client()]
+    one.send(frontend.query('select secret'))
+    const server = await lab.server.connection(0)
+    await received(server, 'Q')
+    other.send(frontend.query('select 2'))
+    await lab.waiting(1)
+    server.send(backend.error(sqlstate, 'timeout'), backend.ready())
+    t.equal(errorOf(await one.readUntil('Z')).C, sqlstate)
+    server.send(...oneRow('secret'))
+    const next = await lab.server.connection(1)
+    await received(next, 'Q')
+    next.send(...oneRow('2'))
+    t.strictSame(rowsOf(await other.readUntil('Z')), [['2']])
+    await lab.logged('its answers are not in the order of what was asked')
+  })
+
+  t.test(`an error of a ${what} timeout that is the answer is nobody else's business`, async (t) => {
+    const lab = await startLab(t, { poolSize: 1, script: silent })
+    const [one, other] = [await lab.client(), await lab.client()]
+    one.send(frontend.query('select 1'))
+    const server = await lab.server.connection(0)
+    await received(server, 'Q')
+    other.send(frontend.query('select 2'))
+    await lab.waiting(1)
+    server.send(backend.error(sqlstate, 'timeout'), backend.ready())
+    await one.readUntil('Z')
+    await received(server, 'QQQ')
+    server.send(...oneRow('2'))
+    t.strictSame(rowsOf(await other.readUntil('Z')), [['2']])
+    t.equal(lab.server.connections.length, 1)
+    one.send(frontend.query('select 3'))
+    await received(server, 'QQQQ')
+    server.send(...oneRow('3'))
+    t.strictSame(rowsOf(await one.readUntil('Z')), [['3']], 'asked once')
+  })
+}

@@ -1,9 +1,8 @@
 /** When a server that a client has just got, and sent nothing to, is given up for another one. Owned by server-link.ts. */
 
+import { HELD_UP } from '../../protocol/error-response.ts'
 import type { InternalQueryResult } from '../../server/internal-query.ts'
 
-/** The server was canceled, or waited in vain for a lock: neither is about what was set. */
-const HELD_UP = new Set(['57014', '55P03'])
 /** So many servers in a row, and something else is wrong. */
 const LIMIT = 3
 
@@ -13,6 +12,7 @@ export class Relinks {
 
   /** True where the server, which has been given the client's settings with this `result`, is to be given up. */
   helps(result: InternalQueryResult): boolean {
+    // Who was held up: that is not about what was set.
     if (result.kind === 'done' || (result.kind === 'error' && !HELD_UP.has(result.error.sqlstate))) return false
     return this.#count++ < LIMIT
   }

@@ -84,6 +84,10 @@ const dirtyAndDoubted = (content: SessionContent): void => {
   content.leftState()
   content.doubtRole()
 }
+const orderDoubted = (content: SessionContent): void => {
+  content.leftState()
+  content.doubtOrder()
+}
 
 /** What a decision is in short: its kind, and what it is about. */
 function brief(decision: Cleanup): string {
@@ -192,6 +196,8 @@ table('a client is to get a server', 'wanted', [
   ],
   ['the role may be gone', { client: 1, left: (c) => c.doubtRole() }, 'ask-role'],
   ['a reset comes first', { client: 2, left: dirtyAndDoubted }, 'run KEEP STATEMENTS'],
+  ['an error may have come ahead of an answer', { client: 1, left: (c) => c.doubtOrder() }, 'ask-order'],
+  ['which comes before a reset', { client: 2, left: orderDoubted }, 'ask-order'],
   ['functions are to be asked for', { client: 1, functions: { wanted: () => true } }, 'ask-functions, hurried'],
   ['the role comes first', { client: 1, left: (c) => c.doubtRole(), functions: { wanted: () => true } }, 'ask-role'],
   ['a check of what idled for long', { client: 1, server: { usedAt: AT - 30_000 } }, 'check SELECT 1'],

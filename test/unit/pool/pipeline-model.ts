@@ -7,31 +7,8 @@
 import type { LeaseOutcome } from '../../../lib/pool/lease.ts'
 import type { ShortText } from '../../../lib/pool/short-texts.ts'
 import { backend } from '../../fixtures/messages.ts'
-import { closed, type Ears, headOf, isShared, ModelClient, ModelPool, REFUSED, type Request } from './pipeline-parts.ts'
-
-/** What PostgreSQL says to the request that runs. */
-export type Saying =
-  /** The answer, or what is left of it; its first part, which ends inside of a message or behind one. */
-  | 'answer'
-  | 'half'
-  | 'piece'
-  /** A row that is larger than what is held back. */
-  | 'bulk'
-  /** An ErrorResponse with its ReadyForQuery: of its own, as it was canceled, as its statement is not there. */
-  | 'error'
-  | 'canceled'
-  | 'refused'
-  /** Of the last two the ErrorResponse alone, and the rest. */
-  | 'failing'
-  | 'refusing'
-  | 'ready'
-  /** The end of the session. */
-  | 'fatal'
-  /** What it was certain not to do: an answer that leaves a transaction, a changed session, a parameter; a COPY. */
-  | 'transaction'
-  | 'changed'
-  | 'parameter'
-  | 'copy'
+import { closed, type Ears, headOf, isShared, ModelClient, ModelPool, type Request } from './pipeline-parts.ts'
+import { BULK, COMPLETE, ERRORS, HELD_BYTES, READY, type Saying } from './pipeline-sayings.ts'
 
 /** What happens next. `leave` is of the client with this number, or of the one whose request runs. */
 export type Step =
@@ -68,20 +45,10 @@ interface Execution {
   failed: boolean
   hit: boolean
   refused: boolean
+  /** By a limit of time, or in its place: what comes next may be its answer. */
+  heldUp: boolean
   /** Its client is about to send it. */
   awaited: boolean
-}
-
-/** More is not held back. */
-const HELD_BYTES = 65_536
-const BULK = backend.dataRow('-'.repeat(HELD_BYTES))
-const READY = backend.ready()
-const COMPLETE = backend.commandComplete('SELECT 1')
-const ERRORS = {
-  error: backend.error('22012', 'division by zero'),
-  canceled: backend.error('57014', 'canceling statement due to user request'),
-  refused: backend.error(REFUSED, 'no such statement'),
-  fatal: backend.error('57P01', 'terminating connection due to administrator command', 'FATAL'),
 }
 
 export interface Options {
@@ -95,6 +62,8 @@ export class Run implements Ears {
   readonly clients: ModelClient[] = []
   readonly pool: ModelPool
   readonly log: Step[] = []
+  /** How often a connection was given up: what PostgreSQL would have said on it is not heard. */
+  givenUp = 0
   /** At PostgreSQL, the one that runs first. */
   queue: Execution[] = []
   /** Cancel requests under way. */
@@ -173,7 +142,17 @@ export class Run implements Ears {
     const waits = shared && (before?.waits ?? this.places.length > 0)
     // Who was there when a cancel request came is there still, at another place.
     const { exposed = false, asked = false } = before ?? {}
-    const state = { said: '', mid: false, passes, exposed, asked, failed: false, hit: false, refused: false }
+    const state = {
+      said: '',
+      mid: false,
+      passes,
+      exposed,
+      asked,
+      failed: false,
+      hit: false,
+      refused: false,
+      heldUp: false,
+    }
     this.queue.push({ client, attempt, shared, open, waits, period, awaited: before !== undefined, ...state })
   }
 
@@ -223,8 +202,10 @@ export class Run implements Ears {
 
   #say(sayings: Saying[]): void {
     const { server } = this.pool
-    const bytes = Buffer.concat(sayings.map((saying) => this.#said(saying)))
-    server.reads(bytes)
+    const { givenUp } = this
+    const bytes: Buffer[] = []
+    for (const saying of sayings) if (this.givenUp === givenUp) bytes.push(this.#said(saying))
+    server.reads(Buffer.concat(bytes))
   }
 
   /** The bytes of `saying`, of which the model takes note. */
@@ -302,6 +283,8 @@ export class Run implements Ears {
     }
     this.#part(bytes, false)
     execution.hit = shared && exposed && !asked && !execution.passes
+    execution.heldUp = shared && !exposed
+    if (shared) this.#shut = true
     return bytes
   }
 
@@ -316,6 +299,11 @@ export class Run implements Ears {
     if (client !== undefined && !client.gone && !execution.refused) {
       if (execution.hit) client.expected += '|not run|'
       else client.expected += `${execution.passes ? '' : execution.said}|ready ${status}|`
+    }
+    if (execution.heldUp && this.#open && this.places.length > 0) {
+      this.givenUp++
+      this.#allLost('')
+      return bytes
     }
     if (status === 'I') this.#ended()
     this.#moved = !execution.refused

@@ -4,7 +4,8 @@
  */
 import t, { type Test } from 'tap'
 import { randomFractions } from '../../fixtures/random.ts'
-import { type Options, Run, type Saying, type Step } from './pipeline-model.ts'
+import { type Options, Run, type Step } from './pipeline-model.ts'
+import type { Saying } from './pipeline-sayings.ts'
 
 const say = (...sayings: Saying[]): Step => ({ say: sayings })
 const leave = (how: 'abandoned' | 'finishing' | 'broken' = 'abandoned', who?: number): Step => ({ leave: how, who })
@@ -158,7 +159,7 @@ function go(t: Test, all: Iterable<Case>): void {
     let run: Run | undefined
     try {
       run = new Run(options)
-      for (const step of steps) run.step(step)
+      for (const step of steps) if (run.givenUp === 0) run.step(step)
       run.finish()
     } catch (error) {
       const { message, stack } = error as Error
