@@ -92,7 +92,8 @@ export function columns(text: string): Column[] {
 
 /** A point in time as PgBouncer writes it, in UTC: `2026-01-31 12:00:00 UTC`. */
 export function timeText(at: number): string {
-  return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+  const iso = new Date(at).toISOString()
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`
 }
 
 /** Whole seconds of `ms`. */

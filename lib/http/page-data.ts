@@ -2,8 +2,8 @@
 
 import type { View } from '../admin/view.ts'
 import type { ProcessView } from '../observe/own-metrics.ts'
-import { type QueryRow, queryRows } from '../observe/query-rows.ts'
 import type { ClientSnapshot, Snapshot } from '../observe/snapshot.ts'
+import type { QuerySnapshot } from '../pool/query-record.ts'
 import type { Role } from './ports.ts'
 
 /** The process, its databases and hosts, and what went wrong. */
@@ -83,13 +83,14 @@ export const QUERY_ORDERS = ['total', 'mean', 'calls', 'p99', 'max', 'errors', '
 export type QueryOrder = (typeof QUERY_ORDERS)[number]
 
 /** A statement as the page shows it: without its text for those who may not see it. */
-export type PageQuery = Omit<QueryRow, 'text'> & { readonly text: string | null }
+export type PageQuery = Omit<QuerySnapshot, 'text'> & { readonly text: string | null }
 
 /** The first `limit` statements in that order. Without literals, a text still names tables and columns. */
 export function queriesOf(view: View, role: Role, order: QueryOrder, limit: number): PageQuery[] {
   const showsTexts = role === 'admin' || view.showsQueries
-  return queryRows(view.queries())
-    .sort((a, b) => b[order] - a[order])
+  return view
+    .queries()
+    .toSorted((a, b) => b[order] - a[order])
     .slice(0, limit)
     .map((row) => ({ ...row, text: showsTexts ? row.text : null }))
 }

@@ -29,8 +29,11 @@ export interface QuerySnapshot {
   /** When the first and the last call ended: milliseconds since 1970. */
   firstSeen: number
   lastSeen: number
-  /** How many calls took as long as each step of the histogram says: pairs of a step and a number. */
-  durations: number[]
+  mean: number
+  /** How long half, 95 and 99 percent of the calls took at most. */
+  p50: number
+  p95: number
+  p99: number
 }
 
 const CALLS = 0
@@ -51,6 +54,9 @@ const LEAST_MS = 0.01
 const GROWTH = 1.1
 const STEPS = 208
 const PER_STEP = 1 / Math.log(GROWTH)
+
+/** Of calls, for p50, p95 and p99. */
+const SHARES = [0.5, 0.95, 0.99]
 
 /** Calls that are remembered against being forgotten. */
 const USES_LIMIT = 255
@@ -107,14 +113,14 @@ export class QueryRecord {
   /** @param epoch what is added to the clock for milliseconds since 1970 */
   snapshot(epoch: number): QuerySnapshot {
     const fields = this.#fields
-    const durations: number[] = []
-    for (const [step, count] of this.#steps.entries()) if (count > 0) durations.push(step, count)
+    const calls = fields[CALLS]!
+    const [p50, p95, p99] = this.#percentiles()
     return {
       id: this.fingerprint.id,
       text: this.fingerprint.text,
       database: this.database,
       user: this.user,
-      calls: fields[CALLS]!,
+      calls,
       errors: fields[ERRORS]!,
       rows: fields[ROWS]!,
       bytes: fields[BYTES]!,
@@ -125,8 +131,26 @@ export class QueryRecord {
       shared: fields[SHARED]!,
       firstSeen: fields[FIRST]! + epoch,
       lastSeen: fields[LAST]! + epoch,
-      durations,
+      mean: calls === 0 ? 0 : fields[TOTAL]! / calls,
+      p50,
+      p95,
+      p99,
     }
+  }
+
+  /** In one pass by index: thousands of records are looked at in one turn. */
+  #percentiles(): [number, number, number] {
+    const steps = this.#steps
+    const calls = this.#fields[CALLS]!
+    const max = this.#fields[MAX]!
+    const found: [number, number, number] = [max, max, max]
+    let at = 0
+    let sum = 0
+    for (let step = 0; step < STEPS && at < found.length; step++) {
+      sum += steps[step]!
+      while (at < found.length && sum >= Math.ceil(calls * SHARES[at]!)) found[at++] = Math.min(stepMiddle(step), max)
+    }
+    return found
   }
 }
 
@@ -137,7 +161,7 @@ function stepOf(ms: number): number {
 }
 
 /** The middle of a step, in ms; the last has none. */
-export function stepMiddle(step: number): number {
+function stepMiddle(step: number): number {
   if (step === STEPS - 1) return Number.POSITIVE_INFINITY
   return LEAST_MS * GROWTH ** (step - 0.5)
 }

@@ -1,6 +1,6 @@
 /** SHOW QUERIES: statistics of statements. Times are microseconds. */
 
-import { queryRows } from '../../observe/query-rows.ts'
+import type { QuerySnapshot } from '../../pool/query-record.ts'
 import { columns, type Topic, timeText } from '../view.ts'
 
 const COLUMNS =
@@ -11,13 +11,18 @@ function micros(ms: number): number {
   return Math.round(ms * 1000)
 }
 
+/** Those first that took most time. */
+function inOrder(queries: readonly QuerySnapshot[]): QuerySnapshot[] {
+  return queries.toSorted((a, b) => b.total - a.total)
+}
+
 export const QUERIES: Topic = {
   name: 'queries',
   help: 'statements by their texts without literals: how often, how long, how many rows',
   columns: columns(COLUMNS),
   plain: 19,
   rows: (view) =>
-    queryRows(view.queries()).map((row) => [
+    inOrder(view.queries()).map((row) => [
       // Without literals, a text still names tables and columns.
       view.showsQueries ? row.text : null,
       row.database,
