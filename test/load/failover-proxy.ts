@@ -7,9 +7,9 @@ import { createPooler } from '../../lib/index.ts'
 import { findProgram, serviceAccount } from '../bench/find-program.ts'
 import type { Owner } from '../bench/owner.ts'
 import { accepts } from '../bench/pgbouncer.ts'
-import type { Cluster, Node } from '../fixtures/cluster.ts'
 import { freePort } from '../fixtures/ports.ts'
 import { waitFor } from '../fixtures/wait.ts'
+import type { Line } from './line.ts'
 
 export const THROUGH = ['pgbun', 'haproxy'] as const
 export type Through = (typeof THROUGH)[number]
@@ -28,22 +28,22 @@ interface Sizes {
 /** Start it; it ends with `owner`. */
 export function startFailoverProxy(
   owner: Owner,
-  cluster: Cluster,
+  lines: readonly Line[],
   through: Through,
   sizes: Sizes,
 ): Promise<FailoverProxy> {
-  return through === 'pgbun' ? startPooler(owner, cluster, sizes) : startHaproxy(owner, cluster, sizes)
+  return through === 'pgbun' ? startPooler(owner, lines, sizes) : startHaproxy(owner, lines, sizes)
 }
 
 async function startPooler(
   owner: Owner,
-  { nodes }: Cluster,
+  lines: readonly Line[],
   { poolSize, maxReplicaLag }: Sizes,
 ): Promise<FailoverProxy> {
   const pooler = await createPooler({
     listenHost: '127.0.0.1',
     listenPort: 0,
-    serverHost: nodes.map(({ host, port }) => `${host}:${port}`).join(','),
+    serverHost: lines.map(({ host, port }) => `${host}:${port}`).join(','),
     poolMode: 'transaction',
     poolSize,
     maxClientConn: 500,
@@ -61,16 +61,16 @@ async function startPooler(
   return { write: url, read: url }
 }
 
-async function startHaproxy(owner: Owner, { nodes }: Cluster, { poolSize }: Sizes): Promise<FailoverProxy> {
+async function startHaproxy(owner: Owner, ways: readonly Line[], { poolSize }: Sizes): Promise<FailoverProxy> {
   const [haproxy, pgbouncer] = [findProgram('haproxy'), findProgram('pgbouncer')]
   if (haproxy === undefined || pgbouncer === undefined) throw new Error('haproxy and pgbouncer must be installed')
   const dir = owner.directory('haproxy')
   const account = serviceAccount()
   if (account) chownSync(dir, account.uid, account.gid)
-  const roles = await Promise.all(nodes.map((node) => serveRole(owner, node)))
+  const roles = await Promise.all(ways.map((line) => serveRole(owner, line)))
   const [writes, reads, listen] = [await freePort(), await freePort(), await freePort()]
-  const servers = nodes.map(
-    ({ name, host, port }, i) => `  server ${name} ${host}:${port} maxconn 100 check port ${roles[i]}`,
+  const servers = ways.map(
+    ({ node: { name }, host, port }, i) => `  server ${name} ${host}:${port} maxconn 100 check port ${roles[i]}`,
   )
   const side = (name: string, port: number): string[] => [
     `listen ${name}`,
@@ -126,11 +126,12 @@ async function startHaproxy(owner: Owner, { nodes }: Cluster, { poolSize }: Size
   return { write: url('write'), read: url('read') }
 }
 
-/** Answers over HTTP whether `node` is a primary or a standby, as Patroni does; returns the port. */
-async function serveRole(owner: Owner, node: Node): Promise<number> {
+/** Answers over HTTP whether the node at the end of `line` is a primary or a standby, as Patroni does; returns the port. */
+async function serveRole(owner: Owner, line: Line): Promise<number> {
   const server = http.createServer((request, response) => {
     void (async () => {
-      const standby = await node.isInRecovery().catch(() => undefined)
+      if (line.isCut) return
+      const standby = await line.node.isInRecovery().catch(() => undefined)
       const asked = request.url === '/primary' ? false : request.url === '/replica' ? true : undefined
       response.writeHead(standby !== undefined && standby === asked ? 200 : 503).end()
     })()

@@ -1,6 +1,6 @@
 /**
  * `npm run failover-test`: a primary and two standbys under a load of tagged writes and reads, while hosts are killed,
- * promoted, frozen and brought back. Counts what was acknowledged and is lost, what was read that is older than promised,
+ * promoted, frozen, cut off and brought back. Counts what was acknowledged and is lost, what was read that is older than promised,
  * errors, and how long nobody was served.
  *
  *   npm run failover-test -- --through pgbun --clients 20
@@ -15,6 +15,7 @@ import { Owner } from '../bench/owner.ts'
 import { type Cluster, type Node, startCluster } from '../fixtures/cluster.ts'
 import { startFailoverProxy, THROUGH } from './failover-proxy.ts'
 import { FailoverTally } from './failover-tally.ts'
+import { Line } from './line.ts'
 
 const { values } = parseArgs({
   options: { through: { type: 'string', default: 'pgbun' }, clients: { type: 'string', default: '20' } },
@@ -42,12 +43,13 @@ try {
     await node.query("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (a, b, c)'")
     await node.query('SELECT pg_reload_conf()')
   }
-  const proxy = await startFailoverProxy(owner, cluster, through, {
+  const lines = await Promise.all(cluster.nodes.map((node) => Line.start(owner, node)))
+  const proxy = await startFailoverProxy(owner, lines, through, {
     poolSize: CLIENTS,
     maxReplicaLag: `${PROMISED_MS}ms`,
   })
   const loads = Array.from({ length: CLIENTS }, (_, i) => (i % 2 === 0 ? write(i) : read()))
-  await events(cluster)
+  await events(cluster, lines)
   over = true
   await Promise.all(loads)
   const primary = await cluster.primary()
@@ -101,8 +103,9 @@ try {
 }
 
 /** What happens, one after the other; each phase begins with its event and ends in calm. */
-async function events(cluster: Cluster): Promise<void> {
+async function events(cluster: Cluster, lines: readonly Line[]): Promise<void> {
   const [a, b, c] = cluster.nodes as [Node, Node, Node]
+  const [toA, toB] = lines as [Line, Line, Line]
   const phases: [string, () => Promise<void>][] = [
     ['nothing', async () => {}],
     ['a standby is killed', () => c.kill()],
@@ -111,6 +114,10 @@ async function events(cluster: Cluster): Promise<void> {
     ['it goes on', async () => b.thaw()],
     ['the primary hangs', () => a.freeze()],
     ['it goes on', async () => a.thaw()],
+    ['a standby is cut off', async () => toB.cut()],
+    ['it is back', async () => toB.mend()],
+    ['the primary is cut off', async () => toA.cut()],
+    ['it is back', async () => toA.mend()],
     [
       'the primary is killed, a standby promoted',
       async () => {

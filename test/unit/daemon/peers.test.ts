@@ -24,7 +24,7 @@ t.test('keys', async (t) => {
 })
 
 /** Somebody who keeps what is sent; `hold` leaves connections open. */
-async function listener(t: Test, hold = false) {
+async function listener(t: Test, hold = false, host = '127.0.0.1', port = 0) {
   const got: { pid: number; hops: number }[] = []
   const open = new Set<Socket>()
   const server = createServer((socket) => {
@@ -37,16 +37,22 @@ async function listener(t: Test, hold = false) {
         if (!hold) socket.end()
       })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, host, resolve))
   t.teardown(() => {
     server.close()
     for (const socket of open) socket.destroy()
   })
-  const { port } = server.address() as { port: number }
+  const { port: actual } = server.address() as { port: number }
   const release = (): void => {
     for (const socket of open) socket.destroy()
   }
-  return { port, got, release }
+  return { port: actual, got, release }
+}
+
+/** Two at different addresses and the same port. */
+async function neighbours(t: Test) {
+  const one = await listener(t)
+  return [one, await listener(t, false, '127.0.0.2', one.port)] as const
 }
 
 function makePeers(values: Partial<Config>, port = 1) {
@@ -54,6 +60,7 @@ function makePeers(values: Partial<Config>, port = 1) {
   const log = createLogger({ write: (line) => void logs.push(line) })
   const config = { ...resolveConfig({ env: {} }).config, ...values }
   const resolver = new Resolver(async (host) => {
+    if (host === 'both') return ['127.0.0.1', '127.0.0.2']
     if (host !== 'all') throw new Error('no such host')
     return ['127.0.0.1']
   })
@@ -85,6 +92,14 @@ t.test('all of a name, once', async (t) => {
   const self = makePeers({ peers: [`all:${there.port}`] }, there.port)
   await self.peers.passOn(5, SECRET, 0)
   t.equal(there.got.length, 1, 'this process is not asked by itself')
+})
+
+t.test('each address of a name, as those of a headless service', async (t) => {
+  const [one, two] = await neighbours(t)
+  const { peers } = makePeers({ peers: [`both:${one.port}`] })
+  await peers.passOn(5, SECRET, 0)
+  const expected = [{ pid: 5, hops: MOST_HOPS }]
+  t.same([one.got, two.got], [expected, expected])
 })
 
 t.test('no more than pool_size at a time', async (t) => {
