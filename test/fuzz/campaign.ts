@@ -29,7 +29,7 @@ export interface CampaignOptions {
    * because what a name meant that was given under settings nobody knows is lost with its server (TRANSACTION-MODE.md).
    */
   meaning: boolean
-  /** Have requests of several clients on one server (`server_pipelining`): many clients, few servers, and cancel requests. */
+  /** Have requests of several clients on one server (`server_pipelining`): many clients, few servers, cancel requests, and servers that are killed. */
   pipelining: boolean
   /** How long a client waits for a message, in milliseconds. */
   patience: number
@@ -83,7 +83,7 @@ export function scriptOf(seed: number, options: CampaignOptions): Script {
     poolSize: random.between(low, high),
     statements: meaning ? 200 : random.pick([200, 200, 3, 1, 0]),
     meaning,
-    ...(pipelining && { pipelining: random.pick([1, 1000]) }),
+    ...(pipelining && { pipelining: random.pick([1, 1000]), kills: random.percent(25) }),
     clients: pipelining ? random.between(8, Math.max(options.clients, SHARING)) : random.between(1, options.clients),
     turns: options.turns,
     state: options.state,

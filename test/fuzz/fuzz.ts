@@ -25,7 +25,7 @@ const USAGE = `npm run fuzz -- [options]
   --mode LIST       pool modes, with commas (default: all, transaction more often)
   --state           also statements that leave state in the session
   --settings        also settings of transactions and texts that depend on them, on one server
-  --pipelining      many clients on one or two servers with server_pipelining, and cancel requests for some of them
+  --pipelining      many clients on one or two servers with server_pipelining, cancel requests for some, and killed servers
   --url URL         a PostgreSQL that is running and trusts its superuser and the role "fuzz", which is made there
   --direct          compare direct connections with each other: tests the fuzzer itself
   --keep-going      go on behind a failing case
@@ -138,10 +138,12 @@ async function campaign(lab: Lab, options: CampaignOptions): Promise<boolean> {
     say(`\n${reportFailure(failed, lab.log)}\n`)
     seed = failed.seed + 1
   } while (values['keep-going'] && Date.now() < end && cases < options.cases)
-  const { requests, shared, rerun, cancels } = lab.pipelining
+  const { requests, shared, rerun, cancels, kills } = lab.pipelining
   say(`${cases} cases, ${failures} failed; ${lab.parted} clients not compared to the end`)
   if (options.pipelining) {
-    say(`${requests} requests, ${shared} sent behind others, ${rerun} of them run again; ${cancels} cancel requests`)
+    say(
+      `${requests} requests, ${shared} sent behind others, ${rerun} of them run again; ${cancels} cancel requests, ${kills} servers killed`,
+    )
   }
   return failures === 0
 }

@@ -3,6 +3,7 @@
  * before each run.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { createPooler, type Pooler, type Snapshot } from '../../lib/index.ts'
 import { createLogger } from '../../lib/util/logger.ts'
@@ -17,6 +18,8 @@ export const CLIENT_LIMIT = 16
 
 const USER = 'fuzz'
 const SETTLE = 10_000
+/** A server is killed after half as many milliseconds, on the average. */
+const KILL_MS = 100
 
 /** How a case failed. */
 export interface Failure {
@@ -53,7 +56,7 @@ export class Lab {
   /** Clients that could not be compared to the end (see transcript.ts). */
   parted = 0
   /** What was sent by clients, and became of it, where several of them shared a server (`server_pipelining`). */
-  readonly pipelining = { requests: 0, shared: 0, rerun: 0, cancels: 0 }
+  readonly pipelining = { requests: 0, shared: 0, rerun: 0, cancels: 0, kills: 0 }
   /** Log lines of the last case's pgbun. */
   log: string[] = []
 
@@ -164,9 +167,10 @@ export class Lab {
     if (!direct) pooler = await this.#startPooler(script)
     try {
       const through = pooler ? { host: '127.0.0.1', port: Number((pooler.address as { port: number }).port) } : address
-      const found = await this.#play(script, {
+      const playing = this.#play(script, {
         ...{ address: through, pieces: true, patience, vanish: true, cancel: !direct, onHang },
       })
+      const [found] = await Promise.all([playing, pooler && script.settings.kills && this.#killServers(playing)])
       const failure = this.#judge(script, expected, found)
       if (failure) return stuck ? { ...failure, text: `${failure.text}\n${printSnapshot(stuck)}` } : failure
       return pooler && (await this.#inspect(script, pooler, found.played, patience))
@@ -197,6 +201,29 @@ export class Lab {
       },
       { logger },
     )
+  }
+
+  /** Kill one server after the other, now and then, until `playing` is over. */
+  async #killServers(playing: Promise<unknown>): Promise<void> {
+    let over = false
+    const ends = playing.then(
+      () => {
+        over = true
+      },
+      () => {
+        over = true
+      },
+    )
+    while (!over) {
+      await Promise.race([ends, sleep(Math.random() * KILL_MS)])
+      if (over) return
+      const { rowCount } = await this.#admin.query(
+        `SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
+         WHERE usename = $1 AND backend_type = 'client backend' ORDER BY random() LIMIT 1) AS one`,
+        [USER],
+      )
+      this.pipelining.kills += rowCount ?? 0
+    }
   }
 
   /** Plays all clients, and looks at their tables. */
@@ -231,16 +258,17 @@ export class Lab {
   }
 
   #judge(
-    { clients }: Script,
+    { clients, settings: { kills = false } }: Script,
     expected: { played: Played[]; tables: string[] },
     found: { played: Played[]; tables: string[] },
   ): Failure | undefined {
     for (const [at, { client, canceled = false }] of clients.entries()) {
       const hung = found.played[at]!.turns.some(({ missing }) => missing !== undefined)
       const { difference, parted } = compare(client, expected.played[at]!, found.played[at]!, {
-        ...{ temporary: this.#nextTable, canceled },
+        ...{ temporary: this.#nextTable, canceled, kills },
       })
-      if (difference) return { kind: hung ? 'hang' : 'difference', text: `client ${client}`, difference }
+      if (difference || (hung && kills))
+        return { kind: hung ? 'hang' : 'difference', text: `client ${client}`, difference }
       if (parted) this.parted++
       else if (expected.tables[at] !== found.tables[at]) {
         return { kind: 'table', text: `table of client ${client}:\n- ${expected.tables[at]}\n+ ${found.tables[at]}` }
@@ -259,7 +287,8 @@ export class Lab {
     const errors = this.log.filter((line) => JSON.parse(line).level === 'error')
     if (errors.length > 0) return { kind: 'error logged', text: errors.join('\n') }
     this.#countPipelining(pooler.snapshot(), played)
-    const counted = checkCounters(script, pooler.snapshot(), played)
+    // Those who lost their server have got words that nobody counts as an answer.
+    const counted = script.settings.kills ? undefined : checkCounters(script, pooler.snapshot(), played)
     if (counted !== undefined) return { kind: 'counters', text: counted }
     return this.#inspectServers(pooler)
   }

@@ -17,8 +17,9 @@ export function printScript({ settings, clients }: Script): string {
   return lines.join('\n')
 }
 
-function pipelined({ pipelining }: Settings): string {
-  return pipelining === undefined ? '' : `, server_pipelining auto with a budget of ${pipelining} ms`
+function pipelined({ pipelining, kills }: Settings): string {
+  if (pipelining === undefined) return ''
+  return `, server_pipelining auto with a budget of ${pipelining} ms${kills ? ', servers are killed' : ''}`
 }
 
 function printTurn({ wait, cuts, stall, reconnect }: Turn): string {

@@ -71,6 +71,8 @@ export interface Settings {
   statements: number
   /** `server_pipelining_budget` in milliseconds, where `server_pipelining` is `auto`. */
   pipelining?: number
+  /** Servers are killed meanwhile, at random. */
+  kills?: boolean
 }
 
 /** A whole case. */

@@ -27,6 +27,8 @@ export interface Differing {
   temporary: number
   /** Somebody has presented the client's cancel key meanwhile. */
   canceled: boolean
+  /** Servers were killed meanwhile. */
+  kills: boolean
 }
 
 /**
@@ -43,7 +45,7 @@ export function compare(
   client: number,
   direct: Played,
   pooled: Played,
-  { temporary, canceled }: Differing,
+  { temporary, canceled, kills }: Differing,
 ): Comparison {
   const count = Math.max(direct.turns.length, pooled.turns.length)
   let status = 'I'
@@ -57,6 +59,7 @@ export function compare(
         if (isInternal(line) || isConflict(line) || isConflict(found[at])) return { parted: true }
         // What has run, and what a COMMIT has become, is nobody's knowledge from here on.
         if (canceled && isCanceled(found[at])) return { parted: true }
+        if (kills && isLost(found[at])) return { parted: true }
         const known = (status === 'E' && isRefusal(found[at])) || isTooLate(found[at])
         if (!known) return { difference: { client, turn, expected, found }, parted: false }
         // Both skip to the next Sync; otherwise what the one skips, the other does.
@@ -89,6 +92,11 @@ function isInternal(line: string | undefined): boolean {
 
 function isCanceled(line: string | undefined): boolean {
   return line?.startsWith('E ') === true && / C=57014 /.test(line)
+}
+
+/** The session has ended with its server, or the outcome of what was sent is unknown. */
+function isLost(line: string | undefined): boolean {
+  return line === '(connection closed)' || (line?.startsWith('E ') === true && / C=(57P01|08006) /.test(line))
 }
 
 /**
