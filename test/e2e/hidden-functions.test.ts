@@ -58,7 +58,7 @@ async function ask(server: TestPostgres): Promise<ReturnType<typeof readFunction
     rowMode: 'array',
   })) as unknown as pg.QueryArrayResult[]
   await client.end()
-  return readFunctionSources(results.at(-1)!.rows)
+  return readFunctionSources(results.find(({ command }) => command === 'SELECT')!.rows)
 }
 
 t.test('the question', async (t) => {
