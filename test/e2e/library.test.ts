@@ -33,14 +33,15 @@ t.test('createPooler', async (t) => {
   const login = (t: Test, pooler: Pooler) => loginRaw(t, { host: '127.0.0.1', port: portOf(pooler) })
 
   await t.test('serves, and shows what it does', async (t) => {
-    const pooler = await start(t, { poolMode: 'transaction', poolSize: 3, queryWaitTimeout: '5s', maxClientConn: 20 })
+    // On a busy machine one more server is opened while the first is asked for the functions of the database.
+    const options = { poolMode: 'transaction', poolSize: 3, queryWaitTimeout: '5s', maxClientConn: 20 } as const
+    const pooler = await start(t, { ...options, checkFunctions: false })
     t.match(pooler.address, { host: '127.0.0.1', port: Number })
     t.same(pooler.addresses, [pooler.address])
     const first = await login(t, pooler)
     const second = await login(t, pooler)
     await first.query('BEGIN')
     t.same(await second.rows('SELECT 1'), [['1']])
-    // Behind the answer, its server may be asked once what functions the database has.
     await waitFor(() => pooler.snapshot().pools[0]?.servers.idle === 1)
     const snapshot = pooler.snapshot()
     t.match(snapshot, {

@@ -251,7 +251,7 @@ t.test('reads', async (t) => {
     const other = await login()
     await onStandby(other)
     t.equal(await portOf(other, sql), a.port)
-    t.same(await client.rows('SELECT text FROM notes'), [['changed']])
+    t.same(await other.rows('SELECT text FROM notes'), [['changed']], 'whoever ran it sees what it wrote')
   })
 
   await t.test('route_reads is switched off, and on', async (t) => {
