@@ -63,9 +63,9 @@ export function peerEntry(id: string, value: unknown): string {
 function words(id: string, value: string): [string, string][] {
   return value
     .trim()
-    .split(/\s+(?=\w+\s*=)/)
+    .split(/\s+/)
     .map((word) => {
-      const [, key, text] = /^(\w+)\s*=\s*(\S+)$/.exec(word) ?? []
+      const [, key, text] = /^(\w+)=(\S+)$/.exec(word) ?? []
       if (key === undefined || text === undefined) throw new Error(problemOf(id))
       return [key, text]
     })

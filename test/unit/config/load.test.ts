@@ -112,7 +112,7 @@ pool_size = 2
     `${file}:6: pool_size belongs in section [pool], not in [server]`,
     `${file}:7: Unknown key 'listen_prot' in [server]. Did you mean listen_port?`,
     `${file}:12: Unknown section [pol]. Did you mean [pool]?`,
-    `${file}:15: Unknown section [queries]. Must be one of: [server], [pool], [logging], [timeouts], [auth], [tls], [http], [process], [databases.NAME], [users.NAME]`,
+    `${file}:15: Unknown section [queries]. Must be one of: [server], [pool], [logging], [timeouts], [auth], [tls], [http], [process], [databases.NAME], [users.NAME], [peers]`,
     `${file}:20: pool_size and default_pool_size are the same option. Keep one of them`,
     `${file}:5: Invalid listen_port: 99999. Must be between 1 and 65535`,
     `${file}:10: Invalid server_connect_timeout: 500. Must be at least 1000ms`,
