@@ -29,8 +29,10 @@ export interface CampaignOptions {
    * because what a name meant that was given under settings nobody knows is lost with its server (TRANSACTION-MODE.md).
    */
   meaning: boolean
-  /** Have requests of several clients on one server (`server_pipelining`): many clients, few servers, cancel requests, and servers that are killed. */
+  /** Have requests of several clients on one server (`server_pipelining`): many clients, few servers, and cancel requests. */
   pipelining: boolean
+  /** Kill servers in some of these cases. */
+  kills: boolean
   /** How long a client waits for a message, in milliseconds. */
   patience: number
   /** Compare a direct connection with another: whether the generator keeps its promise. */
@@ -68,6 +70,7 @@ export const DEFAULTS: CampaignOptions = {
   state: false,
   meaning: false,
   pipelining: false,
+  kills: false,
   patience: 15_000,
   direct: false,
 }
@@ -75,7 +78,7 @@ export const DEFAULTS: CampaignOptions = {
 /** The script of the case with this seed. */
 export function scriptOf(seed: number, options: CampaignOptions): Script {
   const random = new Random(seed ^ 0x5eed)
-  const { meaning, pipelining } = options
+  const { meaning, pipelining, kills } = options
   const [low, high] = meaning ? [1, 1] : pipelining ? [1, 3] : options.pool
   const modes = pipelining ? options.modes.filter((mode) => mode !== 'session') : options.modes
   return generateScript(seed, {
@@ -83,7 +86,7 @@ export function scriptOf(seed: number, options: CampaignOptions): Script {
     poolSize: random.between(low, high),
     statements: meaning ? 200 : random.pick([200, 200, 3, 1, 0]),
     meaning,
-    ...(pipelining && { pipelining: random.pick([1, 1000]), kills: random.percent(25) }),
+    ...(pipelining && { pipelining: random.pick([1, 1000]), kills: kills && random.percent(50) }),
     clients: pipelining ? random.between(8, Math.max(options.clients, SHARING)) : random.between(1, options.clients),
     turns: options.turns,
     state: options.state,

@@ -25,7 +25,8 @@ const USAGE = `npm run fuzz -- [options]
   --mode LIST       pool modes, with commas (default: all, transaction more often)
   --state           also statements that leave state in the session
   --settings        also settings of transactions and texts that depend on them, on one server
-  --pipelining      many clients on one or two servers with server_pipelining, cancel requests for some, and killed servers
+  --pipelining      many clients on one or two servers with server_pipelining, and cancel requests for some of them
+  --kills           with --pipelining: servers are killed in half of the cases
   --url URL         a PostgreSQL that is running and trusts its superuser and the role "fuzz", which is made there
   --direct          compare direct connections with each other: tests the fuzzer itself
   --keep-going      go on behind a failing case
@@ -45,6 +46,7 @@ const { values } = parseArgs({
     state: { type: 'boolean', default: false },
     settings: { type: 'boolean', default: false },
     pipelining: { type: 'boolean', default: false },
+    kills: { type: 'boolean', default: false },
     url: { type: 'string' },
     direct: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
@@ -95,6 +97,7 @@ function readOptions(): CampaignOptions {
     state: values.state,
     meaning: values.settings,
     pipelining: values.pipelining,
+    kills: values.kills,
     patience: whole('patience', DEFAULTS.patience),
     direct: values.direct,
   }

@@ -267,8 +267,7 @@ export class Lab {
       const { difference, parted } = compare(client, expected.played[at]!, found.played[at]!, {
         ...{ temporary: this.#nextTable, canceled, kills },
       })
-      if (difference || (hung && kills))
-        return { kind: hung ? 'hang' : 'difference', text: `client ${client}`, difference }
+      if (difference) return { kind: hung ? 'hang' : 'difference', text: `client ${client}`, difference }
       if (parted) this.parted++
       else if (expected.tables[at] !== found.tables[at]) {
         return { kind: 'table', text: `table of client ${client}:\n- ${expected.tables[at]}\n+ ${found.tables[at]}` }

@@ -56,10 +56,13 @@ export function compare(
       const line = expected[at]
       if (line !== found[at]) {
         if (isMidBatch(expected, found, at)) continue
-        if (isInternal(line) || isConflict(line) || isConflict(found[at])) return { parted: true }
+        if (isInternal(line) || isInternal(found[at]) || isConflict(line) || isConflict(found[at]))
+          return { parted: true }
         // What has run, and what a COMMIT has become, is nobody's knowledge from here on.
         if (canceled && isCanceled(found[at])) return { parted: true }
-        if (kills && isLost(found[at])) return { parted: true }
+        // What comes later may be another number of answers; this one must have come to its end.
+        const missing = pooled.turns[turn]?.missing ?? 'login'
+        if (kills && missing.startsWith('login') && isLost(found[at])) return { parted: true }
         const known = (status === 'E' && isRefusal(found[at])) || isTooLate(found[at])
         if (!known) return { difference: { client, turn, expected, found }, parted: false }
         // Both skip to the next Sync; otherwise what the one skips, the other does.
@@ -94,9 +97,10 @@ function isCanceled(line: string | undefined): boolean {
   return line?.startsWith('E ') === true && / C=57014 /.test(line)
 }
 
-/** The session has ended with its server, or the outcome of what was sent is unknown. */
+/** The session has ended with its server, or had none when it began, or the outcome of what was sent is unknown. */
 function isLost(line: string | undefined): boolean {
-  return line === '(connection closed)' || (line?.startsWith('E ') === true && / C=(57P01|08006) /.test(line))
+  if (line === '(connection closed)' || line?.startsWith('(login: FATAL: terminating connection')) return true
+  return line?.startsWith('E ') === true && / C=(57P01|08006) /.test(line)
 }
 
 /**
