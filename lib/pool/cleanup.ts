@@ -161,6 +161,7 @@ function beforeLease(server: CleanupServer, pool: CleanupPool, at: number, clien
 function whileIdle(server: CleanupServer, pool: CleanupPool, at: number): Cleanup {
   const closing = close(reasonToRetire(server, pool, at))
   if (closing !== undefined) return closing
+  if (server.content.orderDoubted) return ASK_ORDER
   // Its client did not come back at once; the next one shall not have to wait for the reset.
   if (server.content.needsReset) return smallestReset(server.content)
   return pool.functions.overdue(at) || pool.functions.wanted(server.content) ? ASK : NOTHING

@@ -100,8 +100,9 @@ export const silent: Script = {
     if (message.type === 'X') connection.end()
     else if (message.type === 'Q' && /DISCARD|ROLLBACK/.test(sqlOf(message))) {
       connection.send(backend.commandComplete(sqlOf(message).split(' ')[0]!), backend.ready('I'))
-    } else if (message.type === 'Q' && orderMark(sqlOf(message)) !== undefined) {
-      connection.send(...markRow(orderMark(sqlOf(message))!))
+    } else if (message.type === 'Q') {
+      const mark = orderMark(sqlOf(message))
+      if (mark !== undefined) connection.send(...markRow(mark))
     }
   },
 }

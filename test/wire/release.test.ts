@@ -1,5 +1,5 @@
 /** When a server changes hands in transaction and statement mode, and to whom (the release rule, T1 and T2). */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { backend, frontend } from '../fixtures/messages.ts'
 import { errorOf, rowsOf, typesOf } from '../fixtures/raw-client.ts'
 import { waitFor } from '../fixtures/wait.ts'
@@ -389,17 +389,23 @@ for (const [what, sqlstate] of [
   ['statement', '57014'],
   ['lock', '55P03'],
 ] as const) {
-  t.test(`an error of a ${what} timeout may come ahead of an answer, which nobody else gets`, async (t) => {
+  const timeout = [backend.error(sqlstate, 'timeout'), backend.ready()]
+  /** A client whose query is at the only server, and another that waits. */
+  async function twoClients(t: Test) {
     const lab = await startLab(t, { poolSize: 1, script: silent })
     const [one, other] = [await lab.client(), await lab.client()]
-    one.send(frontend.query('select secret'))
+    one.send(frontend.query('select 1'))
     const server = await lab.server.connection(0)
     await received(server, 'Q')
     other.send(frontend.query('select 2'))
     await lab.waiting(1)
-    server.send(backend.error(sqlstate, 'timeout'), backend.ready())
+    return { lab, one, other, server }
+  }
+
+  t.test(`an error of a ${what} timeout may come ahead of an answer, which nobody else gets`, async (t) => {
+    const { lab, one, other, server } = await twoClients(t)
+    server.send(...timeout, ...oneRow('secret'))
     t.equal(errorOf(await one.readUntil('Z')).C, sqlstate)
-    server.send(...oneRow('secret'))
     const next = await lab.server.connection(1)
     await received(next, 'Q')
     next.send(...oneRow('2'))
@@ -408,14 +414,8 @@ for (const [what, sqlstate] of [
   })
 
   t.test(`an error of a ${what} timeout that is the answer is nobody else's business`, async (t) => {
-    const lab = await startLab(t, { poolSize: 1, script: silent })
-    const [one, other] = [await lab.client(), await lab.client()]
-    one.send(frontend.query('select 1'))
-    const server = await lab.server.connection(0)
-    await received(server, 'Q')
-    other.send(frontend.query('select 2'))
-    await lab.waiting(1)
-    server.send(backend.error(sqlstate, 'timeout'), backend.ready())
+    const { lab, one, other, server } = await twoClients(t)
+    server.send(...timeout)
     await one.readUntil('Z')
     await received(server, 'QQQ')
     server.send(...oneRow('2'))

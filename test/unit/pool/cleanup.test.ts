@@ -214,6 +214,7 @@ table('the janitor passes by an idle server', 'idle', [
   ['functions were not asked for lately', { functions: { overdue: () => true } }, 'ask-functions'],
   ['nor here', { functions: { wanted: () => true } }, 'ask-functions'],
   ['a reset comes first', { left: dirty, functions: { overdue: () => true } }, 'run KEEP STATEMENTS'],
+  ['what is asked could be answered by what was asked before', { left: orderDoubted }, 'ask-order'],
   ['it idles for too long', { server: { usedAt: AT - 600_001 } }, 'close: server_idle_timeout'],
   ['it is one of a few', { server: { usedAt: AT - 600_001 }, settings: { minSize: 1 } }, 'nothing'],
   ['it may idle for ever', { server: { usedAt: AT - 600_001 }, settings: { idleTimeoutMs: 0 } }, 'nothing'],
