@@ -27,12 +27,12 @@ const ENTRY = /^(?:(\d{1,6})\s*=\s*)?(\S+)(?:\s+pool_size\s*=\s*([1-9]\d{0,5}))?
 export function parsePeers(entries: readonly string[]): PeerAddress[] {
   const found = new Set<number>()
   return entries.map((entry) => {
-    const [, id = '0', where = '', size] = ENTRY.exec(entry.trim()) ?? []
+    const [, id, where = '', size] = ENTRY.exec(entry.trim()) ?? []
     const address = HOSTS.test(where) && !/[@=,]/.test(where) ? parseHosts(where, PORT)[0] : undefined
     if (!address || address.port < 1 || address.port > 65535)
       throw new Error(`'${entry}' is no peer: write id=host:port, or the name of a host whose addresses are all peers`)
-    const number = Number(id)
-    if (number > MOST_PEERS || (/^\d+\s*=/.test(entry.trim()) && number === 0))
+    const number = Number(id ?? 0)
+    if (number > MOST_PEERS || (id !== undefined && number === 0))
       throw new Error(`'${entry}': the id of a peer must be between 1 and ${MOST_PEERS}`)
     if (number > 0 && found.has(number)) throw new Error(`'${entry}': another peer has the id ${number}`)
     found.add(number)
