@@ -206,14 +206,11 @@ export class Lab {
   /** Kill one server after the other, now and then, until `playing` is over. */
   async #killServers(playing: Promise<unknown>): Promise<void> {
     let over = false
-    const ends = playing.then(
-      () => {
+    const ends = playing
+      .catch(() => {})
+      .finally(() => {
         over = true
-      },
-      () => {
-        over = true
-      },
-    )
+      })
     while (!over) {
       await Promise.race([ends, sleep(Math.random() * KILL_MS)])
       if (over) return
