@@ -16,7 +16,7 @@ import { isOwnAddress } from '../net/own-addresses.ts'
 import type { Resolver } from '../net/resolve.ts'
 import type { PeerSnapshot } from '../observe/snapshot.ts'
 import { writePassedCancel } from '../protocol/startup.ts'
-import { now } from '../util/clock.ts'
+import { after, now } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import { MOST_HOPS, peerOfKey } from './cancel-keys.ts'
 
@@ -52,17 +52,31 @@ class PeerQueue {
   async run(limit: number, timeoutMs: number, work: (leftMs: number) => Promise<void>): Promise<void> {
     const deadline = now() + timeoutMs
     if (this.active < limit) this.active++
-    else if (this.waiting.length >= MOST_WAITING) return
-    // Whoever ends hands its place on.
-    else await new Promise<void>((resolve) => this.waiting.push(resolve))
+    else if (this.waiting.length >= MOST_WAITING || !(await this.#turn(timeoutMs))) return
     try {
       const leftMs = deadline - now()
       if (leftMs > 0) await work(leftMs)
     } finally {
+      // Whoever ends hands its place on.
       const next = this.waiting.shift()
       if (next) next()
       else this.active--
     }
+  }
+
+  /** Wait until another one hands its place on; false where none does in `timeoutMs`. */
+  #turn(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const take = (): void => {
+        stop()
+        resolve(true)
+      }
+      const stop = after(timeoutMs, () => {
+        this.waiting.splice(this.waiting.indexOf(take), 1)
+        resolve(false)
+      })
+      this.waiting.push(take)
+    })
   }
 }
 

@@ -64,7 +64,7 @@ function makePeers(values: Partial<Config>, port = 1) {
     if (host !== 'all') throw new Error('no such host')
     return ['127.0.0.1']
   })
-  return { peers: new Peers({ config: () => config, resolver, port: () => port, log }), logs }
+  return { peers: new Peers({ config: () => config, resolver, port: () => port, log }), logs, config }
 }
 
 t.test('the peer whose key it is, and nobody else', async (t) => {
@@ -132,13 +132,19 @@ t.test('no more than its own pool_size, where it has one', async (t) => {
 
 t.test('what waits for longer than cancel_wait_timeout is not sent: it could hit what is run by then', async (t) => {
   const slow = await listener(t, true)
-  const values = { peers: [`all:${slow.port}`], poolSize: 1, cancelWaitTimeout: 1500 }
-  const { peers } = makePeers(values)
-  const all = Promise.all([1, 2, 3].map((pid) => peers.passOn(pid, SECRET, 0)))
+  const values = { peers: [`all:${slow.port}`], poolSize: 1, cancelWaitTimeout: 30_000 }
+  const { peers, config } = makePeers(values)
+  const first = peers.passOn(1, SECRET, 0)
   await waitFor(() => slow.got.length === 1)
+  config.cancelWaitTimeout = 1000
+  const late = Promise.all([2, 3].map((pid) => peers.passOn(pid, SECRET, 0)))
+  await waitFor(() => peers.snapshot()[0]?.waiting === 2)
   const entry = { id: 0, host: 'all', port: slow.port, poolSize: 1 }
   t.same(peers.snapshot(), [{ ...entry, active: 1, waiting: 2 }], 'counted for the name')
-  await all
+  await late
+  t.same(peers.snapshot(), [{ ...entry, active: 1, waiting: 0 }], 'those that wait leave by themselves')
+  slow.release()
+  await first
   t.equal(slow.got.length, 1)
   t.same(peers.snapshot(), [{ ...entry, active: 0, waiting: 0 }])
 })
