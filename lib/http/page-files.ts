@@ -12,18 +12,6 @@ export const PAGE_FILES = {
   'page.css': { type: 'text/css; charset=utf-8' },
   'icon.svg': { type: 'image/svg+xml' },
   'main.js': { type: 'text/javascript; charset=utf-8' },
-  'actions.js': { type: 'text/javascript; charset=utf-8' },
-  'chart.js': { type: 'text/javascript; charset=utf-8' },
-  'elements.js': { type: 'text/javascript; charset=utf-8' },
-  'feed.js': { type: 'text/javascript; charset=utf-8' },
-  'format.js': { type: 'text/javascript; charset=utf-8' },
-  'overview.js': { type: 'text/javascript; charset=utf-8' },
-  'pool-book.js': { type: 'text/javascript; charset=utf-8' },
-  'sections.js': { type: 'text/javascript; charset=utf-8' },
-  'settings.js': { type: 'text/javascript; charset=utf-8' },
-  'tables.js': { type: 'text/javascript; charset=utf-8' },
-  'virtual-rows.js': { type: 'text/javascript; charset=utf-8' },
-  'virtual-table.js': { type: 'text/javascript; charset=utf-8' },
   'uplot.js': { type: 'text/javascript; charset=utf-8', module: 'uplot/dist/uPlot.iife.min.js' },
   'uplot.css': { type: 'text/css; charset=utf-8', module: 'uplot/dist/uPlot.min.css' },
 } as const satisfies Record<string, { readonly type: string; readonly module?: string }>
@@ -56,7 +44,7 @@ export function pageText(name: PageFileName): string | undefined {
 function placeOf(name: PageFileName): string | URL {
   const { module } = PAGE_FILES[name] as { readonly module?: string }
   if (module !== undefined) return createRequire(import.meta.url).resolve(module)
-  // Run from its sources, pgbun shows what was built of them.
-  const built = import.meta.url.endsWith('.ts') ? '../../dist/http/page/' : './page/'
+  // Run from its sources, pgbun shows what was built of them. Built, this file is in a bundle, which is in a folder of dist/.
+  const built = import.meta.url.endsWith('.ts') ? '../../dist/http/page/' : '../http/page/'
   return new URL(built + name, import.meta.url)
 }

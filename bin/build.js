@@ -1,0 +1,45 @@
+/**
+ * `npm run build`: makes dist/, which is what npm ships. Plain JavaScript, for it runs before anything is built.
+ *
+ * The program, the library and the live page are bundled: of some 300 small files Node needs nearly twice as long to start.
+ * What only some commands need stays in chunks of their own. Packages are not bundled; npm brings those.
+ *
+ * `node bin/build.js [DIRECTORY]`; default dist/, which is emptied first. Exit code 1 where the types have errors, which do
+ * not keep the files from being made.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const outdir = path.resolve(process.argv[2] ?? path.join(root, 'dist'))
+const inLib = (...names) => names.map((name) => path.join(root, 'lib', name))
+const common = { bundle: true, format: 'esm', outbase: path.join(root, 'lib'), outdir, logLevel: 'warning' }
+
+rmSync(outdir, { recursive: true, force: true })
+
+// The names of files as the sources have them: a reference from one file to another is right from any folder of dist/.
+await build({
+  ...common,
+  entryPoints: inLib('index.ts', 'cli/main.ts', 'cli/signals.ts'),
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  platform: 'node',
+  target: 'node20.19',
+  packages: 'external',
+})
+await build({ ...common, entryPoints: inLib('http/page/main.ts'), platform: 'browser', target: 'es2022' })
+
+// Declarations, for those who import the library.
+const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+const args = [tsc, '-p', path.join(root, 'tsconfig.build.json'), '--outDir', outdir]
+const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
+
+const copies = ['config/pgbun.schema.json', 'http/page/index.html', 'http/page/page.css', 'http/page/icon.svg']
+for (const name of copies) copyFileSync(path.join(root, 'lib', name), path.join(outdir, name))
+
+process.exitCode = status ?? 1
