@@ -234,7 +234,7 @@ t.test('databases and users', async (t) => {
     const pgbun = await start(
       t,
       `[pool]\npool_size = 9\n[databases.a]\n${at(first)}dbname = "postgres"\npool_size = 1\npool_mode = "transaction"\n` +
-        `query_timeout = "300ms"\nmax_db_client_connections = 2\n[databases."*"]\n${at(first)}\n` +
+        `query_timeout = "2s"\nmax_db_client_connections = 2\n[databases."*"]\n${at(first)}\n` +
         '[users.postgres]\npool_size = 2\nquery_timeout = 0\nmax_user_client_connections = 2\n',
     )
     const admin = { user: 'postgres', password: 'postgres' }
@@ -246,7 +246,7 @@ t.test('databases and users', async (t) => {
     one.send(frontend.query('SELECT pg_sleep(60)'))
     t.match(await one.expectFatal(), { C: '57014', M: 'query_timeout' })
     const third = await loginRaw(t, pgbun, { ...admin, database: 'a' })
-    t.same(await third.rows('SELECT 1 FROM pg_sleep(0.7)'), [['1']], "the user's value counts before the database's")
+    t.same(await third.rows('SELECT 1 FROM pg_sleep(2.3)'), [['1']], "the user's value counts before the database's")
     const fourth = await loginRaw(t, pgbun, { ...admin, database: 'postgres' })
     t.match(await refusal(t, pgbun, 'postgres', admin), {
       C: '53300',

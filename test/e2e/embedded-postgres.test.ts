@@ -87,14 +87,16 @@ t.test('a directory with other things in it is refused and stays as it is', asyn
 })
 
 t.test('a cache that the system has swept in part is made anew', async (t) => {
-  const first = await startEmbeddedPostgres({ packageRoot, user: 'swept' })
+  // A user of this run alone: the cache is that of the machine.
+  const user = `swept${process.pid}`
+  const first = await startEmbeddedPostgres({ packageRoot, user })
   await first.stop()
   const cache = path.join(path.dirname(path.dirname(first.dataDir)), `pgbun-embedded-${process.getuid?.()}`)
-  const template = readdirSync(cache).find((name) => /-swept$/.test(name) && name.includes(first.version))
+  const template = readdirSync(cache).find((name) => name.endsWith(`-${user}`) && name.includes(first.version))
   t.ok(template, 'there is a cached cluster')
   t.teardown(() => rmSync(path.join(cache, template!), { recursive: true, force: true }))
   rmSync(path.join(cache, template!, 'data', 'global'), { recursive: true })
-  const second = await startEmbeddedPostgres({ packageRoot, user: 'swept' })
+  const second = await startEmbeddedPostgres({ packageRoot, user })
   t.teardown(() => second.stop())
   t.ok(second.pid)
 })
