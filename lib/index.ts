@@ -15,7 +15,7 @@ import type { Config } from './config/options.ts'
 import { readOtelEnvironment } from './config/otel-env.ts'
 import type { PoolerOptions } from './config/pooler-options.ts'
 import { ConfigError } from './config/raw-value.ts'
-import { diffConfig } from './config/reload.ts'
+import { keptUntilRestart } from './config/reload.ts'
 import { settingOf } from './config/set-option.ts'
 import { VERSION } from './config/version.ts'
 import { EMBEDDED } from './daemon/control.ts'
@@ -123,7 +123,7 @@ export async function createPooler(
   async function reload(changes: PoolerOptions): Promise<void> {
     const options = { ...current.options, ...changes }
     const { config: next } = await resolveConfigInTurns({ options }).catch(rethrow)
-    const fixed = diffConfig(current.config, next).needsRestart
+    const fixed = keptUntilRestart(current.config, next)
     if (fixed.length > 0) throw needsRestart(fixed)
     await daemon.reload(next).catch(rethrow)
     current = { options, config: next }

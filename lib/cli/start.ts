@@ -12,7 +12,7 @@ import type { Config } from '../config/options.ts'
 import { type OtelSettings, readOtelEnvironment } from '../config/otel-env.ts'
 import type { PoolerOptions } from '../config/pooler-options.ts'
 import { ConfigError, formatProblem } from '../config/raw-value.ts'
-import { applyReload, diffConfig } from '../config/reload.ts'
+import { applyReload, changesOf, keptUntilRestart } from '../config/reload.ts'
 import { settingOf } from '../config/set-option.ts'
 import { VERSION } from '../config/version.ts'
 import type { ControlAddress } from '../net/control-socket.ts'
@@ -22,6 +22,7 @@ import type { ListenAddress } from '../net/listener.ts'
 import { delay } from '../util/clock.ts'
 import { asError, createLogger, type LogControl } from '../util/logger.ts'
 import { returnMemory } from '../util/return-memory.ts'
+import { inTurns } from '../util/steps.ts'
 import type { DaemonReport } from './daemonize.ts'
 import { descriptorWarnings } from './descriptor-limit.ts'
 import { Ending, messageOf } from './ending.ts'
@@ -229,7 +230,7 @@ async function listenAndReload(serve: Serve) {
       for (const fault of account ? unreadable(files()) : []) log.error(fault, { remedy })
       throw error
     })
-    const difference = diffConfig(inForce, next).changed
+    const difference = await inTurns(changesOf(inForce, next))
     await daemon.reload(next)
     if (difference.includes('log_file')) attempt(log, () => output.open(next.logFile))
     inForce = next
@@ -295,7 +296,7 @@ async function readAgain(
   try {
     const { config: next, sources, warnings } = await resolveConfigInTurns(input)
     for (const warning of warnings) log.warn(warning)
-    for (const name of diffConfig(config, next).needsRestart)
+    for (const name of keptUntilRestart(config, next))
       log.warn(`${name} has changed; it takes effect when pgbun is started again`)
     return { config: applyReload(config, next), sources }
   } catch (error) {

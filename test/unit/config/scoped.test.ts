@@ -6,7 +6,8 @@ import { configJson, configToml } from '../../../lib/cli/show-config.ts'
 import { parseHosts } from '../../../lib/config/hosts.ts'
 import { resolveConfig } from '../../../lib/config/load.ts'
 import { databaseValues, scopedValue } from '../../../lib/config/options.ts'
-import { diffConfig } from '../../../lib/config/reload.ts'
+import { changesOf } from '../../../lib/config/reload.ts'
+import { atOnce } from '../../../lib/util/steps.ts'
 
 const TEXT = `[databases.reports]
 session_state = "reset"
@@ -131,7 +132,7 @@ t.test('shown, and read back', async (t) => {
     },
     users: {},
   })
-  t.strictSame(diffConfig(resolveConfig({}).config, resolved.config), { changed: ['databases'], needsRestart: [] })
+  t.strictSame(atOnce(changesOf(resolveConfig({}).config, resolved.config)), ['databases'])
 })
 
 t.test('a database with a server of its own', async (t) => {
