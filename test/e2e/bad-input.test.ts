@@ -49,7 +49,7 @@ async function healthyClient(t: Test, pgbun: Pgbun): Promise<{ stop(): Promise<n
 
 t.test(`bad input, seed ${seed}`, async (t) => {
   const server = await startPostgres(t, { settings: { max_connections: '30' } })
-  const args = ['--client-login-timeout', '1500ms']
+  const args = ['--client-login-timeout', '6s']
   const pgbun = await startPgbun(t, {
     target: server,
     poolMode: 'transaction',
