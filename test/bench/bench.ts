@@ -30,7 +30,7 @@ const DETAILED_CLIENTS = 32
 /** What JavaScript runs is compiled while it runs, for the last time only after many calls: so many transactions, or so long. */
 const WARM_TRANSACTIONS = 60_000
 const WARM_SECONDS = 10
-const COMPILED = new Set(['pgbun', 'unshared', 'relay'])
+const COMPILED = new Set(['pgbun', 'unshared', 'observed', 'unobserved', 'relay'])
 
 const owner = new Owner()
 let interrupted = false
@@ -102,6 +102,7 @@ async function bench(): Promise<number> {
     twins: options.details,
     relay: false,
     unshared: false,
+    observed: false,
   }
   const cases = CASES.filter(({ name, setup }) => {
     if (!options.only.includes(name)) return false
@@ -113,7 +114,8 @@ async function bench(): Promise<number> {
     const chosen = cases.filter((spec) => spec.setup === setup)
     const relay = chosen.some((spec) => spec.relay)
     const unshared = chosen.some((spec) => spec.unshared)
-    await withTargets({ ...contestants, relay, unshared }, setup, async (targets) => {
+    const observed = chosen.some((spec) => spec.observed)
+    await withTargets({ ...contestants, relay, unshared, observed }, setup, async (targets) => {
       for (const spec of chosen) {
         const points = await measureCase(spec, generator, able(spec, targets, pgbouncer), directory)
         results.points.push(...points)
@@ -160,7 +162,8 @@ async function withOwner(work: (group: Owner) => Promise<void>): Promise<void> {
 
 /** The targets that can do a case: not a PgBouncer without prepared statements in transaction mode. */
 function able(spec: Case, targets: Target[], pgbouncer: string | undefined): Target[] {
-  const wanted = { direct: true, pgbouncer: true, pgbun: true, relay: spec.relay, unshared: spec.unshared }
+  const { relay, unshared, observed } = spec
+  const wanted = { direct: true, pgbouncer: true, pgbun: true, relay, unshared, observed, unobserved: observed }
   const able = targets.filter(({ kind }) => !spec.without?.includes(kind) && wanted[kind])
   const prepares = pgbouncer === undefined || preparesInTransactions(versionOf(pgbouncer))
   if (prepares || spec.protocol !== 'prepared' || spec.setup.poolMode === 'session') return able

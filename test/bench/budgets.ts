@@ -1,6 +1,7 @@
 /** The budgets of the design, and whether the results keep them. Pure. */
 import { type BenchResults, type Point, type Summary, summarize, type TrialResult } from './results.ts'
 import { median, pairedRatio, type Ratio } from './statistics.ts'
+import type { TargetKind } from './targets.ts'
 
 /** One budget beside what was measured. */
 export interface Verdict {
@@ -13,7 +14,7 @@ export interface Verdict {
   verdict: 'met' | 'missed' | 'unknown' | 'not measured'
 }
 
-type Figure = 'toPgbouncer' | 'cpuToPgbouncer' | 'toDirect'
+type Figure = 'toPgbouncer' | 'cpuToPgbouncer' | 'toDirect' | 'toUnobserved'
 
 interface Budget {
   cases: readonly string[]
@@ -22,6 +23,8 @@ interface Budget {
   value: number
   /** Where it holds; default everywhere. */
   applies?: (point: Point) => boolean
+  /** Which pgbun; default `pgbun`. */
+  kind?: TargetKind
 }
 
 const small = ['simple', 'extended', 'prepared']
@@ -38,6 +41,7 @@ const BUDGETS: readonly Budget[] = [
   { cases: ['tls'], figure: 'toPgbouncer', bound: 'at least', value: 1 },
   { cases: ['50kB', '10MB', 'tls-50kB'], figure: 'toPgbouncer', bound: 'at least', value: 1.25 },
   { cases: ['connect', 'scram', 'tls-connect'], figure: 'toPgbouncer', bound: 'at least', value: 1 },
+  { cases: ['observed'], figure: 'toUnobserved', bound: 'at least', value: 0.97, kind: 'observed' },
 ]
 
 interface TrialBudget {
@@ -77,6 +81,7 @@ const figureNames: Readonly<Record<Figure, string>> = {
   toPgbouncer: '× PgBouncer',
   cpuToPgbouncer: '× its CPU',
   toDirect: '× direct',
+  toUnobserved: '× unobserved',
 }
 
 /** Every budget: what was measured of it, or that nothing was. */
@@ -85,8 +90,8 @@ export function judge(results: BenchResults): Verdict[] {
   const judged = new Set<Budget>()
   for (const point of results.points) {
     for (const summary of summarize(point)) {
-      if (summary.kind !== 'pgbun') continue
       for (const budget of BUDGETS) {
+        if (summary.kind !== (budget.kind ?? 'pgbun')) continue
         if (!budget.cases.includes(point.case) || budget.applies?.(point) === false) continue
         judged.add(budget)
         verdicts.push(judgeOne(point, summary, budget))

@@ -34,6 +34,8 @@ export interface Case {
   bystander: boolean
   /** Also through a pgbun that does not send requests behind those of others (`server_pipelining` off). */
   unshared?: boolean
+  /** Also through a pgbun that is observed, and one that counts nothing. */
+  observed?: boolean
   /** Startup parameters of the clients; where there are several sets, an equal part of the clients has each. */
   parameters?: readonly Record<string, string>[]
   /** Targets left out because they do something else with the same load. */
@@ -67,6 +69,16 @@ export const CASES: readonly Case[] = [
   { ...select, name: 'simple', title: 'pgbench -S, simple protocol', protocol: 'simple', relay: true, unshared: true },
   { ...select, name: 'extended', title: 'pgbench -S, extended protocol', protocol: 'extended', unshared: true },
   { ...select, name: 'prepared', title: 'pgbench -S, prepared statements', protocol: 'prepared', unshared: true },
+  {
+    ...select,
+    name: 'observed',
+    title: 'pgbench -S, simple protocol, with metrics, query statistics and an open page, and without all of them',
+    protocol: 'simple',
+    // Of its own: who looks would be in the way of the others.
+    setup: { ...PLAIN },
+    without: ['direct', 'pgbouncer', 'pgbun'],
+    observed: true,
+  },
   {
     ...select,
     name: 'socket',

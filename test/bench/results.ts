@@ -63,12 +63,15 @@ export interface Summary {
   toPgbouncer: Ratio | undefined
   /** Processor time, compared with PgBouncer's. */
   cpuToPgbouncer: Ratio | undefined
+  /** Compared with a pgbun that counts nothing and that nobody looks at. */
+  toUnobserved: Ratio | undefined
 }
 
 /** The medians of every target of a point that was measured. */
 export function summarize(point: Point): Summary[] {
   const direct = point.targets.find(({ kind }) => kind === 'direct')
   const pgbouncer = point.targets.find(({ kind }) => kind === 'pgbouncer')
+  const unobserved = point.targets.find(({ kind }) => kind === 'unobserved')
   return point.targets
     .filter(({ runs }) => runs.length > 0)
     .map((target) => {
@@ -89,6 +92,7 @@ export function summarize(point: Point): Summary[] {
         toDirect: against(direct, ({ perSecond }) => perSecond),
         toPgbouncer: target.kind === 'direct' ? undefined : against(pgbouncer, ({ perSecond }) => perSecond),
         cpuToPgbouncer: against(pgbouncer, totalCpu),
+        toUnobserved: against(unobserved, ({ perSecond }) => perSecond),
       }
     })
 }

@@ -1,19 +1,22 @@
 /**
  * What is compared: PostgreSQL itself, PgBouncer where there is one, pgbun on one or several runtimes, with and without
- * `server_pipelining` where that is of interest, and a proxy that does nothing on each Node among them.
+ * `server_pipelining` and with and without observers where that is of interest, and a proxy that does nothing on each Node
+ * among them.
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { startPgbun } from '../fixtures/pgbun.ts'
+import { freePort } from '../fixtures/ports.ts'
 import { pgbunRuntime, type Runtime } from '../fixtures/runtimes.ts'
 import { BACKLOG, MAX_CLIENTS, type Setup } from './cases.ts'
 import { versionOf } from './find-program.ts'
+import { observe } from './observer.ts'
 import type { Owner } from './owner.ts'
 import { authFileText, startPgbouncer } from './pgbouncer.ts'
 import { type BenchPostgres, TRUST_USER, upstreamHost } from './postgres.ts'
 import { startRelay } from './start-relay.ts'
 
-export type TargetKind = 'direct' | 'pgbouncer' | 'relay' | 'pgbun' | 'unshared'
+export type TargetKind = 'direct' | 'pgbouncer' | 'relay' | 'pgbun' | 'unshared' | 'observed' | 'unobserved'
 
 const GC_METER = new URL('gc-meter.mjs', import.meta.url).href
 
@@ -44,6 +47,8 @@ export interface Contestants {
   relay: boolean
   /** Start a pgbun on each that does not send requests behind those of others. */
   unshared: boolean
+  /** Start two more on each: with all that shows what it does, and somebody who looks, and with none of it. */
+  observed: boolean
 }
 
 /**
@@ -86,6 +91,16 @@ export async function startTargets(owner: Owner, contestants: Contestants, setup
       const off = [...args, '--server-pipelining', 'off']
       const { host, port, pid } = await startPgbun(owner, { ...options, args: off })
       targets.push({ kind: 'unshared', name: `${name}, off`, host, port, pid })
+    }
+    if (contestants.observed) {
+      const port = await freePort()
+      const on = await startPgbun(owner, { ...options, args: [...args, '--http-listen', `127.0.0.1:${port}`] })
+      await observe(owner, port)
+      const off = await startPgbun(owner, { ...options, args: [...args, '--query-stats-max', '0'] })
+      targets.push(
+        { kind: 'observed', name: `${name}, observed`, host: on.host, port: on.port, pid: on.pid },
+        { kind: 'unobserved', name: `${name}, unobserved`, host: off.host, port: off.port, pid: off.pid },
+      )
     }
     const pgbun = await startPgbun(owner, options)
     const target: Target = { kind: 'pgbun', name, host: pgbun.host, port: pgbun.port, pid: pgbun.pid }

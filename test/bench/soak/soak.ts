@@ -90,7 +90,7 @@ async function soak({ minutes, clients, limit, runtime, node, tls, json }: SoakO
   const setup = { ...(tls ? TLS : PLAIN), poolSize: 10 }
   const targets = await startTargets(
     owner,
-    { postgres, pgbouncer: undefined, runtimes, twins: false, relay: false, unshared: false },
+    { postgres, pgbouncer: undefined, runtimes, twins: false, relay: false, unshared: false, observed: false },
     setup,
   )
   const target = targets.at(-1)!

@@ -5,7 +5,13 @@ import { type BenchResults, type Point, summarize, type TargetRuns, type TrialRe
 
 function target(kind: TargetRuns['kind'], rates: number[], cpu = 20): TargetRuns {
   const pgbun = 'pgbun, node 24.0.0'
-  const own = { relay: 'relay, node 24.0.0', pgbun, unshared: `${pgbun}, off` }
+  const own = {
+    relay: 'relay, node 24.0.0',
+    pgbun,
+    unshared: `${pgbun}, off`,
+    observed: `${pgbun}, observed`,
+    unobserved: `${pgbun}, unobserved`,
+  }
   const name = { direct: 'direct', pgbouncer: 'PgBouncer', ...own }[kind]
   const runs = rates.map((perSecond) => ({
     transactions: perSecond * 3,
@@ -105,6 +111,16 @@ t.test('a budget without a measurement is shown as one', async (t) => {
   )
   const left = judge(results([point('10MB', 4, three)])).filter(({ what }) => what.includes('50kB'))
   t.same(left, [], 'one of its cases is enough')
+})
+
+t.test('a budget of what it costs to be observed', async (t) => {
+  const observed = (on: number[], off: number[]) =>
+    measured(results([point('observed', 32, [target('observed', on), target('unobserved', off)])]))
+  t.match(observed([970, 990], [1000, 1000]), [
+    { target: 'pgbun, node 24.0.0, observed', budget: '≥ 0.97 × unobserved', measured: '0.98', verdict: 'met' },
+  ])
+  t.match(observed([960], [1000]), [{ verdict: 'missed' }])
+  t.match(observed([960], []), [{ verdict: 'unknown' }])
 })
 
 function trial(name: string, key: string, own: number[], pgbouncer: number[]): TrialResult {
