@@ -8,8 +8,8 @@ import { nextTurn } from './clock.ts'
 /** Work that can be interrupted at each `yield`. */
 export type Steps<T> = Generator<void, T, void>
 
-/** Others wait no longer for a slice than this, in ms. */
-const SLICE_MS = 4
+/** Others wait no longer for a slice than this, in ms; a query and its answer meet two or three of them. */
+const SLICE_MS = 1
 
 /** Do all of it now. */
 export function atOnce<T>(steps: Steps<T>): T {
