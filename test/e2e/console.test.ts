@@ -380,6 +380,26 @@ t.test('console', async (t) => {
     t.same(rowsOf(await client.readUntil('Z')), [['1']])
   })
 
+  await t.test('SUSPEND waits for clients that do not read no longer than suspend_timeout', async (t) => {
+    const { pooler, login, console } = await start(t, { suspendTimeout: '300ms' })
+    const [reader, idle] = [await login(), await login()]
+    reader.pause()
+    reader.send(frontend.query("SELECT repeat('x', 100000) FROM generate_series(1, 500)"))
+    // What the kernel takes is not waiting: only when nothing moves any more is something left in the process.
+    let sent = -1
+    await waitFor(() => {
+      const before = sent
+      sent = pooler.snapshot().pools.reduce((sum, { counters }) => sum + counters.sent, 0)
+      return sent > 1e6 && sent === before
+    })
+    t.equal(typesOf(await console.query('SUSPEND')), 'CZ')
+    t.equal(typesOf(await console.query('RESUME')), 'CZ')
+    t.same(await idle.rows('SELECT 1'), [['1']], 'who has read all there was stays')
+    reader.resume()
+    await waitFor(() => reader.closed)
+    t.match(await one(console, "SHOW ERRORS WHERE reason = 'suspend_timeout'"), { sqlstate: '57014', count: '1' })
+  })
+
   await t.test('DISABLE, ENABLE, RECONNECT, WAIT_CLOSE, KILL, KILL_CLIENT', async (t) => {
     const { login, console } = await start(t)
     const client = await login()
