@@ -23,7 +23,7 @@ export interface WireHandler {
   onBatch(batch: Batch): void
   /** More waits to be taken by the kernel than may: write no more until onDrain. Comes after each write above that. */
   onFull(): void
-  /** The kernel took all that was written, after onFull. */
+  /** The kernel took all that was written, after onFull or where `mayTakeMore` was false. */
   onDrain(): void
   /** The peer sends no more; true where it is to get what is still owed to it: onEnd comes later. Otherwise onEnd follows. */
   onPeerEnd?(): boolean
@@ -37,6 +37,8 @@ export interface WireHandler {
 const COPY_LIMIT = 32 * 1024
 /** So much output that the kernel did not take may wait in memory before whoever writes it has to stop. */
 const BACKLOG_LIMIT = 128 * 1024
+/** With so much, nothing new is to be begun: an answer that is not larger than the rest of the limit comes to its end. */
+const LAG_LIMIT = BACKLOG_LIMIT / 2
 /** How long a peer may take to read the last message of a connection that is closed in an orderly way. */
 const LINGER_MS = 2000
 
@@ -90,6 +92,8 @@ export class Wire {
   #more: Buffer[] | undefined
   #outBytes = 0
   #full = false
+  /** Somebody waits for what was written to be taken. */
+  #awaited = false
   #ended = false
   #closing = false
   #paused = false
@@ -134,6 +138,13 @@ export class Wire {
   /** Between onFull and onDrain. */
   get full(): boolean {
     return this.#full
+  }
+
+  /** The peer has taken enough of what was written to be answered more; onDrain comes where it has not. */
+  mayTakeMore(): boolean {
+    if (!this.#full && this.#socket.writableLength <= LAG_LIMIT) return true
+    this.#awaited = true
+    return false
   }
 
   /** Bytes read since the connection began. */
@@ -292,8 +303,9 @@ export class Wire {
   }
 
   #onDrain(): void {
-    if (!this.#full || this.#ended) return
+    if (!(this.#full || this.#awaited) || this.#ended) return
     this.#full = false
+    this.#awaited = false
     beginTurn()
     try {
       this.handler.onDrain()

@@ -43,6 +43,30 @@ async function settled(value: () => number): Promise<number> {
   return last
 }
 
+t.test('who reads nothing of small answers keeps no server from others', async (t) => {
+  const piecewise = async (connection: ScriptedConnection): Promise<void> => {
+    connection.send(backend.rowDescription('a'), backend.dataRow('x'.repeat(50_000)))
+    // So that its end is read apart.
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    connection.send(backend.commandComplete('SELECT 1'), backend.ready())
+  }
+  const lab = await startLab(t, { poolSize: 1, script: answering({ 'select small': piecewise }) })
+  const [lazy, other] = [await lab.client(), await lab.client()]
+  lazy.pause()
+  let sent = -1
+  // As much as the kernel takes, then as much as pgbun keeps, then nothing is begun any more.
+  for (let same = 0; same < 20; ) {
+    lazy.send(frontend.query('select small'))
+    t.strictSame(await other.rows('select 1'), [['select 1']])
+    const now = lab.pooler.snapshot().pools[0]!.counters.sent
+    same = now - sent < 50_000 ? same + 1 : 0
+    sent = now
+  }
+  t.match(lab.pooler.snapshot().pools[0], { servers: { idle: 1 } })
+  lazy.resume()
+  for (let rows = 0; rows < 20; ) if ((await lazy.readMessage()).type === 'D') rows++
+})
+
 t.test('a reader that stops stops the server, and gets everything when it goes on', async (t) => {
   const lab = await startLab(t, { poolSize: 2, script: answering({ 'select large': large }) })
   const client = await lab.client()

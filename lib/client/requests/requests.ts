@@ -65,8 +65,11 @@ export class Requests implements RequestingClient {
     const session = this.#session
     const { state } = session
     // Who does not read what it is answered gets no more answers: there is nobody else to stop, as long as it holds no
-    // server.
-    if (session.wire.full && (state === 'idle' || this.refusing)) return false
+    // server. It would hold one, and keep it from others, where its answer ends only when it reads.
+    if ((state === 'idle' || this.refusing) && !session.wire.mayTakeMore()) {
+      session.activity.stalled()
+      return false
+    }
     if (this.#refused?.pending) {
       this.#refused.discard(batch)
       return true
