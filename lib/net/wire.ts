@@ -140,9 +140,10 @@ export class Wire {
     return this.#full
   }
 
-  /** The peer has taken enough of what was written to be answered more; onDrain comes where it has not. */
+  /** The peer has taken enough of what was written to be answered more. Where it has not, it has when onDrain comes. */
   mayTakeMore(): boolean {
-    if (!this.#full && this.#socket.writableLength <= LAG_LIMIT) return true
+    // Not earlier: whoever goes on being answered may read for ever and never have read all of it.
+    if (!this.#full && !this.#awaited && this.#socket.writableLength <= LAG_LIMIT) return true
     this.#awaited = true
     return false
   }
