@@ -22,7 +22,8 @@ const common = { bundle: true, format: 'esm', outbase: path.join(root, 'lib'), o
 
 rmSync(outdir, { recursive: true, force: true })
 
-// The names of files as the sources have them: a reference from one file to another is right from any folder of dist/.
+// Entries are where their sources are in lib/. A reference from a module to another file goes through `..`, because the module
+// may be in chunks/.
 await build({
   ...common,
   entryPoints: inLib('index.ts', 'cli/main.ts', 'cli/signals.ts'),
