@@ -13,7 +13,7 @@ import type { ControlAddress } from '../net/control-socket.ts'
 import { type DaemonReport, lostLogHint, spawnDaemon, takeDaemonPipe } from './daemonize.ts'
 import { ASKING } from './flags.ts'
 import { runAsSender } from './hand-over.ts'
-import { type CliRequest, helpText, parseArgs, UsageError } from './parse-args.ts'
+import { type CliRequest, parseArgs, UsageError } from './parse-args.ts'
 import { schemaReference } from './schema-reference.ts'
 import { configJson, configToml, EMBEDDED_SERVER, environmentText, summaryText } from './show-config.ts'
 import { runStart } from './start.ts'
@@ -49,7 +49,10 @@ async function run(
     // Which server it is shows when it is started; until then no other counts, whatever file and environment say.
     options: request.embedded ? { serverHost: EMBEDDED_SERVER } : undefined,
   }
-  if (request.command === 'help') return print(await helpText(process.stdout.columns))
+  if (request.command === 'help') {
+    const { helpText } = await import('./help-text.ts')
+    return print(await helpText(process.stdout.columns))
+  }
   if (request.command === 'version') return print(`pgbun ${VERSION}\n`)
   if (ASKING.has(request.command)) return ask(request, input)
   if (request.command === 'config' || request.env || request.dryRun) {

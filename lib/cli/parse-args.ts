@@ -2,22 +2,17 @@
  * The arguments of the command line -> what is asked for. Every mistake is a UsageError (exit code 2).
  *
  * Of an option that is given twice the last one counts; every value is checked all the same. A word is a command, or a
- * server that shows by its form that it is one: anything else would make a mistyped command the name of a host. Pure;
- * yargs prints the help.
+ * server that shows by its form that it is one: anything else would make a mistyped command the name of a host. Pure.
  */
-import yargs from 'yargs'
 import { convertValue } from '../config/convert.ts'
 import { nearestNames } from '../config/nearest-name.ts'
-import { OPTION_NAMES, type OptionName, optionRow } from '../config/options.ts'
+import { OPTION_NAMES, type OptionName } from '../config/options.ts'
 import { ConfigError, formatProblem, type RawValue } from '../config/raw-value.ts'
 import { parseServerArgument } from '../config/server-url.ts'
-import type { OptionRow } from '../config/types.ts'
-import { SECTIONS } from '../config/types.ts'
-import { formatDuration } from '../config/units.ts'
 import { userFault } from '../config/userlist.ts'
 import type { Shell } from './completion/shells.ts'
 import { checkFlags, checkUrl, readPlace, readSeconds, readShell } from './console-args.ts'
-import { COMMANDS, type Command, FLAGS, type Flag, type FlagName, flagName, OTHER_COMMANDS } from './flags.ts'
+import { COMMANDS, type Command, type FlagName, flagName, OTHER_COMMANDS } from './flags.ts'
 import { PASSWORD_REMEDY, printable, splitArgs, UsageError } from './split-args.ts'
 
 export { UsageError } from './split-args.ts'
@@ -167,13 +162,6 @@ function refuseContradictions(command: Command, given: Arguments): void {
   }
 }
 
-/** The text of `pgbun --help`, `width` columns wide. */
-export async function helpText(width = 100): Promise<string> {
-  let parser = createParser().wrap(Math.max(60, width))
-  for (const [name, doc] of Object.entries(COMMANDS)) parser = parser.command(name, doc)
-  return `${await parser.getHelp()}\n`
-}
-
 /** The command, which is the first word; taken out of `words`. A server alone means start. */
 function takeCommand(words: Word[]): Command {
   const first = words[0]?.text
@@ -251,46 +239,4 @@ function wordFault(word: string, shown: string, behind: string | undefined): str
   if (setting !== undefined) return `${unknown}. Options begin with two hyphens: --${flagName(setting)}=VALUE`
   const near = nearestNames(word, Object.keys(COMMANDS))
   return near.length > 0 ? `${unknown}. Did you mean ${near.join(' or ')}?` : unknown
-}
-
-function createParser() {
-  let parser = yargs([])
-    .scriptName('pgbun')
-    .locale('en')
-    .usage(
-      [
-        'Usage: pgbun [command] [server] [options]',
-        '',
-        'Pools connections to PostgreSQL. The server is host:port, postgres://host:port, a host name',
-        'with a dot or the directory of a unix socket; without one it is localhost:5432.',
-      ].join('\n'),
-    )
-    .epilogue('Every option can also be set in the TOML file and as an environment variable; see --env and CONFIG.md.')
-    .help(false)
-    .version(false)
-    .exitProcess(false)
-  for (const [name, { doc, short, value }] of Object.entries<Flag>(FLAGS)) {
-    parser = parser.option(name, { describe: doc, alias: short, ...valueShape(value), group: 'General:' })
-  }
-  for (const section of SECTIONS) {
-    for (const name of OPTION_NAMES.filter((option) => optionRow(option).section === section)) {
-      const row = optionRow(name)
-      const shape = valueShape(row.kind === 'bool' ? undefined : row.kind)
-      const describe = `${row.doc} ${defaultText(row)}`
-      parser = parser.option(flagName(name), { describe, alias: row.short, ...shape, group: `[${section}]:` })
-    }
-  }
-  return parser
-}
-
-function valueShape(value: string | undefined) {
-  return { type: value === undefined ? 'boolean' : 'string' } as const
-}
-
-function defaultText(row: OptionRow): string {
-  const choices = row.kind === 'enum' ? `One of ${row.values.join(', ')}. ` : ''
-  if (row.kind === 'bool') return `[${row.default ? 'on' : 'off'}]`
-  if (row.kind === 'duration') return `${choices}[${formatDuration(row.default)}]`
-  const text = String(row.default)
-  return text === '' ? choices.trim() : `${choices}[${text}]`
 }

@@ -1,6 +1,7 @@
 /** What the command line accepts, and the words for what it does not. */
 import t from 'tap'
-import { type CliRequest, helpText, parseArgs, UsageError } from '../../../lib/cli/parse-args.ts'
+import { helpText } from '../../../lib/cli/help-text.ts'
+import { type CliRequest, parseArgs, UsageError } from '../../../lib/cli/parse-args.ts'
 import { resolveConfig } from '../../../lib/config/load.ts'
 import { OPTION_NAMES, optionRow } from '../../../lib/config/options.ts'
 
