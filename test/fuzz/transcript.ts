@@ -118,10 +118,26 @@ function isTooLate(line: string | undefined): boolean {
 
 function linesOf(answers: Answers | undefined, temporary: number): string[] {
   if (answers === undefined) return ['(not played)']
-  const lines = answers.messages.map((item) => readable(item, temporary))
+  const lines = parametersSorted(answers.messages.map((item) => readable(item, temporary)))
   if (answers.closed) lines.push('(connection closed)')
   if (answers.missing !== undefined) lines.push(`(${answers.missing})`)
   return lines
+}
+
+/**
+ * What PostgreSQL reports of several parameters at once comes in the order in which they left their defaults in that session
+ * (guc.c: `guc_nondef_list`, `guc_report_list`): a server that has had other clients has another one.
+ */
+function parametersSorted(lines: string[]): string[] {
+  const sorted: string[] = []
+  for (let at = 0; at < lines.length; ) {
+    let end = at
+    while (lines[end]?.startsWith('S ')) end++
+    if (end > at) sorted.push(...lines.slice(at, end).sort())
+    else sorted.push(lines[end++]!)
+    at = end
+  }
+  return sorted
 }
 
 /** A message as one line of text. */
