@@ -29,7 +29,7 @@ async function main(names: string[]): Promise<number> {
   const unknown = files.find((file) => !everything.includes(file))
   if (unknown) return failed(`no such driver; there are ${everything.map((file) => path.basename(file, '.test.ts'))}`)
   if (!(await install())) return failed('npm ci in test/drivers failed')
-  if ((await run(root, 'node_modules/typescript/bin/tsc', '-p', 'test/drivers')) !== 0) return failed('type errors')
+  if ((await run(root, 'node_modules/typescript-7/bin/tsc', '-p', 'test/drivers')) !== 0) return failed('type errors')
 
   // Before the tests, whose time is limited: a first build of a language may take minutes.
   for (const [name, language] of Object.entries(languages)) {
