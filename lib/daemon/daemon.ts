@@ -206,7 +206,7 @@ export async function startDaemon(initial: Config, deps: DaemonDeps): Promise<Da
       router.roleChanged(host.key, role)
     },
     open: (pool, slot) => access.open(pool, slot),
-    isPaused: (database) => control.isPaused(database),
+    isPaused: control.isPaused.bind(control),
     errorCame: (database, sqlstate) => errors.add(database, sqlstate),
     gone: (server) => {
       hosts.of(server.identity.target).answeredBefore += server.answered

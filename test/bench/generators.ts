@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { typescript } from '../fixtures/runtimes.ts'
 import { findProgram, versionOf } from './find-program.ts'
 import type { Generator, LoadRequest } from './load.ts'
 import { pgbenchScripts } from './scripts.ts'
@@ -67,7 +68,7 @@ function pgGenerator(): Generator {
     name: 'pg (npm)',
     command: (request) => ({
       command: process.execPath,
-      args: ['--import=tsx', program, JSON.stringify(request)],
+      args: [typescript, program, JSON.stringify(request)],
       env: {},
     }),
   }

@@ -46,7 +46,7 @@ async function main(names: string[]): Promise<number> {
   process.env.PGBUN_DRIVERS_POSTGRES = JSON.stringify({ host, port, user, password })
   process.env.PGBUN_DRIVERS_RESULTS = results
   const paths = files.map((file) => path.join('test', 'drivers', file))
-  const code = await run(root, 'node_modules/tap/dist/esm/run.mjs', 'run', '--timeout=300', ...paths)
+  const code = await run(root, 'test/fixtures/tap/run.mjs', '--timeout=300', ...paths)
   if (code !== 0) return code
 
   const text = readFileSync(page, 'utf8')

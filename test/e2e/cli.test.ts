@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { runPgbun, startPgbun } from '../fixtures/pgbun.ts'
 import { rootDir } from '../fixtures/postgres.ts'
-import { pgbunRuntime } from '../fixtures/runtimes.ts'
+import { pgbunRuntime, typescript } from '../fixtures/runtimes.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
 const { version } = JSON.parse(readFileSync(join(rootDir, 'package.json'), 'utf8'))
@@ -145,7 +145,7 @@ t.test('the signals are listened for before the program is loaded', async (t) =>
     for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.kill(process.pid, signal)
     await new Promise((resolve) => setTimeout(resolve, 50))
     onHangUp(() => console.log('answered'))`
-  const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '--eval', script], { cwd: rootDir })
+  const child = spawn(process.execPath, [typescript, '--input-type=module', '--eval', script], { cwd: rootDir })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
   t.strictSame(await once(child, 'close'), [0, null])

@@ -8,6 +8,7 @@ import t from 'tap'
 import { startEmbeddedPostgres } from '../../lib/cli/embedded-postgres.ts'
 import { freePort } from '../fixtures/ports.ts'
 import { postgresPackageRoot, rootDir, startPostgres } from '../fixtures/postgres.ts'
+import { typescript } from '../fixtures/runtimes.ts'
 import { waitFor } from '../fixtures/wait.ts'
 
 const packageRoot = postgresPackageRoot()
@@ -32,7 +33,7 @@ for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
       console.log(JSON.stringify({ pid, dataDir }))
       setInterval(() => {}, 1000)
     `
-    const owner = spawn(process.execPath, ['--import=tsx', '--input-type=module', '-e', script], { cwd: rootDir })
+    const owner = spawn(process.execPath, [typescript, '--input-type=module', '-e', script], { cwd: rootDir })
     t.teardown(() => owner.kill('SIGKILL'))
     let output = ''
     for (const stream of [owner.stdout, owner.stderr]) {

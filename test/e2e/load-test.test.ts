@@ -6,6 +6,7 @@ import path from 'node:path'
 import t, { type Test } from 'tap'
 import { type PoolMode, startPgbun } from '../fixtures/pgbun.ts'
 import { rootDir, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
+import { typescript } from '../fixtures/runtimes.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { readArguments, UsageError } from '../load/arguments.ts'
 import { LogReader } from '../load/log-reader.ts'
@@ -32,7 +33,7 @@ async function run(
   running: (child: { stderr: () => string; interrupt: () => void }) => unknown = () => {},
 ): Promise<Ended> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(PGBUN_LOG|PG[A-Z]+|TAP.*)$/.test(name))
-  const child = spawn(process.execPath, ['--import=tsx', path.join(rootDir, 'test', 'load', `${script}.ts`), ...args], {
+  const child = spawn(process.execPath, [typescript, path.join(rootDir, 'test', 'load', `${script}.ts`), ...args], {
     cwd: rootDir,
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

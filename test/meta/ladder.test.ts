@@ -127,7 +127,7 @@ t.test('hardly anything takes the whole session of a client: a narrow interface 
 t.test('every relative import names its file with the extension', async (t) => {
   const wrong = [...readSources('lib'), ...readSources('test')].flatMap((file) =>
     file.imports
-      .filter(({ specifier }) => specifier.startsWith('.') && !/\.(ts|js|json)$/.test(specifier))
+      .filter(({ specifier }) => specifier.startsWith('.') && !/\.(ts|m?js|json)$/.test(specifier))
       .map(({ specifier }) => `${file.path}: ${specifier}`),
   )
   t.same(wrong, [])

@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { typescript } from '../fixtures/runtimes.ts'
 
 const PROGRAM = fileURLToPath(new URL('../fixtures/read-texts.ts', import.meta.url))
 /** Generous: it takes ten seconds of a processor, or, where anything is not linear, hours. */
@@ -13,7 +14,7 @@ const DEADLINE_MS = 400_000
 t.test('reading takes a time that grows no faster than the text', { timeout: DEADLINE_MS + 30_000 }, async (t) => {
   const lines = await new Promise<string[]>((resolve) => {
     const options = { timeout: DEADLINE_MS, maxBuffer: 1 << 26 }
-    execFile(process.execPath, ['--import=tsx', PROGRAM], options, (_error, stdout, stderr) => {
+    execFile(process.execPath, [typescript, PROGRAM], options, (_error, stdout, stderr) => {
       resolve((stdout + stderr).trimEnd().split('\n'))
     })
   })

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { typescript } from '../fixtures/runtimes.ts'
 import { waitFor } from '../fixtures/wait.ts'
 import { otherRuntimes, testOnRuntimes } from './net/on-runtimes.ts'
 
@@ -11,7 +12,7 @@ const SCRIPT = fileURLToPath(new URL('./net/few-descriptors.ts', import.meta.url
 
 // More clients than file descriptors: the runtimes differ in what becomes of those beyond the limit (Node closes them,
 // Bun leaves them waiting), but the listener must live, and serve again when there are descriptors.
-for (const [runtime, command] of Object.entries({ Node: `"${process.execPath}" --import=tsx`, ...otherRuntimes() })) {
+for (const [runtime, command] of Object.entries({ Node: `"${process.execPath}" ${typescript}`, ...otherRuntimes() })) {
   t.test(`running out of file descriptors does not end the process, on ${runtime}`, async (t) => {
     const line = `ulimit -n 64; exec ${command} "${SCRIPT}"`
     const child = spawn('sh', ['-c', line], { stdio: ['ignore', 'pipe', 'inherit'] })

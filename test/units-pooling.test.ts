@@ -1,0 +1,3 @@
+import { importUnits } from './fixtures/units.ts'
+
+await importUnits(true)
