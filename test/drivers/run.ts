@@ -31,12 +31,13 @@ async function main(names: string[]): Promise<number> {
   if (!(await install())) return failed('npm ci in test/drivers failed')
   if ((await run(root, 'node_modules/typescript-7/bin/tsc', '-p', 'test/drivers')) !== 0) return failed('type errors')
 
-  // Before the tests, whose time is limited: a first build of a language may take minutes.
-  for (const [name, language] of Object.entries(languages)) {
-    if (!files.includes(`${name}.test.ts`) || missingFor(language)) continue
-    process.stdout.write(`building the drivers of ${name}\n`)
-    await language.build()
-  }
+  // Before the tests, whose time is limited: a first build of a language may take minutes. All at once, for some of it is
+  // waiting for packages.
+  const used = Object.entries(languages).filter(
+    ([name, language]) => files.includes(`${name}.test.ts`) && !missingFor(language),
+  )
+  if (used.length > 0) process.stdout.write(`building the drivers of ${used.map(([name]) => name).join(', ')}\n`)
+  await Promise.all(used.map(([, language]) => language.build()))
 
   const results = mkdtempSync(path.join(os.tmpdir(), 'pgbun-drivers-results-'))
   cleanups.push(() => rmSync(results, { recursive: true, force: true }))
