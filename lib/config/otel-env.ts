@@ -7,7 +7,7 @@
 import { decodePercent, splitOnce } from './url-parts.ts'
 
 /** Ways to send OTLP that pgbun knows. */
-export type OtlpProtocol = 'http/protobuf' | 'http/json'
+export type OtlpProtocol = 'http/protobuf' | 'http/json' | 'grpc'
 
 /** What is sent. */
 export interface OtelSettings {
@@ -31,7 +31,7 @@ export interface OtelEnvironment {
 type Env = Readonly<Record<string, string | undefined>>
 type Signal = 'METRICS' | 'TRACES'
 
-const PROTOCOLS: readonly OtlpProtocol[] = ['http/protobuf', 'http/json']
+const PROTOCOLS: readonly OtlpProtocol[] = ['http/protobuf', 'http/json', 'grpc']
 const DEFAULT_INTERVAL_MS = 60_000
 const DEFAULT_DELAY_MS = 5000
 /** Longer ones overflow a timer. */
@@ -94,15 +94,15 @@ function protocolOf(signal: Signal, env: Env, warn: Warn): OtlpProtocol | undefi
   const endpoint = firstSet(env, [`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`, 'OTEL_EXPORTER_OTLP_ENDPOINT'])
   if (endpoint === undefined || !isChosen(signal, env, warn)) return undefined
   if (!isHttpUrl(endpoint.value)) {
-    warn(endpoint.variable, `no ${nameOf(signal)} are sent: it is no URL; use one like http://localhost:4318`)
+    const examples = 'http://localhost:4318, for grpc http://localhost:4317'
+    warn(endpoint.variable, `no ${nameOf(signal)} are sent: it is no URL; use one like ${examples}`)
     return undefined
   }
   const set = firstSet(env, [`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`, 'OTEL_EXPORTER_OTLP_PROTOCOL'])
   if (set === undefined) return 'http/protobuf'
   const protocol = PROTOCOLS.find((known) => known === set.value.toLowerCase())
   if (protocol === undefined) {
-    const port = /^grpc$/i.test(set.value) ? ', and the port that the collector has for it (4318)' : ''
-    warn(set.variable, `no ${nameOf(signal)} are sent: pgbun knows ${PROTOCOLS.join(' and ')}; use one of them${port}`)
+    warn(set.variable, `no ${nameOf(signal)} are sent: pgbun knows ${PROTOCOLS.join(', ')}; use one of them`)
   }
   return protocol
 }

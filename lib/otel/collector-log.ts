@@ -4,7 +4,9 @@ import type { Logger } from '../util/logger.ts'
 
 /** Failures are said once in so many ms. */
 const SILENCE_MS = 60_000
-const REMEDY = 'check that the collector runs and takes OTLP over HTTP at OTEL_EXPORTER_OTLP_ENDPOINT'
+const REMEDY =
+  'check that the collector runs, and takes OTLP at OTEL_EXPORTER_OTLP_ENDPOINT in the way that OTEL_EXPORTER_OTLP_PROTOCOL ' +
+  'says (most have grpc at port 4317, the others at 4318)'
 
 /** What is said of one kind of data. */
 export class CollectorLog {

@@ -19,7 +19,11 @@ export interface PackageFault {
 }
 
 /** The last part of the names of packages. */
-const SUFFIXES: Readonly<Record<OtlpProtocol, string>> = { 'http/protobuf': 'proto', 'http/json': 'http' }
+const SUFFIXES: Readonly<Record<OtlpProtocol, string>> = {
+  'http/protobuf': 'proto',
+  'http/json': 'http',
+  grpc: 'grpc',
+}
 
 /** Imports a package by its name. */
 export type Importer = (name: string) => Promise<Record<string, unknown>>

@@ -9,7 +9,7 @@ import path from 'node:path'
 import type pg from 'pg'
 import t, { type Test } from 'tap'
 import { createPooler } from '../../lib/index.ts'
-import { type CollectedSpan, type Collector, startCollector } from '../fixtures/collector.ts'
+import { type CollectedSpan, type Collector, startCollector, type Transport } from '../fixtures/collector.ts'
 import { frontend } from '../fixtures/messages.ts'
 import { type Pgbun, type PgbunOptions, startPgbun } from '../fixtures/pgbun.ts'
 import { freePort } from '../fixtures/ports.ts'
@@ -33,8 +33,14 @@ interface Lab {
   client(config?: pg.ClientConfig): Promise<pg.Client>
 }
 
-async function start(t: Test, env: Record<string, string> = {}, options: PgbunOptions = {}): Promise<Lab> {
-  const [server, collector] = await Promise.all([shared.database(t, ['CREATE TABLE t (a int)']), startCollector(t)])
+async function start(
+  t: Test,
+  env: Record<string, string> = {},
+  options: PgbunOptions = {},
+  transport: Transport = 'http',
+): Promise<Lab> {
+  const database = shared.database(t, ['CREATE TABLE t (a int)'])
+  const [server, collector] = await Promise.all([database, startCollector(t, transport)])
   const pgbun = await startPgbun(t, {
     target: server,
     password: server.password,
@@ -97,17 +103,26 @@ function seriesOf(name: string, labels: Record<string, string | number>): string
   return `${name} ${JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))}`
 }
 
+const CONTENT_TYPES = {
+  'http/protobuf': 'application/x-protobuf',
+  'http/json': 'application/json',
+  grpc: 'application/grpc',
+} as const
+
 /** Change by themselves, or with each look. */
 const RESTLESS = /^(process_(cpu|resident|start)|pgbun_event_loop|pgbun_memory|nodejs_|pgbun_host_(latency|lag))/
 
-for (const protocol of ['http/protobuf', 'http/json']) {
+for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
   test(`a collector gets the metrics of /metrics by ${protocol}`, async (t) => {
     const httpPort = await freePort()
     const env = { OTEL_EXPORTER_OTLP_PROTOCOL: protocol, OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test' }
-    const { collector, client, pgbun } = await start(t, env, { args: ['--http-listen', String(httpPort)] })
+    const options = { args: ['--http-listen', String(httpPort)] }
+    const { collector, client, pgbun } = await start(t, env, options, protocol === 'grpc' ? 'grpc' : 'http')
     const one = await client()
     for (let i = 0; i < 20; i++) await one.query('select 1')
     await t.rejects(one.query('select 1/0'))
+    const parent = newParent()
+    await one.query(`select 1 ${parent.comment}`)
     await one.end()
     const differences = async (): Promise<string[]> => {
       const scraped = await scrape(httpPort)
@@ -168,7 +183,10 @@ for (const protocol of ['http/protobuf', 'http/json']) {
         'deployment.environment.name': 'test',
       },
     })
-    t.strictSame([...collector.types], [protocol === 'http/json' ? 'application/json' : 'application/x-protobuf'])
+    t.match(await spansOf(collector, parent), [{ name: 'query', parentSpanId: parent.spanId }], 'and spans')
+    t.strictSame([...collector.types], [CONTENT_TYPES[protocol]])
+    await collector.down()
+    t.match(await pgbun.stop(), { code: 0 }, 'it ends without the collector')
   })
 }
 
@@ -378,10 +396,10 @@ test('a program that embeds pgbun says whether it wants that', async (t) => {
 })
 
 test('bad variables are said, and pgbun serves', async (t) => {
-  const { client, pgbun } = await start(t, { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })
+  const { client, pgbun } = await start(t, { OTEL_EXPORTER_OTLP_PROTOCOL: 'udp' })
   t.match((await (await client()).query('select 1 as a')).rows, [{ a: 1 }])
-  t.match(pgbun.logs(), /WARN.*OTEL_EXPORTER_OTLP_PROTOCOL=grpc: no metrics are sent: pgbun knows http\/protobuf/i)
-  t.match(pgbun.logs(), /WARN.*OTEL_EXPORTER_OTLP_PROTOCOL=grpc: no spans are sent/i)
+  t.match(pgbun.logs(), /WARN.*OTEL_EXPORTER_OTLP_PROTOCOL=udp: no metrics are sent: pgbun knows http\/protobuf/i)
+  t.match(pgbun.logs(), /WARN.*OTEL_EXPORTER_OTLP_PROTOCOL=udp: no spans are sent/i)
 })
 
 test('without the packages pgbun says which to install, and serves', async (t) => {
