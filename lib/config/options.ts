@@ -160,7 +160,7 @@ const pool = section('pool', {
     ['auto', 'off'],
     'auto',
     'Whether short statements outside of transactions are sent behind those of other clients on the same server connection, ' +
-      'while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind.',
+      'while these still run, in transaction and statement mode: auto where it is certain that they only read and leave nothing behind.',
     { scope: 'pool' },
   ),
   server_pipelining_budget: duration(

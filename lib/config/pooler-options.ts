@@ -93,7 +93,7 @@ export interface PoolerOptions {
   connectQuery?: string
   /** Query that checks a server connection after serverCheckDelay without use; empty sends an empty query, "none" skips the check. Default: ''. */
   serverCheckQuery?: string
-  /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind. Default: 'auto'. */
+  /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they only read and leave nothing behind. Default: 'auto'. */
   serverPipelining?: 'auto' | 'off'
   /** With serverPipelining, how long the statements under way on one server connection may be expected to take in all. Milliseconds, at least 1, or a text with a unit: '15s', '10min'. Default: 1 (1ms). */
   serverPipeliningBudget?: number | string
@@ -265,7 +265,7 @@ export interface PoolerOptions {
       poolMode?: 'session' | 'transaction' | 'statement'
       /** How transaction and statement mode treat session state that cannot follow its client: pin keeps the client on its server connection, error refuses such statements, reset discards the state at the end of the transaction. Default: 'pin'. */
       sessionState?: 'pin' | 'error' | 'reset'
-      /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind. Default: 'auto'. */
+      /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they only read and leave nothing behind. Default: 'auto'. */
       serverPipelining?: 'auto' | 'off'
       /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
       poolSize?: number
@@ -331,7 +331,7 @@ export interface PoolerOptions {
       poolMode?: 'session' | 'transaction' | 'statement'
       /** How transaction and statement mode treat session state that cannot follow its client: pin keeps the client on its server connection, error refuses such statements, reset discards the state at the end of the transaction. Default: 'pin'. */
       sessionState?: 'pin' | 'error' | 'reset'
-      /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they leave nothing behind. Default: 'auto'. */
+      /** Whether short statements outside of transactions are sent behind those of other clients on the same server connection, while these still run, in transaction and statement mode: auto where it is certain that they only read and leave nothing behind. Default: 'auto'. */
       serverPipelining?: 'auto' | 'off'
       /** Maximum number of server connections per database and user, without replication connections. A number from 1 to 1000000. Default: 25. */
       poolSize?: number

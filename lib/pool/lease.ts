@@ -34,6 +34,8 @@ export class Lease extends LeaseEffects {
   readonly since: number
   /** In which mode it was lent: a reload changes the pool's, not that of a session under way. */
   readonly mode: PoolMode
+  /** The client has been asked to send its request again, without this lease. */
+  sentAgain = false
   readonly #owner: LeaseOwner
   #over = false
 
@@ -67,6 +69,11 @@ export class Lease extends LeaseEffects {
 
   /** Nobody else uses the server. */
   get alone(): boolean {
+    return true
+  }
+
+  /** Nobody else waits for what the server answers. */
+  get aloneWaits(): boolean {
     return true
   }
 

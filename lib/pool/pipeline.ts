@@ -7,22 +7,26 @@
  * whole. What must hold:
  * - the order of the places is the order in which requests were sent, and a place is answered with one ReadyForQuery;
  * - nobody joins while a cancel request is under way: it could hit who came behind. Who is hit although its client did not
- *   ask for it was rolled back, and has been told nothing: its request is run again;
+ *   ask for it has done nothing but to read, and has been told nothing: its request is run again;
+ * - behind an error of a cancel request or a limit of time it is not certain whose answers follow: they are not read, and all
+ *   who are there are run again on other servers;
+ * - nobody waits for an answer that is too large to be held back: those behind it are run again elsewhere at once;
  * - who keeps others waiting for longer than `server_pipelining_max_wait` is canceled and run again in the same way, alone.
  *   It may wait for a lock of a client that waits, outside of PostgreSQL's sight, for one of those others;
  * - a server that ends its session with a FATAL has not begun what is behind the first place, which is sent elsewhere.
  */
 
-import type { ErrorFields } from '../errors.ts'
-import { type ErrorSummary, HELD_UP, readError } from '../protocol/error-response.ts'
+import { parameterStatus } from '../protocol/build.ts'
+import { type ErrorSummary, isHeldUp, readError } from '../protocol/error-response.ts'
 import { TX_IDLE } from '../protocol/types.ts'
 import type { ServerConnection } from '../server/connection.ts'
 import { NOT_RUN, NOTHING, type PlanRef, type ServerEnd } from '../server/ports.ts'
-import { after, afterTurn, idleTime, now } from '../util/clock.ts'
+import { after, afterTurn, now } from '../util/clock.ts'
 import type { Counters } from './counters.ts'
 import type { Lease, LeaseOutcome } from './lease.ts'
+import { RunTimes } from './run-times.ts'
 import type { PoolMode } from './settings.ts'
-import { type Line, SharedLease } from './shared-lease.ts'
+import { type Line, SharedLease, unknownOutcome } from './shared-lease.ts'
 import type { ShortText } from './short-texts.ts'
 import type { Waiter } from './waiter.ts'
 
@@ -32,8 +36,6 @@ const DEPTH = 128
 const HELD_BYTES = 65_536
 /** After so long without a pause the pool is to look at the server before others use it (ms). */
 const SHIFT_MS = 1000
-
-const CANCELED = '57014'
 
 /** The pool whose server it is. */
 export interface PipelineOwner {
@@ -48,16 +50,11 @@ export interface PipelineOwner {
   cancel(server: ServerConnection): void
 }
 
-/** What is said of a request that was sent behind others, when the server was lost. */
-function unknownOutcome({ fields }: ServerEnd): ErrorFields {
-  const detail = `Its outcome is unknown: it was sent behind other requests (server_pipelining), and may have been run. ${fields.detail ?? ''}`
-  return { ...fields, detail: detail.trimEnd() }
-}
-
 /** The line of requests on one server. */
 export class Pipeline implements Line {
   readonly server: ServerConnection
   readonly #owner: PipelineOwner
+  readonly #times = new RunTimes()
   #first: SharedLease | undefined
   #last: SharedLease | undefined
   #size = 0
@@ -65,15 +62,13 @@ export class Pipeline implements Line {
   #load = 0
   /** Since when the first one is first. */
   #since = 0
-  /** Answered by the chunk at hand, and since when the server has worked on them. */
-  readonly #done: SharedLease[] = []
-  #doneSince = 0
-  #idleBefore = 0
   /** When the pool looked at the server last. */
   #begunAt = 0
   /** Nobody joins until it is empty. */
   #shut = false
   #stopWatching: (() => void) | undefined
+  /** What the server says from here on is not read, because it is not certain for whom it is. */
+  #unproven = false
   /** Who was first when that was looked at last. */
   #seen: SharedLease | undefined
   /** The client that keeps the server. */
@@ -88,12 +83,10 @@ export class Pipeline implements Line {
     return this.#first
   }
 
-  /** Requests under way. */
   get size(): number {
     return this.#size
   }
 
-  /** Expected time of what is under way (ms). */
   get load(): number {
     return this.#load
   }
@@ -143,7 +136,7 @@ export class Pipeline implements Line {
     if (first === undefined) {
       this.#first = lease
       this.#since = at
-      this.#workBegins(at, idleTime())
+      this.#times.begin(at)
     } else this.#last!.behind = lease
     this.#last = lease
     this.#load += lease.cost
@@ -183,6 +176,8 @@ export class Pipeline implements Line {
       return
     }
     place.client = undefined
+    // What it does not read is not for others any more.
+    if (this.#first === place) this.server.wire.resume()
     if (place.over) return
     if (!place.whole && !place.open) {
       // Nothing was sent.
@@ -233,7 +228,6 @@ export class Pipeline implements Line {
     this.#stopWatching = undefined
     const first = this.#first
     if (first === undefined || this.#size < 2) return
-    // Where this process is busy, who was not first before may have been sent a moment ago.
     const tooLong = first === this.#seen && now() - this.#since >= patienceMs
     this.#seen = first
     if (tooLong && !first.passes && this.server.cancels === 0) {
@@ -241,26 +235,6 @@ export class Pipeline implements Line {
       this.#cancelFirst()
     }
     this.#watch()
-  }
-
-  /** What the requests that this chunk has answered have taken, each of them as much. */
-  #account(): void {
-    const done = this.#done
-    if (done.length === 0) return
-    const at = now()
-    // Who was there when the last answers came, and is not answered, keeps the server busy. Otherwise it may have been done for
-    // as long as this process had other things to do than to read it.
-    const busy = this.#first !== undefined && this.#first.since < this.#doneSince
-    const idle = idleTime()
-    const ms = (busy ? at - this.#doneSince : idle - this.#idleBefore) / done.length
-    for (const { text, bytes, waits } of done) text.ran(ms, bytes, waits)
-    done.length = 0
-    this.#workBegins(at, idle)
-  }
-
-  #workBegins(at: number, idle: number): void {
-    this.#doneSince = at
-    this.#idleBefore = idle
   }
 
   cancelBegins(lease: SharedLease): void {
@@ -289,19 +263,35 @@ export class Pipeline implements Line {
       first.held.push(bytes)
       return
     }
+    if (!first.passes && !first.open) this.#leaveToIt(first)
     first.passes = true
     this.#tell(first)
     first.client?.onServerBytes(bytes)
   }
 
+  /** The answer of `first` is too large to be held back: nobody is to wait for it. */
+  #leaveToIt(first: SharedLease): void {
+    this.#shut = true
+    // It could be told of a cancel request for somebody else, and not be run again.
+    if (first.exposed && !first.canceled) {
+      first.held = []
+      this.#notRun(first)
+    }
+    for (let place = first.behind; place !== undefined; place = place.behind) this.#notRun(place)
+  }
+
   #tell(place: SharedLease): void {
+    for (const [name, value] of place.missed) {
+      place.client?.onServerBytes(parameterStatus(name, place.client.onServerParameter?.(name, value) ?? value))
+    }
+    place.missed = []
     for (const bytes of place.held) place.client?.onServerBytes(bytes)
     place.held = []
     place.copied = 0
   }
 
   onServerChunkOver(): void {
-    this.#account()
+    this.#times.chunkOver(this.#first)
     const first = this.#first
     if (first === undefined) return
     const { held } = first
@@ -321,7 +311,7 @@ export class Pipeline implements Line {
       return
     }
     this.#since = now()
-    this.#done.push(first)
+    this.#times.answered(first)
     this.#shift(first)
     const next = this.#first
     if (next === undefined) {
@@ -332,7 +322,8 @@ export class Pipeline implements Line {
     else this.#answered(first, status)
     if (first.heldUp) {
       // It may have come ahead of the answer, which would be taken for that of the next.
-      this.server.abort('a limit of time has passed, and it is not certain for which request')
+      this.#unproven = true
+      this.server.abort('a request was canceled, or a limit of time has passed: it is not certain for whom')
       return
     }
     const left = next === this.#first && next.client === undefined && next.behind === undefined
@@ -342,9 +333,10 @@ export class Pipeline implements Line {
 
   /** The line is empty: the server is that of the last client, until it gives it back. */
   #lastAnswered(last: SharedLease, status: number): void {
-    this.#account()
+    this.#times.chunkOver(undefined)
     const { client } = last
     if (client === undefined || last.hit) {
+      last.sentAgain = last.hit
       this.#over(last, status === TX_IDLE ? 'done' : 'abandoned', '')
       if (last.hit) this.#rerun(client)
       return
@@ -393,6 +385,7 @@ export class Pipeline implements Line {
   #notRun(place: SharedLease): void {
     const { client } = place
     place.client = undefined
+    place.sentAgain = true
     this.#rerun(client)
   }
 
@@ -405,12 +398,14 @@ export class Pipeline implements Line {
   onServerError(body: Buffer): void {
     const first = this.#first
     if (first === undefined) return
-    const { sqlstate } = readError(body)
-    if (HELD_UP.has(sqlstate)) {
-      first.heldUp = !first.exposed
+    const heldUp = isHeldUp(readError(body))
+    if (heldUp) {
+      first.heldUp = true
       this.#shut = true
     }
-    if (first.exposed && !first.canceled && !first.passes && sqlstate === CANCELED) first.hit = true
+    // Whether it is its own shows where it is run again, alone.
+    const others = first.exposed || first.amongOthers
+    if (heldUp && others && !first.canceled && !first.passes && !first.open) first.hit = true
     else first.client?.onServerError?.(body)
   }
 
@@ -441,6 +436,8 @@ export class Pipeline implements Line {
   }
 
   onServerParameter(name: string, value: string): string | undefined {
+    // To those who wait PostgreSQL says nothing of it again.
+    for (let place = this.#first?.behind; place !== undefined; place = place.behind) place.missed.push([name, value])
     return this.#first?.client?.onServerParameter?.(name, value)
   }
 
@@ -468,7 +465,7 @@ export class Pipeline implements Line {
   onServerClosed(end: ServerEnd): void {
     const [first, ...rest] = this.#takeAll()
     this.#owner.over(this.server, first?.mode ?? 'transaction', 'done', '')
-    if (first?.hit) this.#notRun(first)
+    if (first?.hit || (first && this.#unproven)) this.#notRun(first)
     else if (first !== undefined) {
       // Of a message that has not come as a whole its client has seen nothing.
       const cut = end.midMessage && !first.passes
@@ -476,7 +473,7 @@ export class Pipeline implements Line {
       first.client?.onServerClosed(cut ? { ...end, midMessage: false } : end)
     }
     for (const place of rest) {
-      if (end.relayed) this.#notRun(place)
+      if (end.relayed || this.#unproven) this.#notRun(place)
       else place.client?.onServerClosed({ ...end, fields: unknownOutcome(end), midMessage: false })
     }
   }
@@ -486,7 +483,7 @@ export class Pipeline implements Line {
     const all: SharedLease[] = []
     for (let place = this.#first; place !== undefined; place = place.behind) all.push(place)
     for (const place of all) place.over = true
-    this.#done.length = 0
+    this.#times.forget()
     this.#first = undefined
     this.#last = undefined
     this.#size = 0

@@ -3,8 +3,9 @@
  * answered behind them.
  */
 
+import type { ErrorFields } from '../errors.ts'
 import type { ServerConnection } from '../server/connection.ts'
-import type { Consumer } from '../server/ports.ts'
+import type { Consumer, ServerEnd } from '../server/ports.ts'
 import { Lease, type LeaseOwner } from './lease.ts'
 import type { ShortText } from './short-texts.ts'
 import type { Waiter } from './waiter.ts'
@@ -20,6 +21,12 @@ export interface Line extends LeaseOwner, Consumer {
   forfeited(lease: SharedLease): void
   /** A cancel request for what it runs begins. */
   cancelBegins(lease: SharedLease): void
+}
+
+/** What is said of a request that was sent behind others, when the server was lost. */
+export function unknownOutcome({ fields }: ServerEnd): ErrorFields {
+  const detail = `Its outcome is unknown: it was sent behind other requests (server_pipelining), and may have been run. ${fields.detail ?? ''}`
+  return { ...fields, detail: detail.trimEnd() }
 }
 
 /** One place, and what has come of the answer. */
@@ -53,6 +60,10 @@ export class SharedLease extends Lease {
   hit = false
   /** It was answered by an error that may be none of its own: of a limit of time. */
   heldUp = false
+  /** Its client has been asked to send the request again. */
+  override sentAgain = false
+  /** Parameters that have changed while it was not the first. */
+  missed: (readonly [name: string, value: string])[] = []
   /** Of the answer, so far. */
   bytes = 0
   held: Buffer[] = []
@@ -91,6 +102,13 @@ export class SharedLease extends Lease {
 
   override get alone(): boolean {
     return this.kept || (this.isNext && this.#line.size === 1)
+  }
+
+  override get aloneWaits(): boolean {
+    if (!this.isNext) return false
+    for (let place = this.behind; place !== undefined && !this.kept; place = place.behind)
+      if (place.client) return false
+    return true
   }
 
   override get amongOthers(): boolean {

@@ -26,6 +26,8 @@ const GENERATION = 2000
 
 /** One statement of one pool. */
 export class ShortText {
+  /** It may be run again (sql/plain-read.ts); undefined until somebody has looked. */
+  isRead: boolean | undefined
   /** Others may be sent behind it. */
   admitted = false
   /** Expected time on the server (ms); with the way there and back, as long as it was never behind others. */

@@ -13,13 +13,22 @@ export interface ErrorSummary {
   routine: string
 }
 
+/** Of a statement that a cancel request, or a limit of time for it, has ended. */
+const CANCELED = '57014'
+/** Of a limit of time for locks, and of a lock that was not to be waited for (NOWAIT), which another routine says. */
+const NO_LOCK = '55P03'
+/** Where PostgreSQL looks for what interrupts a statement. */
+const INTERRUPTS = 'ProcessInterrupts'
+
 /**
- * SQLSTATEs of a statement that a cancel request, or a limit of time for it or for locks, has ended.
+ * Whether it is the error of a statement that a cancel request, or a limit of time for it or for locks, has ended.
  *
  * PostgreSQL may notice that a limit has passed only when the statement is over and was answered. The error is not the answer
  * to the next request then: it comes ahead of that, with a ReadyForQuery of its own.
  */
-export const HELD_UP: ReadonlySet<string> = new Set(['57014', '55P03'])
+export function isHeldUp({ sqlstate, routine }: ErrorSummary): boolean {
+  return sqlstate === CANCELED || (sqlstate === NO_LOCK && (routine === INTERRUPTS || routine === ''))
+}
 
 /** Read what is there of a body, which may be cut off. */
 export function readError(body: Buffer): ErrorSummary {

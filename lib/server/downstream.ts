@@ -10,7 +10,7 @@
 
 import { type Batch, FIRST, IN_HEAD, LAST } from '../protocol/batch.ts'
 import { CLOSE_COMPLETE, PARSE_COMPLETE, parameterStatus } from '../protocol/build.ts'
-import { type ErrorSummary, HELD_UP, readError } from '../protocol/error-response.ts'
+import { type ErrorSummary, isHeldUp, readError } from '../protocol/error-response.ts'
 import { ProtocolError, Reader } from '../protocol/reader.ts'
 import { BACKEND, backendName, TX_BLOCK, TX_FAILED, TX_IDLE } from '../protocol/types.ts'
 import type { PlanObserver } from '../replies/reply-kinds.ts'
@@ -277,7 +277,7 @@ export class Downstream implements PlanObserver {
       return server.consumer ? TO_CLIENT : SWALLOW
     }
     if (error.sqlstate === UNDEFINED_OBJECT || error.sqlstate === NOT_PERMITTED) server.content.doubtRole()
-    if (HELD_UP.has(error.sqlstate)) server.content.doubtOrder()
+    if (isHeldUp(error)) server.content.doubtOrder()
     const { consumer, plan } = server
     if (consumer === null) return DESYNC
     const ref = plan.ref as PlanRef | undefined

@@ -50,6 +50,8 @@ export interface StatementEntry extends Counted {
   readonly facts: SqlFacts
   /** By what its text is counted; undefined until somebody counts. */
   fingerprint: Fingerprint | undefined
+  /** It only reads, and may be run again (sql/plain-read.ts); undefined until somebody has looked. */
+  isRead: boolean | undefined
   /** Clients' names and servers that have it. */
   refs: number
   /** Of these, clients' names. */
@@ -216,6 +218,7 @@ export class StatementStore {
       facts,
       refs: 0,
       fingerprint: undefined,
+      isRead: undefined,
       names: 0,
       description: undefined,
       checkedAt: Number.NEGATIVE_INFINITY,

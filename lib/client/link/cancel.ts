@@ -61,6 +61,8 @@ async function cancelRunning(client: CancelableClient, server: ServerConnection)
   const held = (): boolean => runsOn(client) === server && client.link?.lease === lease
   // What others have sent ahead of it would be hit.
   while (held() && !lease!.isNext) await delay(LOOK_MS)
+  // Not run there, it is to be canceled where it is sent now.
+  if (!held() && lease?.sentAgain) return cancelClient(client)
   const { answered } = server
   const here = (): boolean => held() && server.answered === answered
   const until = now() + client.ports.config.cancelWaitTimeout

@@ -450,7 +450,7 @@ export class ServerLink implements Waiter, ReleasingLink, RequestLink {
   /** The client does not read what the server sends: read no more of it. */
   onClientFull(): void {
     // What the server answers to pgbun itself has to be read.
-    if (this.#session.state === 'active' && this.lease?.alone) this.lease.server.wire.pause()
+    if (this.#session.state === 'active' && this.lease?.aloneWaits) this.lease.server.wire.pause()
   }
 
   onClientDrain(): void {

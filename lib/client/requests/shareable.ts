@@ -1,6 +1,6 @@
 /**
  * Whether a request of a client that holds no server may be sent behind those of others (pool/pipeline.ts): it is there as a
- * whole, and it is certain to leave neither a transaction nor anything in the session. A request is one Query, or a batch of
+ * whole, it only reads, and it is certain to leave neither a transaction nor anything in the session. A request is one Query, or a batch of
  * the extended protocol that binds and executes one statement: the unnamed one, which it parses itself, or a named one. Pure.
  */
 
@@ -9,6 +9,7 @@ import { type Batch, FIRST, LAST } from '../../protocol/batch.ts'
 import { FRONTEND } from '../../protocol/types.ts'
 import { factsOf, NO_FACTS } from '../../sql/facts.ts'
 import type { Fingerprint } from '../../sql/fingerprint.ts'
+import { isClear, isPlainRead } from '../../sql/plain-read.ts'
 import { statementName } from '../../statements/client-statements.ts'
 import { fingerprintOfEntry, type StatementEntry, textOf } from '../../statements/shared-statements.ts'
 import type { ClientEffects } from '../state/client-effects.ts'
@@ -92,15 +93,24 @@ function isPlainRun(batch: Batch, at: number): boolean {
 
 /** True where running `text` (latin1) certainly changes nothing in the session of which others could see something. */
 function ofText({ functions, pool }: ClientEffects, fingerprint: Fingerprint, text: string): Shareable | undefined {
-  if (!fingerprint.single || factsOf(text).effects !== 0) return undefined
-  const suspected = !functions.quiet && (functions.suspects(text) || functions.keeps(text) || functions.defines(text))
-  return suspected ? undefined : { short: pool.pipelines.texts.of(fingerprint), name: undefined }
+  if (!fingerprint.single || factsOf(text).effects !== 0 || !isClear(text)) return undefined
+  if (!functions.quiet && (functions.suspects(text) || functions.keeps(text) || functions.defines(text)))
+    return undefined
+  const short = pool.pipelines.texts.of(fingerprint)
+  // Texts of one fingerprint differ by literals and comments alone.
+  short.isRead ??= isPlainRead(text)
+  return short.isRead ? { short, name: undefined } : undefined
 }
 
 function ofEntry({ functions, pool }: ClientEffects, entry: StatementEntry, name: string): Shareable | undefined {
   if (entry.facts !== NO_FACTS) return undefined
   const fingerprint = fingerprintOfEntry(entry)
   if (!fingerprint.single) return undefined
+  if (entry.isRead === undefined) {
+    const text = textOf(entry.body)
+    entry.isRead = isClear(text) && isPlainRead(text)
+  }
+  if (!entry.isRead) return undefined
   const suspected = !functions.quiet && functions.suspectsAgain(entry, () => textOf(entry.body))
   return suspected ? undefined : { short: pool.pipelines.texts.of(fingerprint), name }
 }

@@ -198,6 +198,7 @@ const NOTHING_PREPARED: StatementEntry = {
   body: Buffer.alloc(0),
   facts: NO_FACTS,
   fingerprint: undefined,
+  isRead: undefined,
   refs: 0,
   names: 0,
   description: undefined,

@@ -7,6 +7,7 @@
 import type { LeaseOutcome } from '../../../lib/pool/lease.ts'
 import type { ShortText } from '../../../lib/pool/short-texts.ts'
 import { backend } from '../../fixtures/messages.ts'
+import { type Execution, isLeft } from './pipeline-execution.ts'
 import { closed, type Ears, headOf, isShared, ModelClient, ModelPool, type Request } from './pipeline-parts.ts'
 import { BULK, COMPLETE, ERRORS, HELD_BYTES, READY, type Saying } from './pipeline-sayings.ts'
 
@@ -22,34 +23,6 @@ export type Step =
   | { full: boolean }
   /** Of a client that keeps the server. */
   | { commit: true }
-
-/** A request at PostgreSQL. */
-interface Execution {
-  client: ModelClient | undefined
-  attempt: number
-  /** It was sent by a shared lease, in this period of it; `open`: as one that nobody is sent behind. */
-  shared: boolean
-  open: boolean
-  period: number
-  /** What was said to it, and whether that ends inside of a message. */
-  said: string
-  mid: boolean
-  /** Its client has been told all that. */
-  passes: boolean
-  /** Others were ahead of it when it was sent. */
-  waits: boolean
-  /** A cancel request may have hit it; its client has asked for one. */
-  exposed: boolean
-  asked: boolean
-  /** It failed; so that its client is to send it elsewhere, of a cancel that it had not asked for; has sent it again there. */
-  failed: boolean
-  hit: boolean
-  refused: boolean
-  /** By a limit of time, or in its place: what comes next may be its answer. */
-  heldUp: boolean
-  /** Its client is about to send it. */
-  awaited: boolean
-}
 
 export interface Options {
   requests: Request[]
@@ -143,6 +116,7 @@ export class Run implements Ears {
     // Who was there when a cancel request came is there still, at another place.
     const { exposed = false, asked = false } = before ?? {}
     const state = {
+      missed: before?.missed ?? '',
       said: '',
       mid: false,
       passes,
@@ -152,6 +126,7 @@ export class Run implements Ears {
       hit: false,
       refused: false,
       heldUp: false,
+      sentAgain: false,
     }
     this.queue.push({ client, attempt, shared, open, waits, period, awaited: before !== undefined, ...state })
   }
@@ -183,6 +158,9 @@ export class Run implements Ears {
   }
 
   step(step: Step): void {
+    // Who would do it has been asked to send its request elsewhere.
+    const nobody = this.queue[0]?.sentAgain && !this.running
+    if (nobody && ('cancel' in step || ('leave' in step && step.who === undefined))) return
     this.log.push(step)
     if ('say' in step) this.#say(step.say)
     else if ('leave' in step) this.#leave(step.who === undefined ? this.running! : this.clients[step.who]!, step.leave)
@@ -242,7 +220,9 @@ export class Run implements Ears {
         return this.#part(ERRORS.fatal, false)
       case 'parameter':
         this.#changes()
-        return this.#whole(Buffer.concat([backend.parameterStatus('TimeZone', 'Mars'), rest, COMPLETE, READY]))
+        for (const other of this.queue.slice(1))
+          if (execution.shared && other.period === execution.period) other.missed += MARS.toString('latin1')
+        return this.#whole(Buffer.concat([MARS, rest, COMPLETE, READY]))
       case 'changed':
         this.#changes()
         return this.#whole(Buffer.concat([rest, backend.commandComplete('SET'), READY]))
@@ -262,18 +242,36 @@ export class Run implements Ears {
     execution.said += text
     execution.mid = mid
     execution.passes ||= execution.open || execution.said.length > HELD_BYTES
-    if (execution.passes && client && !client.gone) client.expected += last ? text : execution.said
+    if (execution.passes && !last && !execution.open) this.#leftToIt(execution)
+    if (execution.passes && client && !isLeft(execution)) {
+      client.expected += execution.missed + (last ? text : execution.said)
+      execution.missed = ''
+    }
     return bytes
+  }
+
+  /** Nobody is to wait for an answer as large as that of `first`. */
+  #leftToIt(first: Execution): void {
+    this.#shut = true
+    if (first.exposed && !first.asked) this.#sendsAgain(first)
+    for (const other of this.queue.slice(1)) if (other.shared && other.period === first.period) this.#sendsAgain(other)
+  }
+
+  #sendsAgain(execution: Execution): void {
+    const { client } = execution
+    if (client === undefined || isLeft(execution)) return
+    client.expected += '|not run|'
+    execution.sentAgain = true
   }
 
   #fails(bytes: Buffer): Buffer {
     const execution = this.queue[0]!
     const { client, shared, exposed, asked } = execution
+    const amongOthers = shared && (execution.waits || this.places.length > 1)
     execution.failed = true
     if (bytes === ERRORS.refused) {
       // Whoever has left asks for nothing, and of what others send nothing is known.
-      const asks = client !== undefined && !client.gone
-      const amongOthers = shared && (execution.waits || this.places.length > 1)
+      const asks = client !== undefined && !isLeft(execution)
       execution.hit = asks && amongOthers && !execution.passes && !execution.open
       if (execution.hit) this.#shut = true
       execution.refused = asks && !execution.hit && this.places.length < 2
@@ -282,8 +280,8 @@ export class Run implements Ears {
       return bytes
     }
     this.#part(bytes, false)
-    execution.hit = shared && exposed && !asked && !execution.passes
-    execution.heldUp = shared && !exposed
+    execution.hit = shared && (exposed || amongOthers) && !asked && !execution.passes && !execution.open
+    execution.heldUp = shared
     if (shared) this.#shut = true
     return bytes
   }
@@ -294,15 +292,15 @@ export class Run implements Ears {
     if (!execution.refused) this.#part(bytes, false)
     this.queue.shift()
     const next = this.queue[0]
-    if (this.#open && next?.client && next.client !== client && !next.client.gone && next.shared)
+    if (this.#open && next?.client && next.client !== client && !isLeft(next) && next.shared)
       this.#turns.set(next.client, (this.#turns.get(next.client) ?? 0) + 1)
-    if (client !== undefined && !client.gone && !execution.refused) {
+    if (client !== undefined && !isLeft(execution) && !execution.refused) {
       if (execution.hit) client.expected += '|not run|'
-      else client.expected += `${execution.passes ? '' : execution.said}|ready ${status}|`
+      else client.expected += `${execution.passes ? '' : execution.missed + execution.said}|ready ${status}|`
     }
     if (execution.heldUp && this.#open && this.places.length > 0) {
       this.givenUp++
-      this.#allLost('')
+      this.#allLost('', true)
       return bytes
     }
     if (status === 'I') this.#ended()
@@ -337,12 +335,18 @@ export class Run implements Ears {
     return this.#open ? [...new Set(here.map(({ client }) => client!))] : []
   }
 
+  /** `client`, whose request is at the shared server, does not wait for its answer. */
+  #hasLeft(client: ModelClient): boolean {
+    const { gone } = client
+    return gone || this.queue.some((other) => other.client === client && other.sentAgain)
+  }
+
   /** The server is given back where nobody waits for it; `outcome` is that of who leaves now. */
   #ended(outcome?: 'finishing' | 'abandoned'): void {
     if (!this.#open) return
     const { places } = this
     const [last] = places
-    if (places.length > 1 || (last !== undefined && !last.gone)) return
+    if (places.length > 1 || (last !== undefined && !this.#hasLeft(last))) return
     this.#open = false
     this.#expectedOvers.push(
       last === undefined ? 'done' : (outcome ?? (last.request.suspected ? 'abandoned' : 'finishing')),
@@ -354,7 +358,7 @@ export class Run implements Ears {
     const { cancels, places } = this
     const isPart = execution?.client === client && execution.passes && execution.mid
     if (how === 'broken') this.#breaks(client)
-    else if (places.length === 1 && places[0] === client) {
+    else if (places.length === 1 && places[0] === client && !execution?.sentAgain) {
       client.gone = true
       this.#ended(how)
       client.gone = false
@@ -362,7 +366,7 @@ export class Run implements Ears {
     if (how === 'broken') client.sendPart()
     const wasPart = client.leave(how === 'broken' ? 'abandoned' : how, how === 'broken')
     if (wasPart !== isPart) this.fault(`${client.name} ${isPart ? 'has' : 'has not'} got a part of a message`)
-    const cancel = how === 'abandoned' && places.length > 1 && places[0] === client
+    const cancel = how === 'abandoned' && places.length > 1 && places[0] === client && !execution?.sentAgain
     if (cancel && this.cancels === cancels) this.fault('nobody cancels what nobody waits for')
   }
 
@@ -381,8 +385,8 @@ export class Run implements Ears {
     server.ends()
   }
 
-  /** The connection is gone, behind `said`. */
-  #allLost(said: string): void {
+  /** The connection is gone, behind `said`; `unproven`: it is not certain for whom what would come next is. */
+  #allLost(said: string, unproven = false): void {
     const lost = this.queue
     const by = this.#fatal
     this.queue = []
@@ -392,12 +396,14 @@ export class Run implements Ears {
     this.#fatal = false
     this.cancels = 0
     const told = new Set<ModelClient>()
-    lost.forEach(({ client, shared, passes, mid, hit, said: before }, i) => {
-      if (client === undefined || client.gone || told.has(client)) return
+    lost.forEach((execution, i) => {
+      const { client, shared, passes, mid, hit, missed, said: before } = execution
+      if (client === undefined || isLeft(execution) || told.has(client)) return
       told.add(client)
-      if (i > 0 && shared) client.expected += by ? '|not run|' : closed(false, false, true)
+      if (unproven && shared) client.expected += '|not run|'
+      else if (i > 0 && shared) client.expected += by ? '|not run|' : closed(false, false, true)
       else if (hit) client.expected += '|not run|'
-      else client.expected += (passes ? said : mid ? '' : before + said) + closed(by, passes && mid, false)
+      else client.expected += (passes ? said : mid ? '' : missed + before + said) + closed(by, passes && mid, false)
     })
   }
 
@@ -434,7 +440,7 @@ export class Run implements Ears {
     const busy = this.#open || this.#keeps
     if (servers !== (busy ? 1 : 0) || pool.busy.size !== servers) this.fault(`${servers} servers are shared`)
     if (requests !== places.length) this.fault(`${requests} requests: ${places.length}`)
-    const pid = places.length === 0 ? undefined : places[0]!.gone ? 0 : places[0]!.pid
+    const pid = places.length === 0 ? undefined : this.#hasLeft(places[0]!) ? 0 : places[0]!.pid
     if (pid !== undefined && pool.server.connection.consumer?.pid !== pid) this.fault(`the process is not ${pid}`)
     if (places.length === 0 && pool.server.wire.waitsForOthers) this.fault('it waits for nobody')
     if (pool.hasRoom(this.#probe) !== this.room) this.fault(`one more may join: ${!this.room}`)
@@ -472,6 +478,8 @@ export class Run implements Ears {
     if (this.#faults.length > 0) throw new Error(this.#faults.join('; '))
   }
 }
+
+const MARS = backend.parameterStatus('TimeZone', 'Mars')
 
 function train(text: ShortText): void {
   for (let i = 0; i < 8; i++) text.ran(0.1, 100, false)
