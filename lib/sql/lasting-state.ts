@@ -67,15 +67,22 @@ function judge(
 }
 
 const SEED = /\bseed\b/i
+const SET_CONFIG = /\bset_config\b/i
 
 /** True where `text` may set `seed`, or it runs `code` that may: nobody can ask for what random() gives from then on. */
 export function mayReseed(text: string, code: boolean): boolean {
-  if (!SEED.test(text)) return false
-  const statements = code ? undefined : splitStatements(text)
-  if (statements === undefined) return true
+  const named = SEED.test(text)
+  if (!named && !SET_CONFIG.test(text)) return false
+  const statements = code && named ? undefined : splitStatements(text)
+  if (statements === undefined) return named
+  let calls = 0
   return statements.some((tokens) => {
     if (isToken(tokens[0], 'set')) return setsSeed(tokens)
-    return tokens.some(({ text }) => text === 'set_config') && tokens.some(({ text }) => /^'seed'$/i.test(text))
+    // A name that is computed may be this one, which outlives its transaction whatever is said of the others.
+    return tokens.some((token, i) => {
+      if (token.text !== 'set_config') return false
+      return ++calls > CALLS_LIMIT || (readSetConfig(tokens, i).name ?? 'seed') === 'seed'
+    })
   })
 }
 

@@ -49,9 +49,13 @@ const CUSTOM_SET = new RegExp(
   'gi',
 )
 const SET_CONFIG = /\bset_config\s*\(\s*(?:'([^']+)'\s*(?:::\s*text\s*)?,|)/gi
+/** Each of these is a call, as far as is known: also in quotes, and with a comment behind it. */
+const SET_CONFIG_WORD = /\bset_config\b/gi
 const COMMENT_MARK = /--|\/\*|\*\//g
 const LINE_END = /[\n\r]|$/g
 
+/** Bytes of an identifier that PostgreSQL keeps (NAMEDATALEN - 1). */
+const IDENTIFIER_BYTES = 63
 /** What PostgreSQL takes in no name. */
 const NO_NAME = /[^\w$\x80-\uffff]/
 
@@ -170,10 +174,13 @@ function search(sql: string, statements: readonly Token[][] | undefined): Settin
       if (!parts.some((part) => NO_NAME.test(part))) add(parts.join('.'))
     }
   }
+  let readable = 0
   for (const match of sql.matchAll(SET_CONFIG)) {
+    readable++
     if (match[1] === undefined) unreadable = true
     else add(match[1])
   }
+  if ((sql.match(SET_CONFIG_WORD)?.length ?? 0) > readable) unreadable = true
   if (/\brole\b/i.test(sql)) names.push('role')
   return {
     names: [...new Set(names)],
@@ -250,10 +257,10 @@ function withoutComments(sql: string): string {
 
 /**
  * A name in lower case; undefined where it has letters outside of ASCII, which depend on the client's encoding, or
- * others that are in no name.
+ * others that are in no name, or is longer than an identifier: of each of its parts PostgreSQL may cut off the rest.
  */
 function plain(name: string): string | undefined {
-  return /^[\w$.]+$/.test(name) ? nameToday(name.toLowerCase()) : undefined
+  return name.length <= IDENTIFIER_BYTES && /^[\w$.]+$/.test(name) ? nameToday(name.toLowerCase()) : undefined
 }
 
 function only(...names: string[]): SettingNames {

@@ -36,6 +36,10 @@ const DOT_AND_COMMENT = /\.\s*(?:--|\/\*)/
 /** Names that have to be looked for one by one: of more, every text with a quoted name is suspected. */
 const ODD_LIMIT = 20
 
+/** Bytes of an identifier that PostgreSQL keeps (NAMEDATALEN - 1), and a quoted one of more. */
+const IDENTIFIER_BYTES = 63
+const LONG_QUOTED = /"[^"]{64}/
+
 const ANYWHERE = 1
 const CALLED = 2
 const QUOTED = 4
@@ -71,7 +75,8 @@ class SuspectWords implements Suspicion {
     const hidden = DOT_AND_COMMENT.test(text)
     NAME.lastIndex = 0
     for (let match = NAME.exec(text); match !== null; match = NAME.exec(text)) {
-      const use = this.#plain.get(match[0].toLowerCase())
+      // PostgreSQL cuts off what is longer.
+      const use = this.#plain.get(match[0].slice(0, IDENTIFIER_BYTES).toLowerCase())
       if (use !== undefined && isUsed(text, match.index, NAME.lastIndex, use, hidden)) return true
     }
     return false
@@ -80,6 +85,7 @@ class SuspectWords implements Suspicion {
   #hasOdd(text: string): boolean {
     if (!text.includes('"')) return false
     if (this.#odd.length > ODD_LIMIT) return true
+    if (LONG_QUOTED.test(text)) return true
     const lower = text.toLowerCase()
     return this.#odd.some((name) => lower.includes(name))
   }

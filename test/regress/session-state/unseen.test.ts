@@ -83,6 +83,8 @@ t.test('state that a text hides stays with its client', async (t) => {
         'DEALLOCATE p',
       ],
     ],
+    ['a call in quotes', [`EXPLAIN ANALYZE SELECT "set_config"('app.tenant', 'A', false)`]],
+    ['a call with a comment', ["COPY (SELECT set_config/**/('app.tenant', 'A', false)) TO STDOUT"]],
     ['an escaped name', ['SELECT U&"set\\005fconfig"(\'work_mem\', \'17MB\', false), U&"pg_advisory\\005flock"(9)']],
     [
       'query_to_xml()',

@@ -76,6 +76,10 @@ t.test('names that cannot be read', async (t) => {
     `SELECT u&"set\\005fconfig"('app.x', '1', false)`,
     'SET app.größe = 1',
     "SELECT set_config('app.' || 'x', '1', false)",
+    `EXPLAIN ANALYZE SELECT "set_config"('app.x', '1', false)`,
+    "COPY (SELECT set_config/**/('app.x', '1', false)) TO STDOUT",
+    `SELECT 'a\\', "set_config"('app.x', '1', false)`,
+    `SET app.${'x'.repeat(70)} = '1'`,
   ]) {
     const found = settingNames(sql)
     t.ok(found.unreadable, sql)
