@@ -192,8 +192,15 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
   UNION ALL SELECT concat(':funcid ', castfunc, ' '), ARRAY[''], false FROM pg_cast
   UNION ALL SELECT concat(':funcid ', aggtransfn::oid, ' :funcid ', aggfinalfn::oid, ' '), ARRAY[lower(proname)], true
     FROM pg_aggregate JOIN pg_proc p ON p.oid = aggfnoid
+  UNION ALL SELECT tgqual::text, ARRAY[${words(WRITES)}], false FROM pg_trigger WHERE tgqual IS NOT NULL
+  UNION ALL SELECT proargdefaults::text,
+      ARRAY[CASE WHEN ${TEMPORARY} THEN '${TEMPORARY_FUNCTION}' ELSE lower(p.proname) END], true
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.proargdefaults IS NOT NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ), direct AS MATERIALIZED (
-  SELECT c.oid, c.relname, w.ev_action FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
+  SELECT c.relname, concat(w.ev_qual::text, w.ev_action::text) AS tree, w.ev_type = '1' AS named,
+    CASE WHEN w.ev_type = '1' THEN ARRAY[lower(c.relname)] ELSE ARRAY[${words(WRITES)}] END AS names
+  FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${FOREIGN_SCHEMA} AND (SELECT fits FROM extent)
 ), keyword AS MATERIALIZED (
   SELECT word, catcode FROM pg_get_keywords() WHERE catcode <> 'U'
@@ -242,7 +249,7 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
   UNION
   SELECT 'keeping', name, true FROM routine WHERE ${KEEPS}
   UNION
-  SELECT 'keeping', lower(relname), true FROM direct, keeper WHERE ev_action::text ~ pattern
+  SELECT 'keeping', unnest(names), named FROM direct, keeper WHERE tree ~ pattern
   UNION
   SELECT 'keeping', unnest(names), named FROM expression, keeper WHERE tree ~ pattern
   UNION
@@ -254,7 +261,7 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
   SELECT 'defining', name, true FROM routine
   WHERE CASE WHEN ${has('create')} OR ${has('alter')} THEN source ~ ${regex(MAKES)} ELSE false END
   UNION
-  SELECT 'leaving', lower(relname), true FROM direct, built_in WHERE ev_action::text ~ pattern
+  SELECT 'leaving', unnest(names), named FROM direct, built_in WHERE tree ~ pattern
   UNION
   SELECT 'leaving', lower(c.relname), true
   FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class c ON c.oid = w.ev_class
@@ -291,7 +298,7 @@ UNION ALL
 SELECT 'excess', concat_ws(' ', functions, 'functions,', views, 'views,', bytes, 'bytes'), '' FROM extent WHERE NOT fits
 UNION ALL
 SELECT 'sequence', '', '' WHERE EXISTS (SELECT 1 FROM routine WHERE ${READS_SEQUENCES.map((word) => `strpos(source, '${word}') > 0`).join(' OR ')})
-  OR EXISTS (SELECT 1 FROM direct, reader WHERE ev_action::text ~ pattern)
+  OR EXISTS (SELECT 1 FROM direct, reader WHERE tree ~ pattern)
   OR EXISTS (SELECT 1 FROM expression, reader WHERE tree ~ pattern)
 UNION ALL
 SELECT 'defaults', md5(string_agg(concat_ws(' ', setdatabase, setrole, setconfig::text), chr(10) ORDER BY setdatabase, setrole)), ''

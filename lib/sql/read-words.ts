@@ -19,21 +19,26 @@ const CALLS = "':(?:funcid|opfuncid|winfnoid|relid) (\\d+)'"
  * The question, for PostgreSQL 13 and later: rows of (kind, word). `called` are names of functions of which none is
  * volatile, and keywords that are no functions. `avoided` begins with what is volatile or not to be had on a standby:
  * functions of the database's own, sequences, unlogged and foreign tables; and with whose expressions call something
- * volatile, or ask for what is of one server (`own`): views, policies, domains. It grows by the views
- * that are made of it, and by the tables of which it is a part. A row of kind `all`: an operator, a cast or an aggregate of
+ * volatile, or ask for what is of one server (`own`): views, policies, domains, defaults of arguments, which no other tree
+ * repeats. It grows by the views that are made of it, and by the tables of which it is a part. A row of kind `all`: an operator, a cast or an aggregate of
  * the database's own leads to a volatile function, which no word tells.
  */
 export const READ_WORDS_QUERY = [
   'SET LOCAL search_path = pg_catalog, pg_temp',
   `SET LOCAL statement_timeout = ${LIMIT_MS}`,
   'SET LOCAL jit = off',
-  `WITH RECURSIVE volatile AS MATERIALIZED (
-  SELECT p.oid FROM pg_proc p WHERE p.provolatile = 'v' AND p.prokind <> 'p'
-), own AS MATERIALIZED (
+  `WITH RECURSIVE own AS MATERIALIZED (
   SELECT oid FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(?:pg|txid)_'
   UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'v'
+), argument (oid, call) AS MATERIALIZED (
+  SELECT p.oid, call[1]::oid FROM pg_proc p, regexp_matches(p.proargdefaults::text, ${CALLS}, 'g') AS call
+  WHERE p.proargdefaults IS NOT NULL AND p.prokind <> 'p'
+), volatile (oid) AS (
+  SELECT p.oid FROM pg_proc p WHERE p.provolatile = 'v' AND p.prokind <> 'p'
+  UNION SELECT oid FROM argument WHERE call IN (SELECT oid FROM own)
+  UNION SELECT a.oid FROM volatile v JOIN argument a ON a.call = v.oid
 ), tree (relation, expression) AS MATERIALIZED (
-  SELECT lower(c.relname), w.ev_action::text FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
+  SELECT lower(c.relname), concat(w.ev_qual::text, w.ev_action::text) FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${NOT_SYSTEM} AND c.relkind = 'v'
   UNION ALL SELECT lower(c.relname), concat(y.polqual::text, y.polwithcheck::text)
     FROM pg_policy y JOIN pg_class c ON c.oid = y.polrelid

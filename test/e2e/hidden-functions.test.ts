@@ -1,7 +1,7 @@
 /** How functions that may leave session state are found, and which statements are suspected to lead to them. */
 import type pg from 'pg'
 import t from 'tap'
-import { functionSourcesQuery, readFunctionSources } from '../../lib/sql/function-sources.ts'
+import { type FunctionSources, functionSourcesQuery, readFunctionSources } from '../../lib/sql/function-sources.ts'
 import { frontend } from '../fixtures/messages.ts'
 import { type Pgbun, startPgbun } from '../fixtures/pgbun.ts'
 import { startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
@@ -50,7 +50,7 @@ const LEAVING = [
 const plpgsql = (name: string, body: string): string =>
   `CREATE FUNCTION ${name}() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN ${body}; END $body$`
 
-async function ask(server: TestPostgres): Promise<ReturnType<typeof readFunctionSources>> {
+async function ask(server: TestPostgres): Promise<FunctionSources> {
   const client = await server.connect()
   // Several statements: one result each, which the types of pg do not know of.
   const results = (await client.query({
@@ -136,14 +136,23 @@ t.test('the question', async (t) => {
 t.test('functions of PostgreSQL’s own in objects of every kind', async (t) => {
   const server = await startPostgres(t, { bootstrapSql: ['CREATE TABLE t (a int)'] })
   const call = "set_config('work_mem', '1MB', false) IS NOT NULL"
+  const fires = 'EXECUTE FUNCTION fires()'
+  const BODY = "RETURNS int LANGUAGE sql AS 'SELECT 1'"
   const OBJECTS: readonly (readonly [make: string, drop: string, leaves: string, not?: string])[] = [
     ['OPERATOR === (leftarg = int, rightarg = int, function = pg_try_advisory_lock)', '=== (int, int)', 'SELECT 1'],
     [`DOMAIN d AS int CHECK (${call})`, 'd', 'SELECT 1'],
     [`DOMAIN d AS text DEFAULT set_config('work_mem', '1MB', false)`, 'd', 'SELECT 1'],
     [`TABLE c (a int CHECK (${call}))`, 'c', 'INSERT INTO c VALUES (1)', 'SELECT 1'],
     [`POLICY p ON t USING (${call})`, 'p ON t', 'SELECT * FROM seen', 'SELECT 1'],
+    [`RULE r AS ON INSERT TO t WHERE ${call} DO INSTEAD NOTHING`, 'r ON t', 'INSERT INTO seen VALUES (1)', 'TABLE t'],
+    [`RULE r AS ON INSERT TO t DO ALSO SELECT ${call}`, 'r ON t', 'INSERT INTO seen VALUES (1)', 'TABLE t'],
+    [`TRIGGER g BEFORE UPDATE ON t FOR EACH ROW WHEN (${call}) ${fires}`, 'g ON t', 'UPDATE t SET a = 1', 'TABLE t'],
+    [`FUNCTION f(boolean DEFAULT ${call}) ${BODY}`, 'f', 'SELECT uses()', 'SELECT 1'],
+    [`PROCEDURE f(int, boolean DEFAULT ${call}) LANGUAGE sql AS ''`, 'f', 'CALL f(1)', 'SELECT 1'],
   ]
   await server.query('CREATE VIEW seen AS SELECT * FROM t')
+  await server.query("CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+  await server.query("CREATE FUNCTION uses() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN f(); END'")
   for (const [make, drop, leaves, not] of OBJECTS) {
     await server.query(`CREATE ${make}`)
     const { leaving } = await ask(server)
@@ -151,6 +160,22 @@ t.test('functions of PostgreSQL’s own in objects of every kind', async (t) => 
     if (not !== undefined) t.notOk(leaving?.test(not), `${make}: ${not}`)
     await server.query(`DROP ${make.slice(0, make.indexOf(' '))} ${drop}`)
     t.equal((await ask(server)).leaving, undefined, 'gone')
+  }
+  await server.query('CREATE SEQUENCE s')
+  for (const [expression, says] of [
+    ['setseed(0.5)::text IS NULL', ({ keeping }: FunctionSources) => keeping?.test("INSERT INTO t VALUES (f('t'))")],
+    ["currval('s') IS NULL", ({ readsSequences }: FunctionSources) => readsSequences],
+  ] as const) {
+    for (const [make, drop] of [
+      [`RULE r AS ON INSERT TO t WHERE ${expression} DO INSTEAD NOTHING`, 'r ON t'],
+      [`TRIGGER g BEFORE INSERT ON t FOR EACH ROW WHEN (${expression}) ${fires}`, 'g ON t'],
+      [`FUNCTION f(boolean DEFAULT ${expression}) ${BODY}`, 'f'],
+    ] as const) {
+      t.notOk(says(await ask(server)))
+      await server.query(`CREATE ${make}`)
+      t.ok(says(await ask(server)), make)
+      await server.query(`DROP ${make.slice(0, make.indexOf(' '))} ${drop}`)
+    }
   }
 })
 

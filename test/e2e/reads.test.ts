@@ -17,6 +17,10 @@ const bootstrapSql = [
   'CREATE VIEW "Outer" AS SELECT number FROM numbered',
   "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS $$INSERT INTO notes VALUES (-1, 'written') RETURNING id$$",
   'CREATE FUNCTION reads() RETURNS bigint LANGUAGE sql STABLE AS $$SELECT count(*) FROM notes$$',
+  "CREATE FUNCTION numbering(bigint DEFAULT nextval('numbers')) RETURNS bigint LANGUAGE sql STABLE AS $$SELECT $1$$",
+  'CREATE FUNCTION "Again"(bigint DEFAULT numbering()) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$SELECT $1$$',
+  'CREATE VIEW once_more AS SELECT "Again"()',
+  'CREATE FUNCTION plain(bigint DEFAULT 1) RETURNS bigint LANGUAGE sql STABLE AS $$SELECT $1$$',
   'CREATE FUNCTION mine(notes) RETURNS int LANGUAGE sql AS $$SELECT 1$$',
 ]
 
@@ -37,6 +41,7 @@ t.test('reads', async (t) => {
     for (const sql of [
       here('notes'),
       here('reads()'),
+      here('plain()'),
       `WITH x AS (SELECT 1) ${here('x')}`,
       `(${here('notes')}) LIMIT 1`,
     ]) {
@@ -49,6 +54,9 @@ t.test('reads', async (t) => {
       here('parent RIGHT JOIN notes ON true'),
       here('numbered'),
       here('"Outer"'),
+      here('numbering()'),
+      here('"Again"()'),
+      here('once_more'),
       here('notes FOR SHARE'),
       here('(SELECT pg_sleep(0)) AS x'),
       `${here('notes')} WHERE (notes).mine = 1`,
