@@ -13,6 +13,8 @@ import { milliseconds, tellAndLiftSql } from './time-limits.ts'
 export interface SessionState {
   /** Parameters asked for and set in this session, by lower-case name. */
   settings: Map<string, string>
+  /** Parameters of PostgreSQL's that it tells of, by lower-case name, set or not: others it hides from the role. */
+  shown: Set<string>
   /** Kinds of state that keep a client on its server. */
   pins: PinKind[]
 }
@@ -54,17 +56,19 @@ export function stateQuery(
   const parts: string[] = []
   if ((effects & SETTINGS) !== 0) {
     const listed = names.filter((name) => !name.includes('.'))
-    const where = all ? '' : ` AND pg_catalog.lower(name) ${EQUAL} ANY (ARRAY[${listed.map(quoteLiteral).join(', ')}])`
+    const set = `source ${EQUAL} 'session' AND name ${UNEQUAL} ALL (ARRAY[${OF_A_TRANSACTION}])`
+    const named = `pg_catalog.lower(name) ${EQUAL} ANY (ARRAY[${listed.map(quoteLiteral).join(', ')}])`
+    // Of those that are asked for, also where they are not set: no row at all means that the role may not see it.
+    const where = all ? (listed.length > 0 ? `${set} OR ${named}` : set) : named
     if (all || listed.length > 0) {
       const suspended = limits.map(quoteLiteral).join(', ')
       const value = 'pg_catalog.current_setting(name)'
       parts.push(
-        `SELECT 'set', pg_catalog.lower(name), ${
+        `SELECT CASE WHEN ${set} THEN 'set' ELSE 'unset' END, pg_catalog.lower(name), ${
           suspended === ''
             ? value
             : `CASE WHEN name ${EQUAL} ANY (ARRAY[${suspended}]) THEN reset_val ELSE ${value} END`
-        } FROM pg_catalog.pg_settings` +
-          ` WHERE source ${EQUAL} 'session' AND name ${UNEQUAL} ALL (ARRAY[${OF_A_TRANSACTION}])${where}`,
+        } FROM pg_catalog.pg_settings WHERE ${where}`,
       )
     }
     const unlisted = names.filter(isUnlisted)
@@ -99,13 +103,14 @@ export function readState(
   rows: readonly (readonly (string | null)[])[],
   wanted: (limit: string) => boolean,
 ): SessionState {
-  const state: SessionState = { settings: new Map(), pins: [] }
+  const state: SessionState = { settings: new Map(), shown: new Set(), pins: [] }
   const limits: [string, string][] = []
   for (const [kind, name, value] of rows) {
     if (name == null) continue
+    if (kind === 'set' || kind === 'unset') state.shown.add(name)
     if (kind === 'limit') limits.push([name, value ?? ''])
     else if (kind === 'pin' && PINS.some(([pin]) => pin === name)) state.pins.push(name as PinKind)
-    else if (value != null) state.settings.set(name, value)
+    else if (kind === 'set' && value != null) state.settings.set(name, value)
   }
   for (const [name, value] of limits) readLifted(state.settings, name, value, wanted)
   return state

@@ -10,7 +10,7 @@
 import type { ServerConnection } from '../../server/connection.ts'
 import { InternalQuery, type InternalQueryResult, type TimeLimits } from '../../server/internal-query.ts'
 import { isMemorable, type Setting } from '../../settings/client-settings.ts'
-import { readState, type SessionState, stateQuery } from '../../settings/state-query.ts'
+import { isUnlisted, readState, type SessionState, stateQuery } from '../../settings/state-query.ts'
 import { SqlFacts } from '../../sql/facts.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 import type { SettingNames } from '../../sql/setting-names.ts'
@@ -18,13 +18,13 @@ import { maySetShortLimit, NO_NAMES, readNames } from '../../sql/setting-texts.t
 import { ANY, SETTINGS, TEMPORARY } from '../../sql/state-effects.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import {
+  heldSettings,
   restoreStartup,
   type Sought,
   type StateOwner,
   takeReported,
   takeSetting,
   takeState,
-  unlistedSettings,
 } from './take-state.ts'
 import type { TransactionEffects } from './transaction-effects.ts'
 
@@ -60,11 +60,12 @@ export function questionOf(client: QuestionedClient, server: ServerConnection): 
   const names = (noted & SETTINGS) === 0 ? NO_NAMES : readNames(texts)
   if (server.content.loaded) remembered.foundForGood('load')
   if (names.unreadable) cannotRead(client, server)
-  const asked = askedBy(client, server, names, effects)
+  const held = names.complete ? NOTHING : heldSettings(client, server)
+  const asked = askedBy(client, server, names, held, effects)
   // Who changes its search_path may have made temporary tables in the same breath.
   const looked = !names.complete || asked.includes('search_path') ? effects | TEMPORARY : effects
   const unreported = ran && names.complete ? NOTHING : defaultsAmong(server, names)
-  const sought: Sought = { effects: looked, names, asked, unexplained, unreported }
+  const sought: Sought = { effects: looked, names, asked, held, unexplained, unreported }
   const question = write(sought)
   if (question === '') {
     if (ran && names.complete && names.resets === 'none') takeReported(client, server, names.names)
@@ -97,13 +98,14 @@ function askedBy(
   client: QuestionedClient,
   server: ServerConnection,
   names: SettingNames,
+  held: readonly string[],
   effects: number,
 ): readonly string[] {
   // What PostgreSQL reports by itself need not be asked for.
   const named = names.names.filter((name) => !server.settings.reports(name))
   const hidden = (effects & ANY) === ANY ? client.remembered.hiddenSettings : NOTHING
   client.remembered.askedForHidden()
-  return names.complete ? named : [...new Set([...named, ...hidden, ...unlistedSettings(client, server)])]
+  return names.complete ? named : [...new Set([...named, ...hidden, ...held.filter(isUnlisted)])]
 }
 
 /** Reported parameters that are set to what they are by default, which nothing reports, or not set at all. */
@@ -113,8 +115,9 @@ function defaultsAmong({ settings }: ServerConnection, names: SettingNames): rea
 }
 
 /** @param lifted limits of time of the session that are lifted for the question */
-function write({ effects, names, asked, unexplained, unreported }: Sought, lifted?: readonly string[]): string {
-  return stateQuery(effects, [...asked, ...unexplained.map(reportedKey), ...unreported], !names.complete, lifted)
+function write({ effects, names, asked, held, unexplained, unreported }: Sought, lifted?: readonly string[]): string {
+  const all = [...new Set([...asked, ...held, ...unexplained.map(reportedKey), ...unreported])]
+  return stateQuery(effects, all, !names.complete, lifted)
 }
 
 /** One question of what there is. */

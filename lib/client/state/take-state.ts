@@ -27,6 +27,8 @@ export interface Sought {
   readonly names: SettingNames
   /** Parameters that were asked for by name. */
   readonly asked: readonly string[]
+  /** What is or was set, where every parameter was asked for that is set. */
+  readonly held: readonly string[]
   /** Reported parameters, in the server's spelling, that changed although no text names them. */
   readonly unexplained: readonly string[]
   /** Reported parameters that are as by default: where they are set all the same, that was not reported. */
@@ -51,7 +53,7 @@ export function takeState(
   if ((effects & PREPARED) !== 0) server.content.lookedForPrepared(client.remembered.kinds.has('prepare'))
   if ((effects & SETTINGS) !== 0) {
     restoreStartup(client, server, names)
-    takeSettings(client, server, sought, state.settings)
+    takeSettings(client, server, sought, state)
   }
   // DO and CALL may set a parameter of an application's that nobody can ask for.
   if ((effects & ANY) === ANY && (effects & DISCARD) === 0) server.content.leftState()
@@ -89,9 +91,9 @@ export function restoreStartup({ parameters }: StateOwner, server: ServerConnect
   if (names.resets !== 'none') parameters.restoreStartup(server.settings, (name) => resets(names, name))
 }
 
-/** What is or was set of what PostgreSQL does not list: parameters of applications, and the role, which may be none. */
-export function unlistedSettings({ parameters }: StateOwner, server: ServerConnection): string[] {
-  return [...parameters.names(), ...server.settings.appliedNames()].filter(isUnlisted)
+/** What is or was set. */
+export function heldSettings({ parameters }: StateOwner, server: ServerConnection): string[] {
+  return [...parameters.names(), ...server.settings.appliedNames()]
 }
 
 /**
@@ -121,11 +123,11 @@ function takeUnexplained(
 function takeSettings(
   client: StateOwner,
   server: ServerConnection,
-  { asked, names }: Sought,
-  settings: ReadonlyMap<string, string>,
+  { asked, held, names }: Sought,
+  { settings, shown }: SessionState,
 ): void {
   const { parameters, remembered } = client
-  const gone = new Set(names.complete ? asked : [...parameters.names(), ...server.settings.appliedNames(), ...asked])
+  const gone = new Set([...held, ...asked])
   for (const [name, value] of settings) {
     // What a RESET leaves: a parameter of an application's is '', there is no way back to not being there at all.
     const none = name === 'role' ? 'none' : ''
@@ -137,6 +139,12 @@ function takeSettings(
   }
   for (const name of gone) {
     if (server.settings.reports(name)) continue
+    // A role that may not see it is not told whether it is set: not that it was reset.
+    if (!isUnlisted(name) && !shown.has(name) && !resets(names, name)) {
+      if (parameters.has(name) || server.settings.applied(name) !== undefined) server.settings.doubt(name)
+      server.content.leftState()
+      continue
+    }
     parameters.unset(name)
     server.settings.wasSet(name, undefined)
   }

@@ -61,6 +61,35 @@ t.test('state that no text shows stays with its client', async (t) => {
   }
 })
 
+// PostgreSQL hides some parameters from most roles: what one of them could not see any more was taken for reset, and
+// reached the next client.
+t.test('a parameter that the role may not see does not count as reset', async (t) => {
+  const server = await postgres.database(t)
+  await server.query('DROP ROLE IF EXISTS sees_little')
+  await server.query("CREATE ROLE sees_little LOGIN PASSWORD 'little'")
+  t.teardown(() => server.query('DROP ROLE sees_little'))
+  const look = 'SHOW dynamic_library_path'
+  const usual = await server.query(look)
+  const set = "SET dynamic_library_path = '/hidden'"
+  for (const texts of [
+    [set, 'SET ROLE sees_little', 'SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE', 'RESET ROLE'],
+    [`BEGIN; ${set}; SET ROLE sees_little; COMMIT`],
+    [`BEGIN; ${set}; SET SESSION AUTHORIZATION sees_little; COMMIT`],
+  ]) {
+    await t.test(texts.join('; '), async (t) => {
+      const pgbun = await startPgbun(t, { target: server, poolMode: 'transaction', poolSize: 1 })
+      const [client, next] = [await loginRaw(t, pgbun), await loginRaw(t, pgbun)]
+      for (const text of texts) {
+        t.match(errorOf(await client.query(text)), {})
+        t.same(await next.rows(look), [[usual[0]!.dynamic_library_path]], text)
+      }
+      if (texts.length > 1) t.same(await client.rows(look), [['/hidden']], 'the wish of its own client stays')
+      await client.query('RESET SESSION AUTHORIZATION; RESET ROLE; RESET dynamic_library_path')
+      t.same(await client.rows(look), [[usual[0]!.dynamic_library_path]], 'until that resets it')
+    })
+  }
+})
+
 // Session state that no text named plainly enough stayed for the next client: what EXECUTE runs, names in an escaped
 // spelling, functions that run a text, objects of other kinds in the temporary schema, temporary replication slots,
 // a library loaded by DO.

@@ -40,7 +40,7 @@ t.test('what they are is told where they are lifted for the question', async (t)
   const sql = stateQuery(SETTINGS, ['statement_timeout'], false, ['statement_timeout', 'lock_timeout'])
   t.match(
     sql,
-    /^SELECT 'limit', 'statement_timeout', .* UNION ALL SELECT 'limit', 'lock_timeout', .*; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT 'set'/,
+    /^SELECT 'limit', 'statement_timeout', .* UNION ALL SELECT 'limit', 'lock_timeout', .*; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT CASE /,
   )
   const rows = [
     ['limit', 'statement_timeout', '500ms'],
