@@ -16,6 +16,7 @@ import {
   LEAVES,
   LEAVES_ELSEWHERE,
   LOCAL_CALL,
+  LOCAL_CALL_OF_CREATOR,
   MAKES,
   regex,
   SETTERS,
@@ -150,7 +151,8 @@ const QUESTION = `WITH RECURSIVE extent AS MATERIALIZED (
   ) AS rules
 ), routine AS MATERIALIZED (
   SELECT oid, name, plain, raw, source, config, regexp_replace(CASE WHEN ${has('set_config')}
-    THEN regexp_replace(source, ${regex(LOCAL_CALL)}, '', 'g') ELSE source END,
+    THEN regexp_replace(source, CASE WHEN ${has('create')} OR ${has('into')} THEN ${regex(LOCAL_CALL_OF_CREATOR)}
+      ELSE ${regex(LOCAL_CALL)} END, '', 'g') ELSE source END,
     CASE WHEN ${has('drop')} AND ${has('temp')} THEN ${regex(DROPPED_TABLE)} ELSE '^$' END, '', 'g') AS lasting
   FROM (
     SELECT oid, name, plain, raw, config, replace(raw, '"', '') AS source

@@ -17,12 +17,24 @@ const GAP = '(?:\\s|--[^\\n\\r]*[\\n\\r]|/\\*(?:[^*]|\\*+[^*/])*\\*+/)'
 const NESTED_COMMENT = '/\\*(?:[^*/]|\\*+[^*/]|/+[^*/])*\\**/+\\*'
 /** Where a statement may begin: in a body, or in the string of a dynamic one. */
 const BEGINNING = "(?:^|;|'|\\$|begin|then|else|loop)"
-/** Between parentheses, three deep; a string with a parenthesis in it is not understood, and so suspected. */
-const INNER = nested(nested(nested("(?:[^()']|'[^'()]*')*")))
-/** Calls of set_config() for the transaction alone. */
-export const LOCAL_CALL = `\\mset_config${GAP}*\\(${INNER},${GAP}*(?:is_local${GAP}*[:=]>?${GAP}*)?true${GAP}*\\)`
-/** Temporary tables that go with the transaction. */
-export const DROPPED_TABLE = `\\mcreate${GAP}+(?:temp|temporary)${GAP}+table${GAP}[^;]*\\mon${GAP}+commit${GAP}+drop\\M`
+/** No parenthesis, and nothing in which one would be none: comments, and strings but plain ones without any. */
+const FLAT = "[^()'$/-]|-[^-()'$/]|/[^*()'$/-]|\\$[0-9]|'[^'()\\\\]*'"
+/** Between parentheses, three deep; what is not understood is suspected. */
+const INNER = nested(nested(nested(`(?:${FLAT})*`)))
+const LOCAL_ARGUMENTS = `${INNER},${GAP}*(?:is_local${GAP}*[:=]>?${GAP}*)?true${GAP}*\\)`
+/** The name of set_config() where it sets for the transaction alone. What is called between its parentheses counts. */
+export const LOCAL_CALL = `\\mset_config(?=${GAP}*\\(${LOCAL_ARGUMENTS})`
+/** The same in a source that creates something: a search_path that is computed may lead to the temporary schema. */
+export const LOCAL_CALL_OF_CREATOR =
+  `\\mset_config(?=${GAP}*\\(${GAP}*` +
+  `(?:'(?!search_path'|')|'search_path'${GAP}*,${GAP}*'[^']*'${GAP}*,))(?=${GAP}*\\(${LOCAL_ARGUMENTS})`
+/**
+ * Temporary tables that go with the transaction. A string or a comment may end before what looks like ON COMMIT DROP:
+ * a table with one of those in its definition is suspected.
+ */
+export const DROPPED_TABLE =
+  `\\mcreate${GAP}+(?:temp|temporary)${GAP}+table${GAP}(?:[^;'$/-]|-[^-;'$/]|/[^*;'$/-])*` +
+  `\\mon${GAP}+commit${GAP}+drop\\M`
 const LITERAL = `(?:(?:pg_catalog\\.)?format${GAP}*\\(${GAP}*)?(?:'|\\$[a-z_]*\\$)${GAP}*`
 const PLACE = '%(?:[0-9]+\\$)?[is]'
 
@@ -68,7 +80,7 @@ export const KEEPS = `CASE WHEN ${has('seed')} AND strpos(source, 'set') > 0 AND
     THEN NOT ${has(CLOSES)} AND source ~ ${regex(`\\m(?:${KEEPING_FUNCTIONS.join('|')})\\M`)}
     ELSE ${has(KEEPING_BEFORE_18)} AND current_setting('server_version_num')::int < 180000 END`
 function nested(inner: string): string {
-  return `(?:[^()']|'[^'()]*'|\\(${inner}\\))*`
+  return `(?:${FLAT}|\\(${inner}\\))*`
 }
 
 /** A literal that reads the same whatever standard_conforming_strings is. */
