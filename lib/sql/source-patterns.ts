@@ -35,8 +35,13 @@ export const LOCAL_CALL_OF_CREATOR =
 export const DROPPED_TABLE =
   `\\mcreate${GAP}+(?:temp|temporary)${GAP}+table${GAP}(?:[^;'$/-]|-[^-;'$/]|/[^*;'$/-])*` +
   `\\mon${GAP}+commit${GAP}+drop\\M`
+/** The end of a string, behind which something else may go on. */
+const END = "(?:'|\\$)"
 const LITERAL = `(?:(?:pg_catalog\\.)?format${GAP}*\\(${GAP}*)?(?:'|\\$[a-z_]*\\$)${GAP}*`
 const PLACE = '%(?:[0-9]+\\$)?[is]'
+/** What is composed goes on here with words of any kind. */
+const WORDS = `(?:${END}|%(?:[0-9]+\\$)?s)`
+const EXECUTES = `\\mexecute${GAP}*(?:\\(${GAP}*)?${LITERAL}`
 
 export const SETTERS = ['set_config', ...Object.keys(SETTING_FUNCTIONS)]
 const COMMANDS = 'set|reset|listen|unlisten|prepare|load|discard|deallocate'
@@ -56,12 +61,13 @@ export const LEAVES: readonly (readonly [string, string])[] = [
   [has('advisory_lock'), '\\mpg_(?:try_)?advisory_lock(?:_shared)?\\M'],
   [EVALUATING_FUNCTIONS.map(has).join(' OR '), `\\m(?:${EVALUATING_FUNCTIONS.join('|')})\\M`],
   [has('pg_settings'), `\\mupdate${GAP}+(?:only${GAP}+)?(?:pg_catalog\\.)?pg_settings\\M`],
-  // Dynamic SQL that is computed from its first word on, or of which the name of a function is.
+  // Dynamic SQL that is computed from its first word on, or of which TEMP, HOLD or the name of a function may be.
   [
     has('execute'),
     `\\mexecute\\M(?!${GAP}*(?:\\(${GAP}*)?(?:${LITERAL}[a-z]|on\\M|function\\M|procedure\\M))|` +
-      `\\mexecute${GAP}*(?:\\(${GAP}*)?${LITERAL}(?:select|call|with|values|do)\\M` +
-      `[^;]*(?:${PLACE}${GAP}*\\(|\\|\\|${GAP}*'${GAP}*\\()`,
+      `${EXECUTES}(?:select|call|with|values|do)\\M[^;]*(?:${PLACE}${GAP}*\\(|\\|\\|${GAP}*'${GAP}*\\()|` +
+      `${EXECUTES}(?:[a-z]+(?:${END}${GAP}*[|,]|%)|create(?:${GAP}+(?:or|replace|local|global))*${GAP}*${WORDS}|` +
+      `select\\M[^;']*\\minto${GAP}*${WORDS}|declare\\M[^;]*(?:\\|\\||%))`,
   ],
 ]
 /** The same in any other language: its ways to run SQL, and the words as such. */
