@@ -81,7 +81,7 @@ const WRITES = ['insert', 'update', 'delete', 'merge', 'copy', 'truncate', 'alte
 const DDL = 'create alter drop into grant revoke comment security import reassign reindex refresh'.split(' ')
 const NAMED_SETTING = '[a-z_][a-z0-9_$]*(?:\\.[a-z_][a-z0-9_$]*)+'
 /** Functions in C whose call from a view or a default leaves something behind. */
-const BUILT_IN = [...SETTERS, ...(STATE_KINDS.advisoryLock.calls ?? [])]
+const BUILT_IN = [...SETTERS, ...(STATE_KINDS.advisoryLock.calls ?? []), ...STATE_KINDS.replicationSlot.words]
 
 /** Settings of a function, a role or a database under which what is created may be temporary. */
 const TEMPORARY_PATH = "'search_path=.*pg_temp'"

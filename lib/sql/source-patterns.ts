@@ -58,6 +58,7 @@ export const LEAVES: readonly (readonly [string, string])[] = [
   [SETTERS.map(has).join(' OR '), `\\m(?:${SETTERS.join('|')})\\M`],
   [has('temp'), `\\m(?:create|replace|local|global|into)${GAP}+(?:temp|temporary)\\M|\\mpg_temp\\M`],
   [has('hold'), `\\mwith${GAP}+hold\\M`],
+  [has('_replication_slot'), '\\mpg_(?:create|copy)_(?:physical|logical)_replication_slot\\M'],
   [has('advisory_lock'), '\\mpg_(?:try_)?advisory_lock(?:_shared)?\\M'],
   [EVALUATING_FUNCTIONS.map(has).join(' OR '), `\\m(?:${EVALUATING_FUNCTIONS.join('|')})\\M`],
   [has('pg_settings'), `\\mupdate${GAP}+(?:only${GAP}+)?(?:pg_catalog\\.)?pg_settings\\M`],
@@ -72,7 +73,7 @@ export const LEAVES: readonly (readonly [string, string])[] = [
 ]
 /** The same in any other language: its ways to run SQL, and the words as such. */
 export const LEAVES_ELSEWHERE =
-  'spi_|advisory|pg_temp|set_config|' +
+  'spi_|advisory|replication_slot|pg_temp|set_config|' +
   '\\m(?:execute|prepare|cursor|query|set|reset|listen|unlisten|load|discard|deallocate|temp|temporary|hold)\\M'
 /** What in a source makes code. */
 export const MAKES =

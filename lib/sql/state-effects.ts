@@ -23,6 +23,8 @@ export const SLOT = STATE_KINDS.replicationSlot.effect
 export const KEEPS = STATE_KINDS.other.effect
 /** Everything: code whose effects its text does not show. */
 export const ANY = sumOf(({ ofCode }) => ofCode)
+/** The same with what makes a server useless for others: not because of any code, but where it is found behind one. */
+export const ANY_FOUND = ANY | SLOT
 
 // ---- what a statement does besides ----
 

@@ -62,6 +62,7 @@ const LEAVING = [
   'CREATE TEMP TABLE z (a int)',
   'CREATE TABLE pg_temp.z (a int)',
   'PERFORM pg_try_advisory_lock_shared(1)',
+  "PERFORM pg_create_logical_replication_slot('z', 'pgoutput', true)",
   'EXECUTE $x$ LISTEN a $x$',
   "EXECUTE 'PREPARE mine AS SELECT 1'",
   "EXECUTE 'DECLARE mine CURSOR WITH HOLD FOR SELECT 1'",

@@ -15,7 +15,7 @@ import { SqlFacts } from '../../sql/facts.ts'
 import { reportedKey } from '../../sql/parameter-names.ts'
 import type { SettingNames } from '../../sql/setting-names.ts'
 import { maySetShortLimit, NO_NAMES, readNames } from '../../sql/setting-texts.ts'
-import { ANY, SETTINGS, TEMPORARY } from '../../sql/state-effects.ts'
+import { ANY, ANY_FOUND, SETTINGS, TEMPORARY } from '../../sql/state-effects.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import {
   heldSettings,
@@ -83,7 +83,7 @@ function effectsOf({ transaction, remembered }: QuestionedClient, server: Server
   // are dropped: nobody looked into them.
   const unseen =
     effects === 0 ? server.effects.touched : (effects & TEMPORARY) !== 0 && remembered.kinds.has('temporary')
-  return unseen ? effects | ANY : effects
+  return unseen || (effects & ANY) === ANY ? effects | ANY_FOUND : effects
 }
 
 /** A parameter was set of which only the server knows the name. */

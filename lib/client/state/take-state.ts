@@ -50,6 +50,8 @@ export function takeState(
     if (state.pins.includes(kind)) client.remembered.find(kind)
     else client.remembered.lose(kind)
   }
+  // No reset takes it away.
+  if (state.pins.includes('replicationSlot')) server.retire('its client has made a temporary replication slot')
   if ((effects & PREPARED) !== 0) server.content.lookedForPrepared(client.remembered.kinds.has('prepare'))
   if ((effects & SETTINGS) !== 0) {
     restoreStartup(client, server, names)

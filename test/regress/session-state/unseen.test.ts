@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { functionsKnown } from '../../fixtures/functions-known.ts'
 import { frontend } from '../../fixtures/messages.ts'
 import { startPgbun } from '../../fixtures/pgbun.ts'
 import { sharedPostgres, startPostgres } from '../../fixtures/postgres.ts'
@@ -125,15 +126,29 @@ t.test('state that a text hides stays with its client', async (t) => {
     ['a text search configuration', ['CREATE TEXT SEARCH CONFIGURATION pg_temp.cfg (COPY = simple)']],
     ['the temporary schema by its number', ['CREATE TEMP TABLE x (a int)', 'SCHEMA', 'DROP TABLE x']],
     ['a temporary replication slot', ["SELECT pg_create_physical_replication_slot('slot', false, true)"]],
+    ['a temporary replication slot of a function', ['SELECT makes_slot()']],
+    ['a temporary replication slot of a view', ['TABLE slot_maker']],
+    ['a temporary replication slot of CALL', ['CALL calls_for_slot()']],
+    [
+      'a temporary replication slot of DO',
+      ["DO $$ BEGIN EXECUTE 'SELECT pg_create_phys' || 'ical_replication_slot(''slot_3'', false, true)'; END $$"],
+    ],
     ['LOAD in DO', ["DO $$ BEGIN LOAD 'auto_explain'; END $$"]],
     ['a view of pg_settings', ["UPDATE changing SET setting = '17MB' WHERE name = 'work_mem'"]],
   ]
 
   const look = (client: RawClient): Promise<(string | null)[][]> => client.rows(LOOK)
 
-  const target = await postgres.database(t, ['CREATE VIEW changing AS SELECT * FROM pg_settings'])
+  const slot = (name: string): string => `pg_create_physical_replication_slot('${name}', false, true)`
+  const target = await postgres.database(t, [
+    'CREATE VIEW changing AS SELECT * FROM pg_settings',
+    `CREATE FUNCTION makes_slot() RETURNS text LANGUAGE sql AS $$ SELECT slot_name FROM ${slot('slot_1')} $$`,
+    `CREATE PROCEDURE calls_for_slot() LANGUAGE plpgsql AS $$ BEGIN PERFORM ${slot('slot_2')}; END $$`,
+    `CREATE VIEW slot_maker AS SELECT slot_name FROM ${slot('slot_4')}`,
+  ])
   for (const leaves of ['stays', 'leaves'] as const) {
     const pgbun = await startPgbun(t, { target, poolMode: 'transaction', poolSize: leaves === 'stays' ? 2 : 1 })
+    await functionsKnown(pgbun, target)
     for (const [what, statements] of STATES) {
       await t.test(`${what}, and its client ${leaves}`, async (t) => {
         const client = await loginRaw(t, pgbun)
