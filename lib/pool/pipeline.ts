@@ -323,7 +323,7 @@ export class Pipeline implements Line {
     if (first.heldUp) {
       // It may have come ahead of the answer, which would be taken for that of the next.
       this.#unproven = true
-      this.server.abort('a request was canceled, or a limit of time has passed: it is not certain for whom')
+      this.server.cut('a request was canceled, or a limit of time has passed: it is not certain for whom')
       return
     }
     const left = next === this.#first && next.client === undefined && next.behind === undefined

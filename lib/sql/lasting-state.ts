@@ -81,9 +81,18 @@ export function mayReseed(text: string, code: boolean): boolean {
     // A name that is computed may be this one, which outlives its transaction whatever is said of the others.
     return tokens.some((token, i) => {
       if (token.text !== 'set_config') return false
-      return ++calls > CALLS_LIMIT || (readSetConfig(tokens, i).name ?? 'seed') === 'seed'
+      return ++calls > CALLS_LIMIT || mayBeSeed(tokens, i)
     })
   })
+}
+
+/** A name that is given by Bind, as that of a tenant's parameter, and one that begins with a part are those of applications. */
+const OF_APPLICATION = /^(?:\$\d|'[^']*\.)/
+
+/** Whether the call of set_config() at `i` may be of `seed`. */
+function mayBeSeed(tokens: readonly Token[], i: number): boolean {
+  const { name } = readSetConfig(tokens, i)
+  return name === undefined ? !OF_APPLICATION.test(tokens[i + 2]?.text ?? '') : name === 'seed'
 }
 
 /** Functions of PostgreSQL's own that it calls. */
