@@ -7,7 +7,7 @@
 import { settingsOfFunctions } from './known-functions.ts'
 import { setConfigCalls } from './lasting-state.ts'
 import { nameToday } from './parameter-names.ts'
-import { isWord, splitStatements, type Token } from './tokens.ts'
+import { IDENTIFIER_BYTES, isWord, splitStatements, type Token } from './tokens.ts'
 
 /** What a text says about parameters. */
 export interface SettingNames {
@@ -54,8 +54,6 @@ const SET_CONFIG_WORD = /\bset_config\b/gi
 const COMMENT_MARK = /--|\/\*|\*\//g
 const LINE_END = /[\n\r]|$/g
 
-/** Bytes of an identifier that PostgreSQL keeps (NAMEDATALEN - 1). */
-const IDENTIFIER_BYTES = 63
 /** What PostgreSQL takes in no name. */
 const NO_NAME = /[^\w$\x80-\uffff]/
 

@@ -3,7 +3,7 @@
  * the protocol, too (SQL commands "PREPARE", "DEALLOCATE"). Pure.
  */
 
-import { firstStatement, splitStatements, type Token } from './tokens.ts'
+import { firstStatement, IDENTIFIER_BYTES, splitStatements, type Token } from './tokens.ts'
 
 /** A statement's name in a text. */
 export interface SpokenName {
@@ -53,9 +53,6 @@ const CODE = /\b(?:do|call)\b/i
 const ALL: unique symbol = Symbol('all')
 /** For texts that are no sequence of tokens for sure, and for code: wherever the words stand. */
 const SPOKEN = /\b(deallocate(?:\s+prepare)?|execute|prepare)\s+("[^"]+"|(?!all\b)[a-z_\x80-\xff][\w$\x80-\xff]*)/gi
-
-/** PostgreSQL cuts longer identifiers off (NAMEDATALEN), but not the names of the protocol. */
-const NAME_LIMIT = 63
 
 const NOTHING_LAST = { last: undefined, sole: undefined }
 const SILENT: StatementNames = {
@@ -190,10 +187,10 @@ function decode(text: string, mark: string): string | undefined {
   return name
 }
 
-/** What PostgreSQL makes of a name: no part of a character of UTF-8 remains. */
+/** What PostgreSQL makes of a name, but not of those of the protocol: no part of a character of UTF-8 remains. */
 function cutOff(name: string): string {
-  if (name.length <= NAME_LIMIT) return name
-  let end = NAME_LIMIT
+  if (name.length <= IDENTIFIER_BYTES) return name
+  let end = IDENTIFIER_BYTES
   while (end > 0 && (name.charCodeAt(end) & 0xc0) === 0x80) end--
   return name.slice(0, end)
 }

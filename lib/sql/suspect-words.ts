@@ -6,6 +6,8 @@
  * May suspect too much. Its time does not grow with the number of words.
  */
 
+import { IDENTIFIER_BYTES } from './tokens.ts'
+
 /** How a name can be used. */
 export interface SuspectWord {
   word: string
@@ -36,8 +38,7 @@ const DOT_AND_COMMENT = /\.\s*(?:--|\/\*)/
 /** Names that have to be looked for one by one: of more, every text with a quoted name is suspected. */
 const ODD_LIMIT = 20
 
-/** Bytes of an identifier that PostgreSQL keeps (NAMEDATALEN - 1), and a quoted one of more. */
-const IDENTIFIER_BYTES = 63
+/** A quoted identifier that PostgreSQL cuts off. */
 const LONG_QUOTED = /"[^"]{64}/
 
 const ANYWHERE = 1
@@ -75,7 +76,6 @@ class SuspectWords implements Suspicion {
     const hidden = DOT_AND_COMMENT.test(text)
     NAME.lastIndex = 0
     for (let match = NAME.exec(text); match !== null; match = NAME.exec(text)) {
-      // PostgreSQL cuts off what is longer.
       const use = this.#plain.get(match[0].slice(0, IDENTIFIER_BYTES).toLowerCase())
       if (use !== undefined && isUsed(text, match.index, NAME.lastIndex, use, hidden)) return true
     }

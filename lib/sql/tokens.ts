@@ -4,6 +4,9 @@
  * the same letters in a constant. Pure.
  */
 
+/** Bytes of an identifier that PostgreSQL keeps (NAMEDATALEN - 1): it cuts off what is longer. */
+export const IDENTIFIER_BYTES = 63
+
 /** One token. Words are in lower case; of constants the value is not worked out. */
 export interface Token {
   /** An unquoted name or keyword; a quoted name; a string constant; one character, number or parameter of another kind. */
