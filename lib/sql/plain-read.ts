@@ -42,9 +42,9 @@ export function isPlainRead(text: string): boolean {
 }
 
 /**
- * True where the bytes of `text` (latin1) mean the same in each client_encoding: in some, a byte of a letter looks like a
- * character of ASCII that ends a literal.
+ * True where `text` (latin1) means the same whatever standard_conforming_strings and client_encoding are: what a backslash
+ * means depends on the one, and in some encodings a byte of a letter looks like a character that ends a dollar quote.
  */
 export function isClear(text: string): boolean {
-  return !/[\x80-\xff]/.test(text) || !/\\|\$\D/.test(text)
+  return !text.includes('\\') && !(/[\x80-\xff]/.test(text) && /\$\D/.test(text))
 }

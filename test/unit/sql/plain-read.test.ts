@@ -40,4 +40,5 @@ t.test('bytes that other encodings take for parts of letters', async (t) => {
   t.ok(isClear("select 'é' from t where x = $1"))
   t.notOk(isClear("select $\x95\x5c$ ' $\x95\x5c$ ; begin -- '"))
   t.notOk(isClear("select 'é', $tag$x$tag$"))
+  t.notOk(isClear("select 'a\\', 1"))
 })
