@@ -1,8 +1,7 @@
 /** The text of `pgbun --help`, laid out by yargs. Loaded for the help alone: yargs takes a fifth of the time of a start. */
 import yargs from 'yargs'
 import { OPTION_NAMES, optionRow } from '../config/options.ts'
-import type { OptionRow } from '../config/types.ts'
-import { SECTIONS } from '../config/types.ts'
+import { type OptionRow, SECTIONS } from '../config/types.ts'
 import { formatDuration } from '../config/units.ts'
 import { COMMANDS, FLAGS, type Flag, flagName } from './flags.ts'
 

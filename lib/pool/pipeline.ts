@@ -228,6 +228,7 @@ export class Pipeline implements Line {
     this.#stopWatching = undefined
     const first = this.#first
     if (first === undefined || this.#size < 2) return
+    // Where this process is busy, who was not first before may have been sent a moment ago.
     const tooLong = first === this.#seen && now() - this.#since >= patienceMs
     this.#seen = first
     if (tooLong && !first.passes && this.server.cancels === 0) {

@@ -60,8 +60,6 @@ export class SharedLease extends Lease {
   hit = false
   /** It was answered by an error that may be none of its own: of a limit of time. */
   heldUp = false
-  /** Its client has been asked to send the request again. */
-  override sentAgain = false
   /** Parameters that have changed while it was not the first. */
   missed: (readonly [name: string, value: string])[] = []
   /** Of the answer, so far. */

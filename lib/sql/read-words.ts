@@ -20,8 +20,8 @@ const CALLS = "':(?:funcid|opfuncid|winfnoid|relid) (\\d+)'"
  * volatile, and keywords that are no functions. `avoided` begins with what is volatile or not to be had on a standby:
  * functions of the database's own, sequences, unlogged and foreign tables; and with whose expressions call something
  * volatile, or ask for what is of one server (`own`): views, policies, domains, defaults of arguments, which no other tree
- * repeats. It grows by the views that are made of it, and by the tables of which it is a part. A row of kind `all`: an operator, a cast or an aggregate of
- * the database's own leads to a volatile function, which no word tells.
+ * repeats. It grows by the views that are made of it, and by the tables of which it is a part. A row of kind `all`: an
+ * operator, a cast or an aggregate of the database's own leads to a volatile function, which no word tells.
  */
 export const READ_WORDS_QUERY = [
   'SET LOCAL search_path = pg_catalog, pg_temp',

@@ -1,7 +1,8 @@
 /**
  * Whether a request of a client that holds no server may be sent behind those of others (pool/pipeline.ts): it is there as a
- * whole, it only reads, and it is certain to leave neither a transaction nor anything in the session. A request is one Query, or a batch of
- * the extended protocol that binds and executes one statement: the unnamed one, which it parses itself, or a named one. Pure.
+ * whole, it only reads, and it is certain to leave neither a transaction nor anything in the session. A request is one Query,
+ * or a batch of the extended protocol that binds and executes one statement: the unnamed one, which it parses itself, or a
+ * named one. Pure.
  */
 
 import type { ShortText } from '../../pool/short-texts.ts'
